@@ -1,0 +1,165 @@
+package noren_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// room is one package of the house: what it owns and which of ours it may
+// import. The table is the import rule of ARCHITECTURE.md; a new package enters
+// here first, with its sentence.
+type room struct {
+	owns string
+	may  []string // "*" is all
+}
+
+var house = map[string]room{
+	"noren":          {"the words: Event, payloads, Facts, Decision, Action, Money, personal data, error codes", nil},
+	"yamlfile":       {"the YAML files an operator writes: strict, bounded, every fault with line and column", []string{"noren"}},
+	"policy":         {"compile, evaluate, explain, shadow, back-test", []string{"noren", "yamlfile"}},
+	"db":             {"SQLite or PostgreSQL: open, transactions, migrations", []string{"noren"}},
+	"db/dbtest":      {"both engines for tests, labs and benches", []string{"noren", "db"}},
+	"kv":             {"short-lived shared state; memory", []string{"noren"}},
+	"kv/valkey":      {"the same over Valkey or Redis", []string{"noren", "kv"}},
+	"kv/kvtest":      {"one conformance suite for every kv, and a server to run it on", []string{"noren", "kv"}},
+	"journal":        {"append-only tamper-evident log: append, query, checkpoint, prove, verify, export", []string{"noren", "db"}},
+	"vault":          {"seal, tokenise, search tokens, retention, crypto-shred", []string{"noren", "db"}},
+	"orient":         {"event to facts: profiles, counters, lists, address knowledge", []string{"noren", "db", "kv"}},
+	"settings":       {"settings sets: versions, import, export, diff", []string{"noren", "db"}},
+	"gateway":        {"reverse proxy, TLS, shop map, limits, bans, block pages, access log", []string{"noren", "db", "kv", "gateway/waf", "yamlfile"}},
+	"gateway/waf":    {"the web application firewall; the one importer of Coraza", []string{"noren"}},
+	"sampleshop":     {"a small real shop for demo, tests and replays", nil},
+	"lab":            {"seeded simulations and attack replays", []string{"*"}},
+	"loop":           {"the one place where the steps meet", []string{"noren", "journal", "orient", "policy"}},
+	"bench":          {"speed and memory beside real peers, as one table", []string{"*"}},
+	"e2e":            {"the whole program before real browsers and real shops", []string{"*"}},
+	"cmd/noren":      {"flags, config, wiring, sub-commands", []string{"*"}},
+	"cmd/noren-docs": {"writes docs/reference from the Go types", []string{"*"}},
+}
+
+// owners holds every module from outside: the one package that imports it and
+// why it is worth having. Test-only modules are owned by "tests".
+var owners = map[string]struct{ pkg, why string }{
+	"modernc.org/sqlite":                         {"db", "SQLite without cgo: one static binary"},
+	"github.com/jackc/pgx/v5":                    {"db", "the PostgreSQL driver that is kept best"},
+	"github.com/pressly/goose/v3":                {"db", "forward migrations from embedded files on both engines"},
+	"github.com/redis/go-redis/v9":               {"kv/valkey", "Valkey and Redis, single and cluster"},
+	"cel.dev/cel-go":                             {"policy", "typed, bounded expressions people know from Kubernetes and Google Cloud"},
+	"github.com/goccy/go-yaml":                   {"yamlfile", "YAML with line and column for every fault"},
+	"github.com/corazawaf/coraza/v3":             {"gateway/waf", "runs the OWASP Core Rule Set in Go"},
+	"github.com/corazawaf/coraza-coreruleset/v4": {"gateway/waf", "the rules themselves, untouched"},
+	"github.com/oschwald/maxminddb-golang/v2":    {"orient", "reads the operator's country and network files"},
+	"golang.org/x/mod":                           {"journal", "the Go checksum database's Merkle tree and signed notes"},
+	"golang.org/x/net":                           {"gateway", "public suffixes, HTTP/2 settings"},
+	"golang.org/x/text":                          {"gateway/waf", "Japanese encodings and NFKC"},
+	"github.com/alecthomas/kong":                 {"cmd/noren", "sub-commands declared as types, no dependencies"},
+	"github.com/invopop/jsonschema":              {"cmd/noren", "JSON Schema from the Go types"},
+	"github.com/fsnotify/fsnotify":               {"cmd/noren", "notices a changed settings directory"},
+	"github.com/chromedp/chromedp":               {"tests", "drives a real Chromium"},
+	"github.com/chromedp/cdproto":                {"tests", "drives a real Chromium"},
+	"github.com/google/go-cmp":                   {"tests", "readable differences"},
+	"github.com/rogpeppe/go-internal":            {"tests", "testscript: the binary's behaviour as text"},
+	"pgregory.net/rapid":                         {"tests", "property tests that shrink"},
+	"github.com/santhosh-tekuri/jsonschema/v6":   {"tests", "checks our schemas and files against each other"},
+}
+
+func TestImports(t *testing.T) {
+	fset := token.NewFileSet()
+	docs := map[string]bool{}
+	walkGo(t, func(file string) {
+		pkg := path.Dir(filepath.ToSlash(file))
+		if pkg == "." {
+			pkg = "noren"
+		}
+		r, planned := house[pkg]
+		if !planned {
+			t.Errorf("%s: package %s is not in the table of imports_test.go; enter it with its sentence", file, pkg)
+			return
+		}
+		f, err := parser.ParseFile(fset, file, nil, parser.ImportsOnly|parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		test := strings.HasSuffix(file, "_test.go")
+		docs[pkg] = docs[pkg] || !test && f.Doc != nil
+		for _, imp := range f.Imports {
+			checkImport(t, file, pkg, r, test, strings.Trim(imp.Path.Value, `"`))
+		}
+	})
+	for pkg, ok := range docs {
+		if !ok {
+			t.Errorf("package %s has no package comment saying what it is for", pkg)
+		}
+	}
+}
+
+func checkImport(t *testing.T, file, pkg string, r room, test bool, imp string) {
+	t.Helper()
+	if imp == "noren" || strings.HasPrefix(imp, "noren/") {
+		ours := strings.TrimPrefix(imp, "noren/")
+		if slices.Contains(r.may, "*") || slices.Contains(r.may, ours) || test && slices.Contains(forTests, ours) {
+			return
+		}
+		t.Errorf("%s: %s may not import %s (it may import: %s)", file, pkg, ours, strings.Join(r.may, " "))
+		return
+	}
+	if !strings.Contains(strings.Split(imp, "/")[0], ".") {
+		return // standard library
+	}
+	for module, o := range owners {
+		if imp == module || strings.HasPrefix(imp, module+"/") {
+			if !test && pkg != o.pkg && !(o.pkg == "tests" && (pkg == "e2e" || pkg == "lab")) {
+				t.Errorf("%s: %s belongs to %s", file, module, o.pkg)
+			}
+			return
+		}
+	}
+	t.Errorf("%s: %s is in no module of the owners table", file, imp)
+}
+
+// walkGo calls f for every Go file of the checkout but testdata.
+func walkGo(t *testing.T, f func(file string)) {
+	t.Helper()
+	err := filepath.WalkDir(".", func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (d.Name() == "testdata" || d.Name() == "node_modules" || strings.HasPrefix(d.Name(), ".") && p != ".") {
+			return filepath.SkipDir
+		}
+		if strings.HasSuffix(p, ".go") && p != "deps_keep.go" {
+			f(p)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The words are words: no I/O, no third party, only two interfaces of the loop.
+func TestRootIsStandardLibraryOnly(t *testing.T) {
+	forbidden := []string{"os", "net", "net/http", "database/sql", "io/fs", "os/exec", "log", "log/slog"}
+	files, _ := filepath.Glob("*.go")
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") || file == "deps_keep.go" {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, imp := range f.Imports {
+			p := strings.Trim(imp.Path.Value, `"`)
+			if slices.Contains(forbidden, p) || strings.Contains(p, ".") || strings.HasPrefix(p, "noren") {
+				t.Errorf("%s: the root package may not import %s", file, p)
+			}
+		}
+	}
+}

@@ -1,0 +1,159 @@
+package noren
+
+import (
+	"fmt"
+	"time"
+)
+
+// Kind names what happened. A kind is declared once, in kinds below.
+type Kind string
+
+// Kinds of events.
+const (
+	HTTPRequest    Kind = "http.request"
+	HTTPBlocked    Kind = "http.blocked"
+	LoginAttempt   Kind = "account.login.attempt"
+	LoginOutcome   Kind = "account.login.outcome"
+	AccountChanged Kind = "account.changed"
+	OrderPlaced    Kind = "order.placed"
+	PaymentAttempt Kind = "payment.attempt"
+	PaymentOutcome Kind = "payment.outcome"
+	StaffLogin     Kind = "staff.login"
+	StaffAction    Kind = "staff.action"
+	SettingsChange Kind = "settings.changed"
+	BanChange      Kind = "ban.changed"
+	ClockStep      Kind = "clock.stepped"
+)
+
+// Side is the verdict given when a decision cannot be made in time or at all.
+type Side string
+
+// Failure sides.
+const (
+	SideOpen   Side = "open"    // let it pass, recorded
+	SideStepUp Side = "step_up" // ask for one more proof
+	SideReview Side = "review"  // accept, a person looks before it ships
+	SideClosed Side = "closed"  // refuse, with Retry-After
+)
+
+// Verdict is what a decision by this side says.
+func (s Side) Verdict() Verdict {
+	switch s {
+	case SideOpen:
+		return Allow
+	case SideStepUp:
+		return StepUp
+	case SideReview:
+		return Review
+	}
+	return Block
+}
+
+// Recording says how an event of a kind reaches the journal.
+type Recording string
+
+// Ways of recording.
+const (
+	// RecordFirst entries are durable before the answer leaves.
+	RecordFirst Recording = "first"
+	// RecordSampled entries: the first ten per client, kind and rule in a
+	// minute one by one, the rest as one counted entry a minute, without waiting.
+	RecordSampled Recording = "sampled"
+	// RecordCounted events go to the access log; the journal gets aggregates.
+	RecordCounted Recording = "counted"
+)
+
+// Half says whether a kind stands alone or is one half of a pair.
+type Half string
+
+// Halves.
+const (
+	Whole   Half = "whole"
+	Attempt Half = "attempt" // decided before the shop or the PSP sees it; counters reserve
+	Outcome Half = "outcome" // what became of an attempt; counters settle
+)
+
+// KindInfo declares a kind.
+type KindInfo struct {
+	Kind      Kind
+	Meaning   Text
+	Half      Half
+	Pair      Kind          // the other half; "" for a whole
+	Deadline  time.Duration // a decision not made by then falls to Side
+	Side      Side
+	Recording Recording
+	// Operational kinds tell of Noren itself. They are recorded, never decided.
+	Operational bool
+	newPayload  func() Payload
+}
+
+// NewPayload returns an empty payload of the kind.
+func (i KindInfo) NewPayload() Payload { return i.newPayload() }
+
+// kinds is the declaration of every kind: the one place where its deadline,
+// failure side and way of recording are decided (design: "Which way it fails").
+var kinds = []KindInfo{
+	{Kind: HTTPRequest, Half: Whole, Deadline: 20 * time.Millisecond, Side: SideOpen, Recording: RecordCounted,
+		Meaning:    Text{"お店への通信", "A request to the shop"},
+		newPayload: func() Payload { return new(Request) }},
+	{Kind: HTTPBlocked, Half: Whole, Deadline: 20 * time.Millisecond, Side: SideOpen, Recording: RecordSampled,
+		Meaning:    Text{"入口で止めた通信", "A request stopped at the gateway"},
+		newPayload: func() Payload { return new(Blocked) }},
+	{Kind: LoginAttempt, Half: Attempt, Pair: LoginOutcome, Deadline: 300 * time.Millisecond, Side: SideStepUp, Recording: RecordFirst,
+		Meaning:    Text{"お客様のログインの試み", "A customer's sign-in, before the shop sees it"},
+		newPayload: func() Payload { return new(Login) }},
+	{Kind: LoginOutcome, Half: Outcome, Pair: LoginAttempt, Deadline: 300 * time.Millisecond, Side: SideOpen, Recording: RecordFirst,
+		Meaning:    Text{"お客様のログインの結果", "What the shop answered to a sign-in"},
+		newPayload: func() Payload { return new(LoginResult) }},
+	{Kind: AccountChanged, Half: Whole, Deadline: 300 * time.Millisecond, Side: SideOpen, Recording: RecordFirst,
+		Meaning:    Text{"会員情報の変更", "A change of account data"},
+		newPayload: func() Payload { return new(AccountChange) }},
+	{Kind: OrderPlaced, Half: Whole, Deadline: 500 * time.Millisecond, Side: SideReview, Recording: RecordFirst,
+		Meaning:    Text{"ご注文", "An order"},
+		newPayload: func() Payload { return new(Order) }},
+	{Kind: PaymentAttempt, Half: Attempt, Pair: PaymentOutcome, Deadline: 300 * time.Millisecond, Side: SideOpen, Recording: RecordFirst,
+		Meaning:    Text{"支払いの試み", "A payment, before the PSP sees it"},
+		newPayload: func() Payload { return new(Payment) }},
+	{Kind: PaymentOutcome, Half: Outcome, Pair: PaymentAttempt, Deadline: 300 * time.Millisecond, Side: SideOpen, Recording: RecordFirst,
+		Meaning:    Text{"支払いの結果", "What the PSP answered to a payment"},
+		newPayload: func() Payload { return new(PaymentResult) }},
+	{Kind: StaffLogin, Half: Whole, Deadline: 300 * time.Millisecond, Side: SideClosed, Recording: RecordFirst,
+		Meaning:    Text{"スタッフのログイン", "A staff sign-in"},
+		newPayload: func() Payload { return new(StaffSignIn) }},
+	{Kind: StaffAction, Half: Whole, Deadline: 300 * time.Millisecond, Side: SideClosed, Recording: RecordFirst,
+		Meaning:    Text{"スタッフの操作", "An operation by staff"},
+		newPayload: func() Payload { return new(Operation) }},
+	{Kind: SettingsChange, Half: Whole, Deadline: time.Second, Side: SideClosed, Recording: RecordFirst, Operational: true,
+		Meaning:    Text{"設定の変更", "A change of settings"},
+		newPayload: func() Payload { return new(SettingsVersion) }},
+	{Kind: BanChange, Half: Whole, Deadline: time.Second, Side: SideClosed, Recording: RecordFirst, Operational: true,
+		Meaning:    Text{"遮断・許可の変更", "A ban or allow-list entry set or lifted"},
+		newPayload: func() Payload { return new(BanEntry) }},
+	{Kind: ClockStep, Half: Whole, Deadline: time.Second, Side: SideOpen, Recording: RecordFirst, Operational: true,
+		Meaning:    Text{"時計のずれ", "The machine's clock jumped"},
+		newPayload: func() Payload { return new(ClockJump) }},
+}
+
+// Kinds lists every kind in the order they are declared.
+func Kinds() []KindInfo { return append([]KindInfo(nil), kinds...) }
+
+// Info returns the declaration of k.
+func (k Kind) Info() (KindInfo, error) {
+	for _, i := range kinds {
+		if i.Kind == k {
+			return i, nil
+		}
+	}
+	return KindInfo{}, fmt.Errorf("unknown event kind %q; kinds are %s", string(k), kindNames())
+}
+
+func kindNames() string {
+	s := ""
+	for i, k := range kinds {
+		if i > 0 {
+			s += ", "
+		}
+		s += string(k.Kind)
+	}
+	return s
+}

@@ -1,0 +1,171 @@
+package noren
+
+// Payload is what an event of one kind carries. Fields marked personal are
+// listed in docs/operate/privacy.md; the whole payload is sealed in the journal
+// whether marked or not.
+type Payload interface{ payload() }
+
+// Request is one HTTP request as the gateway read it.
+type Request struct {
+	Method    string `json:"method,omitempty"`
+	Host      string `json:"host,omitempty"`
+	Path      string `json:"path,omitempty" personal:"page visited"`
+	Query     string `json:"query,omitempty" personal:"search words, form values"`
+	UserAgent string `json:"user_agent,omitempty" personal:"browser"`
+	Referer   string `json:"referer,omitempty" personal:"page visited before"`
+	Protocol  string `json:"protocol,omitempty"`
+	Length    int64  `json:"length,omitempty"` // body bytes; -1 when unknown
+	Score     int    `json:"score,omitempty"`  // WAF anomaly score; 0 is clean
+	Hits      []Hit  `json:"hits,omitempty"`   // WAF rules that matched
+}
+
+// Hit is one WAF rule that matched.
+type Hit struct {
+	Rule  int    `json:"rule"`
+	Field string `json:"field,omitempty"` // e.g. ARGS:q
+	Value string `json:"value,omitempty" personal:"form value, redacted by type"`
+	Msg   string `json:"msg,omitempty"`
+	Score int    `json:"score,omitempty"`
+}
+
+// Cause says what stopped a request at the gateway.
+type Cause string
+
+// Causes of a stop, also the public rule id of the journal entry.
+const (
+	CauseBan       Cause = "ban"
+	CauseLimit     Cause = "limit"
+	CauseForbidden Cause = "must_be_403"
+	CauseWAF       Cause = "waf"
+	CausePolicy    Cause = "policy"
+	CauseMalformed Cause = "malformed"
+	CauseOverload  Cause = "overload"
+	CauseDoor      Cause = "door"
+)
+
+// Blocked is a request that was stopped before the shop saw it.
+type Blocked struct {
+	Request
+	Cause  Cause  `json:"cause"`
+	Rule   string `json:"rule,omitempty"` // limit name, ban id, top WAF rule, policy
+	Status int    `json:"status,omitempty"`
+	Ticket string `json:"ticket,omitempty"` // printed on the page the visitor saw
+}
+
+// Login is a customer's sign-in before the shop sees it. The password never
+// leaves the request.
+type Login struct {
+	User string `json:"user,omitempty" personal:"account name or mail"`
+}
+
+// LoginResult is the shop's answer to a sign-in.
+type LoginResult struct {
+	User    string `json:"user,omitempty" personal:"account name or mail"`
+	Success bool   `json:"success"`
+	Cause   string `json:"cause,omitempty"` // wrong_password, unknown_user, locked; "" when the shop does not tell
+}
+
+// AccountChange is a change of account data.
+type AccountChange struct {
+	Fields []string `json:"fields,omitempty"` // names of what changed: mail, password, address
+}
+
+// Item is one line of an order.
+type Item struct {
+	ID       string `json:"id"`
+	Quantity int64  `json:"quantity"`
+	Price    Money  `json:"price"`
+}
+
+// Order is an order as the shop or a mall reports it.
+type Order struct {
+	Number   string `json:"number"`
+	Total    Money  `json:"total"`
+	Items    []Item `json:"items,omitempty"`
+	Method   string `json:"method,omitempty"` // card, konbini, cod, bank, …
+	Receiver *Party `json:"receiver,omitempty"`
+	Buyer    *Party `json:"buyer,omitempty"`
+	Note     string `json:"note,omitempty" personal:"message to the shop"`
+}
+
+// Party is a buyer or receiver, kept as given.
+type Party struct {
+	Name       string `json:"name,omitempty" personal:"name"`
+	Kana       string `json:"kana,omitempty" personal:"name in kana"`
+	Postal     string `json:"postal,omitempty" personal:"postal code"`
+	Prefecture string `json:"prefecture,omitempty" personal:"prefecture"`
+	Address    string `json:"address,omitempty" personal:"address"`
+	Phone      string `json:"phone,omitempty" personal:"phone"`
+	Mail       string `json:"mail,omitempty" personal:"mail"`
+}
+
+// Payment is a payment before the PSP sees it. A card is known by the PSP's
+// token or fingerprint (entity "card"), its BIN and last four digits, never by
+// its number.
+type Payment struct {
+	Order  string `json:"order,omitempty"`
+	Amount Money  `json:"amount"`
+	Method string `json:"method,omitempty"`
+	Last4  string `json:"last4,omitempty"`
+}
+
+// PaymentResult is the PSP's answer to a payment.
+type PaymentResult struct {
+	Order   string `json:"order,omitempty"`
+	Amount  Money  `json:"amount"`
+	Success bool   `json:"success"`
+	Code    string `json:"code,omitempty"` // the PSP's reason, in its own words
+}
+
+// StaffSignIn is a person of the shop signing in.
+type StaffSignIn struct {
+	Success bool   `json:"success"`
+	Factor  string `json:"factor,omitempty"` // password, totp, passkey, break_glass
+}
+
+// Operation is something a person of the shop did.
+type Operation struct {
+	Action  string `json:"action"`           // e.g. order.export
+	Object  string `json:"object,omitempty"` // what it was done to
+	Records int64  `json:"records,omitempty"`
+	Reason  string `json:"reason,omitempty"`
+}
+
+// SettingsVersion is a new version of the settings.
+type SettingsVersion struct {
+	Version string   `json:"version"`
+	Before  string   `json:"before,omitempty"`
+	Author  string   `json:"author"`
+	Reason  string   `json:"reason,omitempty"`
+	Files   []string `json:"files,omitempty"`
+}
+
+// BanEntry is a ban or an allow-list entry set or lifted.
+type BanEntry struct {
+	List   string `json:"list"`   // ban or allow
+	Op     string `json:"op"`     // set, lift or expire
+	Prefix string `json:"prefix"` // address or network in CIDR notation
+	Until  Time   `json:"until,omitzero"`
+	Author string `json:"author,omitempty"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// ClockJump is a step of the machine's clock of more than two seconds.
+type ClockJump struct {
+	StepMicros int64  `json:"step_micros"` // positive: forward
+	Node       string `json:"node,omitempty"`
+}
+
+func (*Request) payload()         {}
+func (*Blocked) payload()         {}
+func (*Login) payload()           {}
+func (*LoginResult) payload()     {}
+func (*AccountChange) payload()   {}
+func (*Order) payload()           {}
+func (*Payment) payload()         {}
+func (*PaymentResult) payload()   {}
+func (*StaffSignIn) payload()     {}
+func (*Operation) payload()       {}
+func (*SettingsVersion) payload() {}
+func (*BanEntry) payload()        {}
+func (*ClockJump) payload()       {}
