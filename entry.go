@@ -17,8 +17,8 @@ type Entry struct {
 	Facts    Facts    `json:"facts,omitempty"`
 	Decision Decision `json:"decision"`
 	// Count is how many events the entry stands for: 1 for a single event;
-	// more for the counted rest of a minute, whose Event then carries no
-	// entities.
+	// more for the counted rest of a minute, whose Event has no payload and at
+	// most the client's address.
 	Count int64 `json:"count"`
 	// Rule is the public rule id the entry is grouped by: a cause, a WAF rule
 	// or a policy; "" for none.

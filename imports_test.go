@@ -36,7 +36,7 @@ var house = map[string]room{
 	"gateway/waf":    {"the web application firewall; the one importer of Coraza", []string{"noren"}},
 	"sampleshop":     {"a small real shop for demo, tests and replays", nil},
 	"lab":            {"seeded simulations and attack replays", []string{"*"}},
-	"loop":           {"the one place where the steps meet", []string{"noren", "journal", "orient", "policy"}},
+	"loop":           {"the one place where the steps meet", []string{"noren", "db", "journal", "orient", "policy"}},
 	"bench":          {"speed and memory beside real peers, as one table", []string{"*"}},
 	"e2e":            {"the whole program before real browsers and real shops", []string{"*"}},
 	"cmd/noren":      {"flags, config, wiring, sub-commands", []string{"*"}},

@@ -1,0 +1,225 @@
+// Package loop joins the steps: observe → facts → decide → record → act. It is
+// the one place where they meet; every sensor holds a Loop as its
+// noren.Decider and knows nothing of the rest.
+//
+// A decision is a pure function of event, facts and policy version. What the
+// loop adds is time (Event.At never goes back), the deadline and failure side
+// of the kind, the order "record before act", and the redoing of actions that
+// a crash left recorded and undone.
+package loop
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"noren"
+	"noren/db"
+	"noren/journal"
+	"noren/orient"
+	"noren/policy"
+)
+
+// Observer learns the result of an event after it was recorded. It must return
+// quickly and never fail.
+type Observer interface {
+	Observed(ctx context.Context, ev noren.Event, d noren.Decision)
+}
+
+// Sealer seals what an action is aimed at until it is done; the vault fits.
+type Sealer interface {
+	Seal(site string, s noren.Subject, at time.Time, plain, aad []byte) (noren.Sealed, []db.Row, error)
+	Open(ctx context.Context, s noren.Sealed, aad []byte) ([]byte, error)
+}
+
+// Journal is what the loop needs of the journal.
+type Journal interface {
+	Append(ctx context.Context, e noren.Entry, rows ...db.Row) (journal.Receipt, error)
+	Post(ctx context.Context, e noren.Entry, rows ...db.Row) error
+	Rows(ctx context.Context, rows ...db.Row) error
+}
+
+// Options are everything a Loop needs.
+type Options struct {
+	DB        *db.DB
+	Orient    *orient.Orient
+	Policies  *policy.Set
+	Journal   Journal
+	Sealer    Sealer
+	Actuators map[noren.ActionKind]noren.Actuator
+	Observers []Observer
+	Log       *slog.Logger
+	Node      string
+	// Step is called between the steps with the name of the one just done.
+	// The kill lab ends the process there; nil in ordinary life.
+	Step func(step string)
+	// Now is the wall clock; time.Now when nil.
+	Now func() time.Time
+}
+
+// Loop is a noren.Decider. It is safe for concurrent use.
+type Loop struct {
+	o        Options
+	policies atomic.Pointer[policy.Set]
+	clock    *clock
+	sampler  *sampler
+	acting   sync.WaitGroup
+}
+
+// New makes a loop. Run must be called for it to redo actions, flush counted
+// entries and watch the clock.
+func New(o Options) *Loop {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Step == nil {
+		o.Step = func(string) {}
+	}
+	l := &Loop{o: o, clock: newClock(o.Now), sampler: newSampler()}
+	l.policies.Store(o.Policies)
+	return l
+}
+
+// SetPolicies makes every decision from now on use set.
+func (l *Loop) SetPolicies(set *policy.Set) { l.policies.Store(set) }
+
+// Policies returns the set in force.
+func (l *Loop) Policies() *policy.Set { return l.policies.Load() }
+
+// Decide takes ev through the loop; see noren.Decider. The event's ID and time
+// are the loop's to set: what a sensor put there is replaced.
+func (l *Loop) Decide(ctx context.Context, ev noren.Event) (noren.Decision, error) {
+	info, err := ev.Kind.Info()
+	if err != nil {
+		return noren.Decision{Verdict: noren.Block}, noren.Errorf(noren.Invalid, "decide: %w", err)
+	}
+	ev.At = l.clock.now()
+	ev.ID = noren.NewID(ev.At.Time)
+	l.o.Step("stamped")
+
+	bounded, cancel := context.WithTimeout(ctx, info.Deadline)
+	defer cancel()
+	entry, rows := l.judge(bounded, ev, info)
+	l.o.Step("decided")
+
+	d, err := l.record(bounded, info, entry, rows)
+	if err != nil {
+		return d, err
+	}
+	l.o.Step("recorded")
+	if len(d.Actions) > 0 {
+		l.act(ctx, d.Actions)
+	}
+	for _, o := range l.o.Observers {
+		o.Observed(ctx, ev, d)
+	}
+	l.o.Step("observed")
+	return d, nil
+}
+
+// judge computes the facts and decides. It never fails: what goes wrong is the
+// decision's Fault, answered by the kind's failure side.
+func (l *Loop) judge(ctx context.Context, ev noren.Event, info noren.KindInfo) (e noren.Entry, rows []db.Row) {
+	set := l.policies.Load()
+	e = noren.Entry{Event: ev, Count: 1}
+	defer func() {
+		if r := recover(); r != nil {
+			l.o.Log.Error("decision panicked", "alarm", true, "kind", ev.Kind, "panic", fmt.Sprint(r))
+			e.Decision = withFault(noren.Decision{EventID: ev.ID, Policies: set.Version()}, info, faultPanic)
+		}
+	}()
+	obs, err := l.o.Orient.Observe(ctx, &e.Event, set.Needs(ev.Kind, ev.Zone))
+	e.Facts = obs.Facts
+	e.Decision = set.Decide(&e.Event, obs.Facts)
+	e.Decision.Degraded = obs.Degraded
+	switch {
+	case ctx.Err() != nil:
+		e.Decision = withFault(e.Decision, info, faultDeadline)
+	case err != nil:
+		l.o.Log.Error("facts could not be computed", "alarm", true, "kind", ev.Kind, "err", err)
+		e.Decision = withFault(e.Decision, info, faultFacts)
+	}
+	e.Rule = ruleOf(&e)
+	return e, obs.Rows
+}
+
+// Faults of the surroundings. They are inputs of the decision, recorded with
+// it, so that a replay of the entry comes to the same answer.
+const (
+	faultDeadline = "deadline"
+	faultFacts    = "facts unavailable"
+	faultJournal  = "not recorded"
+	faultPanic    = "panic"
+)
+
+// withFault answers by the failure side of the kind, or stricter when the
+// policies that could be evaluated were. It carries no actions: nobody is banned
+// by a fault.
+func withFault(d noren.Decision, info noren.KindInfo, fault string) noren.Decision {
+	d.Verdict = noren.Strictest(d.Verdict, info.Side.Verdict())
+	d.Fault = fault
+	d.Actions = nil
+	return d
+}
+
+// ruleOf names what an entry is grouped by when there are many like it: the
+// cause that stopped it, else the WAF's first rule, else the first policy.
+func ruleOf(e *noren.Entry) string {
+	switch p := e.Event.Payload.(type) {
+	case *noren.Blocked:
+		if p.Rule != "" {
+			return string(p.Cause) + ":" + p.Rule
+		}
+		return string(p.Cause)
+	case *noren.Request:
+		if len(p.Hits) > 0 {
+			return fmt.Sprintf("waf:%d", p.Hits[0].Rule)
+		}
+	}
+	if len(e.Decision.Reasons) > 0 {
+		return e.Decision.Reasons[0].Policy
+	}
+	if len(e.Decision.Shadow) > 0 {
+		return e.Decision.Shadow[0].Policy
+	}
+	return ""
+}
+
+// Run redoes what a crash left undone, then every minute again; it flushes
+// counted entries and watches the clock until ctx ends.
+func (l *Loop) Run(ctx context.Context) error {
+	l.redo(ctx)
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
+	minute := time.NewTicker(time.Minute)
+	defer minute.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			l.flush(context.WithoutCancel(ctx), true)
+			l.acting.Wait()
+			return nil
+		case <-second.C:
+			l.watchClock(ctx)
+			l.flush(ctx, false)
+		case <-minute.C:
+			l.redo(ctx)
+		}
+	}
+}
+
+// watchClock raises clock.stepped when the wall clock jumped.
+func (l *Loop) watchClock(ctx context.Context) {
+	step, ok := l.clock.stepped()
+	if !ok {
+		return
+	}
+	l.o.Log.Error("the clock of this machine jumped; check its time service (timedatectl)", "alarm", true, "step", step)
+	ev := noren.Event{Kind: noren.ClockStep, Payload: &noren.ClockJump{StepMicros: step.Microseconds(), Node: l.o.Node}}
+	if _, err := l.Decide(ctx, ev); err != nil {
+		l.o.Log.Error("record clock step", "err", err)
+	}
+}

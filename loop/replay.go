@@ -1,0 +1,101 @@
+package loop
+
+import (
+	"context"
+	"reflect"
+	"slices"
+	"strings"
+
+	"noren"
+	"noren/orient"
+	"noren/policy"
+)
+
+// Replay decides past events again: simulated time, the same code as live, no
+// side effects. It is not safe for concurrent use: events have an order.
+type Replay struct {
+	Orient   *orient.Orient // in memory: made without a database
+	Policies *policy.Set
+}
+
+// Recorded decides e again from the facts stored with it. Under the policy
+// version of the entry the decision is identical bit for bit.
+func (r *Replay) Recorded(e *noren.Entry) noren.Decision {
+	d := r.Policies.Decide(&e.Event, e.Facts)
+	d.Degraded = e.Decision.Degraded
+	return r.sameFault(d, e)
+}
+
+// Recomputed rebuilds the facts of ev from the events given before it, then
+// decides.
+func (r *Replay) Recomputed(ctx context.Context, ev noren.Event) (noren.Entry, error) {
+	e := noren.Entry{Event: ev, Count: 1}
+	obs, err := r.Orient.Observe(ctx, &e.Event, r.Policies.Needs(ev.Kind, ev.Zone))
+	if err != nil {
+		return e, err
+	}
+	e.Facts = obs.Facts
+	e.Decision = r.Policies.Decide(&e.Event, obs.Facts)
+	e.Rule = ruleOf(&e)
+	return e, nil
+}
+
+// sameFault repeats a fault of the surroundings that the entry records: the
+// deadline that passed then is an input of the decision, not a part of it.
+func (r *Replay) sameFault(d noren.Decision, e *noren.Entry) noren.Decision {
+	info, err := e.Event.Kind.Info()
+	if err != nil || !slices.Contains([]string{faultDeadline, faultFacts, faultJournal, faultPanic}, e.Decision.Fault) {
+		return d
+	}
+	return withFault(d, info, e.Decision.Fault)
+}
+
+// Difference is a fact that came out otherwise than it was recorded.
+type Difference struct {
+	Fact       string `json:"fact"`
+	Recorded   any    `json:"recorded"`
+	Recomputed any    `json:"recomputed"`
+	Cause      string `json:"cause"`
+}
+
+// Differences compares the facts recorded in was with the recomputed ones. A
+// fact that only one policy version asked for is not a difference. skipped is
+// how many earlier events could not be read because their subject was erased.
+func Differences(was *noren.Entry, now noren.Facts, skipped int64) []Difference {
+	var out []Difference
+	for name, a := range was.Facts {
+		b, asked := now[name]
+		if !asked || reflect.DeepEqual(a, b) {
+			continue
+		}
+		out = append(out, Difference{name, a, b, cause(was, name, skipped)})
+	}
+	slices.SortFunc(out, func(a, b Difference) int { return strings.Compare(a.Fact, b.Fact) })
+	return out
+}
+
+func cause(was *noren.Entry, name string, skipped int64) string {
+	switch {
+	case was.Decision.Degraded:
+		return "recorded while shared state or the database was away"
+	case strings.HasPrefix(name, "address.") && !strings.Contains(name, "_"):
+		return "address data (country, network or list files) differ from those of the time"
+	case skipped > 0:
+		return "earlier events of erased people are missing"
+	case isRate(name):
+		return "requests are journalled as counts, so request rates cannot be rebuilt"
+	}
+	return "events before the first one given are missing"
+}
+
+// isRate reports whether a counter counts requests, which the journal keeps as
+// counted entries only.
+func isRate(name string) bool {
+	_, measure, _ := strings.Cut(name, ".")
+	for _, m := range []string{"requests_", "blocked_", "forbidden_", "waf_blocked_"} {
+		if strings.HasPrefix(measure, m) {
+			return true
+		}
+	}
+	return false
+}
