@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/netip"
 	"strings"
 	"time"
@@ -168,7 +169,7 @@ func strictJSON(b []byte, v any) error {
 	if err := d.Decode(v); err != nil {
 		return Errorf(Invalid, "%w", err)
 	}
-	if d.More() {
+	if _, err := d.Token(); err != io.EOF {
 		return Errorf(Invalid, "data after the end of the JSON value")
 	}
 	return nil
