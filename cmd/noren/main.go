@@ -1,0 +1,153 @@
+// Command noren stands in front of an online shop: it decides with the shop's
+// own facts and keeps a record nobody can alter unnoticed. It also holds the
+// tools around it: check, replay, journal, keys, ban, lab.
+//
+// Results go to standard output (with --json as JSON), everything said about
+// the work to standard error. Messages begin in lower case and end without a
+// full stop; a hint on a line of its own says the next step.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"noren"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr}, os.Getenv))
+}
+
+// Exit codes, an interface for scripts.
+const (
+	exitOK       = 0
+	exitFindings = 1 // the command worked and found something wrong
+	exitUsage    = 2 // the command line or a file given is wrong
+	exitFailed   = 3 // it could not be done
+)
+
+// stdio are the streams of a command.
+type stdio struct {
+	in  io.Reader
+	out io.Writer
+	err io.Writer
+}
+
+// errFindings ends a command that did its work and found something wrong.
+var errFindings = errors.New("findings")
+
+// cli is every sub-command, declared. Each type has a Run method in the file
+// of its name.
+type cli struct {
+	Config string `short:"c" type:"path" env:"NOREN_CONFIG" help:"Configuration file (default: noren.yaml here, then /etc/noren/noren.yaml)."`
+	Lang   string `enum:"ja,en," default:"" env:"NOREN_LANG" help:"Language of reports: ja or en (default: from LANG)."`
+
+	Demo     demoCmd     `cmd:"" help:"A sample shop, its traffic and a few attacks behind the gateway, in one process."`
+	Serve    serveCmd    `cmd:"" help:"Stand in front of the shops of the configuration."`
+	Check    checkCmd    `cmd:"" help:"Check configuration, policies, upstreams and certificates."`
+	ConfigV  configCmd   `cmd:"" name:"config" help:"The configuration file itself."`
+	Settings settingsCmd `cmd:"" help:"Export, import or compare the settings set."`
+	Replay   replayCmd   `cmd:"" help:"Decide past events again, in simulated time, without side effects."`
+	WAF      wafCmd      `cmd:"" name:"waf" help:"Try requests against the web application firewall."`
+	Journal  journalCmd  `cmd:"" help:"Verify, export or prove the record."`
+	Keys     keysCmd     `cmd:"" help:"Keys: status, rotate, recovery sheet, erase a person, retention."`
+	Ban      banCmd      `cmd:"" help:"Refuse an address or network for a while."`
+	Allow    allowCmd    `cmd:"" help:"Let an address or network through whatever bans say."`
+	Why      whyCmd      `cmd:"" help:"Say what would happen to a visitor, and why."`
+	Lab      labCmd      `cmd:"" help:"Seeded simulations and attack replays against a throw-away instance (試験場)."`
+	Version  versionCmd  `cmd:"" help:"Print the version."`
+}
+
+// env is what every command gets.
+type env struct {
+	ctx    context.Context
+	io     stdio
+	getenv func(string) string
+	log    *slog.Logger
+	lang   string
+	config string // path given, may be empty
+}
+
+func run(ctx context.Context, args []string, std stdio, getenv func(string) string) int {
+	var c cli
+	code := -1 // what kong asks to exit with
+	parser, err := kong.New(&c,
+		kong.Name("noren"),
+		kong.Description("Noren (暖簾): a self-hosted security system for online shops."),
+		kong.Writers(std.out, std.err),
+		kong.Exit(func(i int) { code = i }),
+		kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	)
+	if err != nil {
+		fmt.Fprintf(std.err, "noren: %v\n", err)
+		return exitFailed
+	}
+	parsed, err := parser.Parse(args)
+	if code >= 0 { // --help
+		return code
+	}
+	if err != nil {
+		fmt.Fprintf(std.err, "noren: %v\nhint: noren --help lists the commands\n", err)
+		return exitUsage
+	}
+	e := &env{ctx: ctx, io: std, getenv: getenv, config: c.Config, lang: language(c.Lang, getenv)}
+	e.log = slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{Level: slog.LevelInfo}))
+	return report(std.err, parsed.Run(e))
+}
+
+// report prints an error with its hint and picks the exit code.
+func report(w io.Writer, err error) int {
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errFindings):
+		return exitFindings
+	case errors.Is(err, context.Canceled):
+		return exitOK
+	}
+	fmt.Fprintf(w, "noren: %v\n", err)
+	if hint := noren.HintOf(err); hint != "" {
+		fmt.Fprintf(w, "hint: %s\n", hint)
+	}
+	if noren.CodeOf(err) == noren.Invalid {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// language is what was asked for, else what the terminal speaks.
+func language(asked string, getenv func(string) string) string {
+	if asked != "" {
+		return asked
+	}
+	for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
+		if v := getenv(name); v != "" {
+			if len(v) >= 2 && v[:2] == "ja" {
+				return "ja"
+			}
+			return "en"
+		}
+	}
+	return "en"
+}
+
+type versionCmd struct{}
+
+// version is set by the release build with -ldflags "-X main.version=…".
+var version = "dev"
+
+func (versionCmd) Run(e *env) error {
+	_, err := fmt.Fprintln(e.io.out, "noren", version)
+	return err
+}
