@@ -42,11 +42,27 @@ type Journal interface {
 	Rows(ctx context.Context, rows ...db.Row) error
 }
 
+// Policies are the policy sets in force: one for each site that has policies of
+// its own, and one for all others. One site's policies never decide about
+// another's visitors.
+type Policies struct {
+	Shared *policy.Set
+	Sites  map[string]*policy.Set
+}
+
+// For returns the set that decides for site.
+func (p *Policies) For(site string) *policy.Set {
+	if set, ok := p.Sites[site]; ok {
+		return set
+	}
+	return p.Shared
+}
+
 // Options are everything a Loop needs.
 type Options struct {
 	DB        *db.DB
 	Orient    *orient.Orient
-	Policies  *policy.Set
+	Policies  Policies
 	Journal   Journal
 	Sealer    Sealer
 	Actuators map[noren.ActionKind]noren.Actuator
@@ -63,7 +79,7 @@ type Options struct {
 // Loop is a noren.Decider. It is safe for concurrent use.
 type Loop struct {
 	o        Options
-	policies atomic.Pointer[policy.Set]
+	policies atomic.Pointer[Policies]
 	clock    *clock
 	sampler  *sampler
 	acting   sync.WaitGroup
@@ -79,15 +95,15 @@ func New(o Options) *Loop {
 		o.Step = func(string) {}
 	}
 	l := &Loop{o: o, clock: newClock(o.Now), sampler: newSampler()}
-	l.policies.Store(o.Policies)
+	l.policies.Store(&o.Policies)
 	return l
 }
 
-// SetPolicies makes every decision from now on use set.
-func (l *Loop) SetPolicies(set *policy.Set) { l.policies.Store(set) }
+// SetPolicies makes every decision from now on use p.
+func (l *Loop) SetPolicies(p Policies) { l.policies.Store(&p) }
 
-// Policies returns the set in force.
-func (l *Loop) Policies() *policy.Set { return l.policies.Load() }
+// Policies returns the sets in force.
+func (l *Loop) Policies() Policies { return *l.policies.Load() }
 
 // Decide takes ev through the loop; see noren.Decider. The event's ID and time
 // are the loop's to set: what a sensor put there is replaced.
@@ -123,7 +139,7 @@ func (l *Loop) Decide(ctx context.Context, ev noren.Event) (noren.Decision, erro
 // judge computes the facts and decides. It never fails: what goes wrong is the
 // decision's Fault, answered by the kind's failure side.
 func (l *Loop) judge(ctx context.Context, ev noren.Event, info noren.KindInfo) (e noren.Entry, rows []db.Row) {
-	set := l.policies.Load()
+	set := l.policies.Load().For(ev.Site)
 	e = noren.Entry{Event: ev, Count: 1}
 	defer func() {
 		if r := recover(); r != nil {

@@ -8,20 +8,19 @@ import (
 
 	"noren"
 	"noren/orient"
-	"noren/policy"
 )
 
 // Replay decides past events again: simulated time, the same code as live, no
 // side effects. It is not safe for concurrent use: events have an order.
 type Replay struct {
 	Orient   *orient.Orient // in memory: made without a database
-	Policies *policy.Set
+	Policies Policies
 }
 
 // Recorded decides e again from the facts stored with it. Under the policy
 // version of the entry the decision is identical bit for bit.
 func (r *Replay) Recorded(e *noren.Entry) noren.Decision {
-	d := r.Policies.Decide(&e.Event, e.Facts)
+	d := r.Policies.For(e.Event.Site).Decide(&e.Event, e.Facts)
 	d.Degraded = e.Decision.Degraded
 	return r.sameFault(d, e)
 }
@@ -30,12 +29,13 @@ func (r *Replay) Recorded(e *noren.Entry) noren.Decision {
 // decides.
 func (r *Replay) Recomputed(ctx context.Context, ev noren.Event) (noren.Entry, error) {
 	e := noren.Entry{Event: ev, Count: 1}
-	obs, err := r.Orient.Observe(ctx, &e.Event, r.Policies.Needs(ev.Kind, ev.Zone))
+	set := r.Policies.For(ev.Site)
+	obs, err := r.Orient.Observe(ctx, &e.Event, set.Needs(ev.Kind, ev.Zone))
 	if err != nil {
 		return e, err
 	}
 	e.Facts = obs.Facts
-	e.Decision = r.Policies.Decide(&e.Event, obs.Facts)
+	e.Decision = set.Decide(&e.Event, obs.Facts)
 	e.Rule = ruleOf(&e)
 	return e, nil
 }
