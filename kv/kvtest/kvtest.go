@@ -1,0 +1,262 @@
+// Package kvtest is one conformance suite that every kv.Store passes, and a
+// server for tests that need one.
+package kvtest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"noren"
+	"noren/kv"
+)
+
+// Run runs the suite on the stores that open gives; each must start empty or
+// share nothing with the keys of an earlier one.
+func Run(t *testing.T, open func(t *testing.T) kv.Store) {
+	for _, tt := range []struct {
+		name string
+		run  func(t *testing.T, s kv.Store)
+	}{
+		{"take refills by the interval", takeRefills},
+		{"take never exceeds the rate in parallel", takeParallel},
+		{"count is an exact sliding window", countWindow},
+		{"count of distinct members", countMembers},
+		{"count saturates", countSaturates},
+		{"tail exchanges items", tailExchanges},
+		{"tail starts anew when trimmed", tailTrims},
+		{"beat counts live nodes", beats},
+		{"bad ops are refused whole", badOps},
+		{"ops of one call keep their order", order},
+	} {
+		t.Run(tt.name, func(t *testing.T) { tt.run(t, open(t)) })
+	}
+}
+
+var start = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+
+func key() string { return noren.NewID(time.Now()) }
+
+func do(t *testing.T, s kv.Store, op kv.Op) kv.Result {
+	t.Helper()
+	res, err := s.Do(t.Context(), op)
+	if err != nil {
+		t.Fatalf("%+v: %v", op, err)
+	}
+	return res[0]
+}
+
+func takeRefills(t *testing.T, s kv.Store) {
+	k, rate := key(), kv.Rate{Events: 6, Per: time.Minute, Burst: 2}
+	take := func(after time.Duration) kv.Result {
+		return do(t, s, kv.Take{Key: k, At: start.Add(after), Rate: rate})
+	}
+	for i := range int64(8) {
+		if r := take(0); !r.Allowed || r.Remaining != 7-i {
+			t.Fatalf("take %d of a full bucket: got %+v, want it allowed with %d left", i, r, 7-i)
+		}
+	}
+	if r := take(0); r.Allowed || r.RetryAfter != 10*time.Second {
+		t.Errorf("take of an empty bucket: got %+v, want a wait of 10s", r)
+	}
+	if r := take(10*time.Second - time.Microsecond); r.Allowed {
+		t.Errorf("a microsecond early: got %+v", r)
+	}
+	if r := do(t, s, kv.Take{Key: k, At: start.Add(10 * time.Second), Rate: rate, Peek: true}); !r.Allowed {
+		t.Errorf("peek after the interval: got %+v", r)
+	}
+	if r := take(10 * time.Second); !r.Allowed || r.Remaining != 0 {
+		t.Errorf("take after the interval: got %+v", r)
+	}
+	if r := do(t, s, kv.Take{Key: k, At: start.Add(time.Hour), Rate: rate, Cost: 9}); r.Allowed {
+		t.Errorf("a cost over the capacity: got %+v", r)
+	}
+	if r := do(t, s, kv.Take{Key: k, At: start.Add(time.Hour), Rate: rate, Cost: 8}); !r.Allowed {
+		t.Errorf("a cost of the capacity: got %+v", r)
+	}
+}
+
+func takeParallel(t *testing.T, s kv.Store) {
+	k, rate := key(), kv.Rate{Events: 100, Per: time.Hour}
+	var allowed atomic.Int64
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			for range 20 {
+				res, err := s.Do(t.Context(), kv.Take{Key: k, At: start, Rate: rate})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if res[0].Allowed {
+					allowed.Add(1)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if allowed.Load() != 100 {
+		t.Errorf("%d of 400 parallel takes allowed, want exactly 100", allowed.Load())
+	}
+}
+
+// countWindow compares with a model that keeps everything.
+func countWindow(t *testing.T, s kv.Store) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	k, window := key(), 30*time.Second
+	model := map[string]time.Time{}
+	now := start
+	for i := range 400 {
+		now = now.Add(time.Duration(r.IntN(3000)) * time.Millisecond)
+		id := fmt.Sprint("e", r.IntN(i+1)) // some twice
+		got := do(t, s, kv.Count{Key: k, At: now, Window: window, ID: id})
+		model[id] = now
+		if want := inWindow(model, now, window); got.N != want || got.Capped {
+			t.Fatalf("step %d: got %+v, want %d", i, got, want)
+		}
+	}
+	at := now.Add(window)
+	model["edge"] = at
+	if got := do(t, s, kv.Count{Key: k, At: at, Window: window, ID: "edge"}); got.N != inWindow(model, at, window) {
+		t.Errorf("exactly at the window's edge: got %d, want %d", got.N, inWindow(model, at, window))
+	}
+	if got := do(t, s, kv.Count{Key: k, At: at, Window: window, Peek: true}); got.N != 1 {
+		t.Errorf("peek: got %d, want 1", got.N)
+	}
+}
+
+func inWindow(model map[string]time.Time, now time.Time, window time.Duration) (n int64) {
+	for _, at := range model {
+		if at.After(now.Add(-window)) {
+			n++
+		}
+	}
+	return n
+}
+
+func countMembers(t *testing.T, s kv.Store) {
+	k := key()
+	add := func(after time.Duration, member string) int64 {
+		return do(t, s, kv.Count{Key: k, At: start.Add(after), Window: time.Minute, Member: member}).N
+	}
+	for _, step := range []struct {
+		after  time.Duration
+		member string
+		want   int64
+	}{
+		{0, "a", 1}, {time.Second, "b", 2}, {30 * time.Second, "a", 2}, // a is seen again
+		{61 * time.Second, "c", 2},  // b is gone, a is not
+		{89 * time.Second, "c", 2},  // a is still within the minute
+		{90 * time.Second, "c", 1},  // now it is exactly a minute old
+		{60 * time.Second, "d", 2},  // a late one still counts
+		{151 * time.Second, "e", 1}, // all others are gone
+	} {
+		if got := add(step.after, step.member); got != step.want {
+			t.Errorf("%s after %s: got %d, want %d", step.member, step.after, got, step.want)
+		}
+	}
+}
+
+func countSaturates(t *testing.T, s kv.Store) {
+	k := key()
+	for i := range 50 {
+		got := do(t, s, kv.Count{Key: k, At: start.Add(time.Duration(i) * time.Millisecond), Window: time.Minute, ID: fmt.Sprint(i), Cap: 20})
+		if want := int64(min(i+1, 20)); got.N != want || got.Capped != (i >= 19) {
+			t.Fatalf("event %d: got %+v, want %d", i, got, want)
+		}
+	}
+}
+
+func tailExchanges(t *testing.T, s kv.Store) {
+	k := key()
+	push := func(epoch string, from int64, items ...string) kv.Result {
+		op := kv.Tail{Key: k, Epoch: epoch, From: from, Keep: time.Minute}
+		for _, i := range items {
+			op.Items = append(op.Items, []byte(i))
+		}
+		return do(t, s, op)
+	}
+	a := push("", 0, "a1")
+	if !a.Fresh || a.Epoch == "" || a.Next != 1 || len(a.Items) != 0 {
+		t.Fatalf("first contact: got %+v, want a fresh empty log", a)
+	}
+	b := push("", 0, "b1", "b2")
+	if !b.Fresh || b.Epoch != a.Epoch || b.Next != 3 || len(b.Items) != 1 || string(b.Items[0]) != "a1" {
+		t.Fatalf("second node: got %+v, want a1 and to be told to reload", b)
+	}
+	a2 := push(a.Epoch, a.Next, "a2")
+	if a2.Fresh || len(a2.Items) != 2 || string(a2.Items[1]) != "b2" || a2.Next != 4 {
+		t.Fatalf("first node again: got %+v, want b1 and b2", a2)
+	}
+	if r := push("elsewhere", 2); !r.Fresh || len(r.Items) != 4 {
+		t.Errorf("another epoch: got %+v, want everything, fresh", r)
+	}
+}
+
+func tailTrims(t *testing.T, s kv.Store) {
+	k := key()
+	first := do(t, s, kv.Tail{Key: k, Keep: time.Minute, Items: [][]byte{[]byte("x")}})
+	for range 3 {
+		items := make([][]byte, kv.MaxTail/2)
+		for i := range items {
+			items[i] = []byte{1}
+		}
+		do(t, s, kv.Tail{Key: k, Keep: time.Minute, Items: items})
+	}
+	r := do(t, s, kv.Tail{Key: k, Epoch: first.Epoch, From: first.Next, Keep: time.Minute})
+	if !r.Fresh || len(r.Items) != kv.MaxTail || r.Next != 1+3*kv.MaxTail/2 {
+		t.Errorf("a reader that fell behind: got fresh %t, %d items, next %d", r.Fresh, len(r.Items), r.Next)
+	}
+}
+
+func beats(t *testing.T, s kv.Store) {
+	at := start.Add(time.Duration(rand.IntN(1e6)) * time.Hour)
+	for i, want := range []int64{1, 2, 2} {
+		node := []string{"n1", "n2", "n1"}[i]
+		if got := do(t, s, kv.Beat{Node: node, At: at.Add(time.Duration(i) * time.Second), Window: 10 * time.Second}).N; got != want {
+			t.Errorf("beat %d: got %d nodes, want %d", i, got, want)
+		}
+	}
+	if got := do(t, s, kv.Beat{Node: "n1", At: at.Add(12 * time.Second), Window: 10 * time.Second}).N; got != 1 {
+		t.Errorf("after n2 fell silent: got %d nodes, want 1", got)
+	}
+}
+
+func badOps(t *testing.T, s kv.Store) {
+	k := key()
+	good := kv.Take{Key: k, At: start, Rate: kv.Rate{Events: 1, Per: time.Hour}}
+	for _, bad := range []kv.Op{
+		kv.Take{At: start, Rate: good.Rate}, kv.Take{Key: k, At: start}, kv.Count{Key: k, At: start, Window: time.Minute},
+		kv.Count{Key: k, At: start, ID: "a"}, kv.Tail{Key: k}, kv.Beat{Node: "n"},
+		kv.Tail{Key: k, Keep: time.Minute, Items: [][]byte{make([]byte, 1<<20)}},
+	} {
+		if _, err := s.Do(t.Context(), good, bad); noren.CodeOf(err) != noren.Invalid {
+			t.Errorf("%+v: got %v, want it refused as invalid", bad, err)
+		}
+	}
+	if r := do(t, s, good); !r.Allowed {
+		t.Error("a refused call used up the limit")
+	}
+}
+
+func order(t *testing.T, s kv.Store) {
+	k := key()
+	var ops []kv.Op
+	for i := range 10 {
+		ops = append(ops, kv.Count{Key: k, At: start, Window: time.Minute, ID: fmt.Sprint(i)})
+	}
+	res, err := s.Do(t.Context(), ops...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range res {
+		if r.N != int64(i+1) {
+			t.Errorf("op %d: got %d, want %d", i, r.N, i+1)
+		}
+	}
+}
