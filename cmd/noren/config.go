@@ -1,0 +1,275 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"noren"
+	"noren/gateway"
+	"noren/yamlfile"
+)
+
+// Config is noren.yaml: what the machine needs. Everything else (policies,
+// limits, lists) is a settings set with versions of its own. Six lines suffice:
+//
+//	version: 1
+//	sites:
+//	  - name: shop
+//	    hosts: [shop.example.jp]
+//	    upstream: http://127.0.0.1:3000
+//	    preset: eccube4
+type Config struct {
+	Version int `yaml:"version" json:"version" jsonschema:"enum=1,description=Format of this file; always 1"`
+	// Data is the directory of everything Noren writes; relative to this file.
+	Data     string         `yaml:"data" json:"data,omitempty" jsonschema:"description=Directory of everything Noren writes; relative to this file,default=noren-data"`
+	Listen   Listen         `yaml:"listen" json:"listen,omitempty"`
+	Database Database       `yaml:"database" json:"database,omitempty"`
+	Shared   string         `yaml:"shared" json:"shared,omitempty" jsonschema:"description=Valkey or Redis for several nodes (redis:// or rediss://; file: or env: reference for one with a password); empty: memory of this process"`
+	RootKey  string         `yaml:"root_key" json:"root_key,omitempty" jsonschema:"description=Reference to the root key: file:PATH or env:NAME or credential:NAME,default=file:<data>/root.key"`
+	Settings SettingsConfig `yaml:"settings" json:"settings,omitempty"`
+	Journal  JournalConfig  `yaml:"journal" json:"journal,omitempty"`
+	Lookup   LookupConfig   `yaml:"addresses" json:"addresses,omitempty"`
+	Access   AccessConfig   `yaml:"access_log" json:"access_log,omitempty"`
+	Keep     KeepConfig     `yaml:"keep" json:"keep,omitempty"`
+	Sites    []gateway.Site `yaml:"sites" json:"sites" jsonschema:"minItems=1"`
+
+	dir string // of the file, for relative paths
+}
+
+// Listen says where visitors come in.
+type Listen struct {
+	HTTP  string `yaml:"http" json:"http,omitempty" jsonschema:"description=Address for plain HTTP; empty with https set: none,default=127.0.0.1:8080"`
+	HTTPS string `yaml:"https" json:"https,omitempty" jsonschema:"description=Address for HTTPS (HTTP/1.1 and HTTP/2); sites need tls certificates"`
+}
+
+// Database says where rows live.
+type Database struct {
+	URL         string `yaml:"url" json:"url,omitempty" jsonschema:"description=sqlite:PATH or postgres://… (file: or env: reference for one with a password),default=sqlite:<data>/noren.db"`
+	AllowUnsafe bool   `yaml:"allow_unsafe" json:"allow_unsafe,omitempty" jsonschema:"description=Accept a PostgreSQL that does not sync before it answers (fsync or synchronous_commit off); entries may then be lost"`
+}
+
+// SettingsConfig says where the settings set is edited.
+type SettingsConfig struct {
+	Mode string `yaml:"mode" json:"mode,omitempty" jsonschema:"enum=console,enum=files,default=console,description=console: versions in the database; files: the directory below is the truth"`
+	Dir  string `yaml:"dir" json:"dir,omitempty" jsonschema:"description=Directory of the settings set in mode files; relative to this file"`
+}
+
+// JournalConfig says how the record is kept and witnessed.
+type JournalConfig struct {
+	Origin          string   `yaml:"origin" json:"origin,omitempty" jsonschema:"description=Name in the signed checkpoints; a host name of yours,default=noren.local"`
+	CheckpointEvery string   `yaml:"checkpoint_every" json:"checkpoint_every,omitempty" jsonschema:"description=How often a new checkpoint is signed and sent out,default=10m"`
+	CheckpointTo    []string `yaml:"checkpoint_to" json:"checkpoint_to,omitempty" jsonschema:"description=Where checkpoints leave the machine: directories (another disk or a mounted share) or https:// addresses"`
+	SpoolMiB        int64    `yaml:"spool_mib" json:"spool_mib,omitempty" jsonschema:"description=Room for entries while the database is away,default=256"`
+}
+
+// LookupConfig names the operator's data about addresses; all are optional.
+type LookupConfig struct {
+	Country    string            `yaml:"country" json:"country,omitempty" jsonschema:"description=MMDB file with countries"`
+	ASN        string            `yaml:"asn" json:"asn,omitempty" jsonschema:"description=MMDB file with autonomous systems"`
+	Private    string            `yaml:"private" json:"private,omitempty" jsonschema:"description=Networks of your own, one per line"`
+	Datacentre string            `yaml:"datacentre" json:"datacentre,omitempty" jsonschema:"description=Networks of hosting providers, one per line"`
+	Tor        string            `yaml:"tor" json:"tor,omitempty" jsonschema:"description=Tor exit addresses, one per line"`
+	Lists      map[string]string `yaml:"lists" json:"lists,omitempty" jsonschema:"description=Further named lists of networks, for the fact address.listed"`
+	Bots       map[string]string `yaml:"bots" json:"bots,omitempty" jsonschema:"description=Published ranges of search engines: name to file"`
+	ReverseDNS bool              `yaml:"reverse_dns" json:"reverse_dns,omitempty" jsonschema:"description=Verify search engines by forward-confirmed reverse DNS"`
+}
+
+// AccessConfig bounds the access log.
+type AccessConfig struct {
+	Dir      string `yaml:"dir" json:"dir,omitempty" jsonschema:"description=Directory of the access log,default=<data>/access"`
+	FileMiB  int64  `yaml:"file_mib" json:"file_mib,omitempty" jsonschema:"description=Size at which a file is rotated and compressed,default=64"`
+	TotalMiB int64  `yaml:"total_mib" json:"total_mib,omitempty" jsonschema:"description=Room for all files; the oldest goes first,default=4096"`
+}
+
+// KeepConfig is how long personal data stays readable.
+type KeepConfig struct {
+	Months int `yaml:"months" json:"months,omitempty" jsonschema:"minimum=1,maximum=120,description=Months after which the keys of personal data are destroyed,default=13"`
+}
+
+// configPaths are tried when no file is named.
+var configPaths = [...]string{"noren.yaml", "/etc/noren/noren.yaml"}
+
+// findConfig returns the file that was named, or the first of the usual ones.
+func findConfig(named string) (string, error) {
+	if named != "" {
+		return named, nil
+	}
+	for _, p := range configPaths {
+		if _, err := os.Stat(p); err == nil {
+			return p, nil
+		}
+	}
+	return "", noren.WithHint(noren.Errorf(noren.NotFound, "no configuration: neither %s exists", strings.Join(configPaths[:], " nor ")),
+		"write a noren.yaml of six lines (README, \"Before your own shop\") or name one with --config FILE")
+}
+
+// loadConfig reads and checks a configuration file; every fault is reported at
+// once, with line and column.
+func loadConfig(path string) (*Config, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, noren.WithHint(noren.Errorf(noren.NotFound, "read configuration: %w", err), "name the file with --config FILE")
+	}
+	return parseConfig(path, data)
+}
+
+func parseConfig(path string, data []byte) (*Config, error) {
+	var c Config
+	doc, err := yamlfile.Decode(path, data, &c)
+	if err != nil {
+		return nil, noren.Errorf(noren.Invalid, "%w", err)
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	c.dir = filepath.Dir(abs)
+	c.fill()
+	if err := c.valid(doc); err != nil {
+		return nil, noren.Errorf(noren.Invalid, "%w", err)
+	}
+	return &c, nil
+}
+
+// fill sets what was left out.
+func (c *Config) fill() {
+	setDefault(&c.Data, "noren-data")
+	c.Data = c.path(c.Data)
+	if c.Listen.HTTP == "" && c.Listen.HTTPS == "" {
+		c.Listen.HTTP = "127.0.0.1:8080"
+	}
+	setDefault(&c.Database.URL, "sqlite:"+filepath.Join(c.Data, "noren.db"))
+	if file, ok := strings.CutPrefix(c.Database.URL, "sqlite:"); ok {
+		c.Database.URL = "sqlite:" + c.path(file)
+	}
+	setDefault(&c.RootKey, "file:"+filepath.Join(c.Data, "root.key"))
+	if file, ok := strings.CutPrefix(c.RootKey, "file:"); ok {
+		c.RootKey = "file:" + c.path(file)
+	}
+	setDefault(&c.Settings.Mode, "console")
+	if c.Settings.Dir != "" {
+		c.Settings.Dir = c.path(c.Settings.Dir)
+	}
+	setDefault(&c.Journal.Origin, "noren.local")
+	setDefault(&c.Journal.CheckpointEvery, "10m")
+	if c.Journal.SpoolMiB == 0 {
+		c.Journal.SpoolMiB = 256
+	}
+	setDefault(&c.Access.Dir, filepath.Join(c.Data, "access"))
+	c.Access.Dir = c.path(c.Access.Dir)
+	if c.Access.FileMiB == 0 {
+		c.Access.FileMiB = 64
+	}
+	if c.Access.TotalMiB == 0 {
+		c.Access.TotalMiB = 4096
+	}
+	if c.Keep.Months == 0 {
+		c.Keep.Months = 13
+	}
+}
+
+func setDefault(s *string, value string) {
+	if *s == "" {
+		*s = value
+	}
+}
+
+// path makes a path of the file absolute.
+func (c *Config) path(p string) string {
+	if p == "" || filepath.IsAbs(p) {
+		return p
+	}
+	return filepath.Join(c.dir, p)
+}
+
+// valid reports every fault, each at its line.
+func (c *Config) valid(doc *yamlfile.Doc) error {
+	var errs []error
+	fault := func(at []any, format string, args ...any) {
+		errs = append(errs, doc.Fault(fmt.Sprintf(format, args...), at...))
+	}
+	if c.Version != 1 {
+		fault([]any{"version"}, "version must be 1")
+	}
+	if len(c.Sites) == 0 {
+		fault([]any{"sites"}, "no sites: name at least one shop with name, hosts and upstream")
+	}
+	for key, addr := range map[string]string{"http": c.Listen.HTTP, "https": c.Listen.HTTPS} {
+		if addr == "" {
+			continue
+		}
+		if _, err := netip.ParseAddrPort(addr); err != nil {
+			fault([]any{"listen", key}, "%q is not an address and port such as 127.0.0.1:8080", addr)
+		}
+	}
+	if c.Settings.Mode != "console" && c.Settings.Mode != "files" {
+		fault([]any{"settings", "mode"}, "mode %q is neither console nor files", c.Settings.Mode)
+	}
+	if c.Settings.Mode == "files" && c.Settings.Dir == "" {
+		fault([]any{"settings"}, "mode files needs dir, the directory of the settings set")
+	}
+	if d, err := time.ParseDuration(c.Journal.CheckpointEvery); err != nil || d < time.Second {
+		fault([]any{"journal", "checkpoint_every"}, "%q is not a duration of at least 1s, such as 10m", c.Journal.CheckpointEvery)
+	}
+	errs = append(errs, c.validSites(doc)...)
+	return errors.Join(errs...)
+}
+
+func (c *Config) validSites(doc *yamlfile.Doc) []error {
+	var errs []error
+	names, hosts := map[string]bool{}, map[string]string{}
+	for i := range c.Sites {
+		s := &c.Sites[i]
+		if s.Name == "instance" || names[s.Name] {
+			errs = append(errs, doc.Fault(fmt.Sprintf("site name %q is taken", s.Name), "sites", i, "name"))
+		}
+		names[s.Name] = true
+		for j, h := range s.Hosts {
+			if other, dup := hosts[strings.ToLower(h)]; dup {
+				errs = append(errs, doc.Fault(fmt.Sprintf("host %s belongs to site %s already", h, other), "sites", i, "hosts", j))
+			}
+			hosts[strings.ToLower(h)] = s.Name
+		}
+		if err := s.Valid(); err != nil {
+			for _, e := range unjoin(err) {
+				errs = append(errs, doc.Fault(e.Error(), "sites", i))
+			}
+		}
+		if c.Listen.HTTPS != "" && c.Listen.HTTP == "" && s.TLS == nil {
+			errs = append(errs, doc.Fault("listen has https only, so the site needs tls with cert and key", "sites", i))
+		}
+	}
+	return errs
+}
+
+// unjoin takes apart what errors.Join put together.
+func unjoin(err error) []error {
+	if j, ok := err.(interface{ Unwrap() []error }); ok {
+		return j.Unwrap()
+	}
+	return []error{err}
+}
+
+// secretRef resolves file: and env: references, so that no password stands in
+// the configuration itself.
+func secretRef(ref string, getenv func(string) string) (string, error) {
+	if name, ok := strings.CutPrefix(ref, "env:"); ok {
+		if v := getenv(name); v != "" {
+			return v, nil
+		}
+		return "", noren.Errorf(noren.Invalid, "environment variable %s is empty", name)
+	}
+	if path, ok := strings.CutPrefix(ref, "file:"); ok {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return "", noren.Errorf(noren.NotFound, "read reference: %w", err)
+		}
+		return strings.TrimSpace(string(b)), nil
+	}
+	return ref, nil
+}

@@ -1,0 +1,346 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"noren"
+	"noren/db"
+	"noren/gateway"
+	"noren/journal"
+	"noren/kv"
+	"noren/kv/valkey"
+	"noren/loop"
+	"noren/orient"
+	"noren/settings"
+	"noren/vault"
+)
+
+// instance is one wired Noren: everything but the listeners. It is what
+// commands, the demo, labs and tests start; the order of construction is the
+// order of dependence, and Close undoes it.
+type instance struct {
+	cfg      *Config
+	node     string
+	log      *slog.Logger
+	db       *db.DB
+	vault    *vault.Vault
+	journal  *journal.Journal
+	kv       kv.Store
+	shared   *kv.Failover // nil with memory of this process
+	settings *settings.Store
+	orient   *orient.Orient
+	lists    *gateway.Lists
+	loop     *loop.Loop
+
+	running sync.WaitGroup
+	stop    context.CancelFunc
+	closers []func(context.Context) error
+}
+
+// wants are the choices of whoever opens an instance.
+type wants struct {
+	create  bool              // make database, keys and first settings when missing
+	step    func(step string) // for the kill lab
+	faults  func(db.FaultPoint) db.Fault
+	getenv  func(string) string
+	observe []loop.Observer
+}
+
+// openInstance wires an instance. What was opened is closed again when a later
+// step fails.
+func openInstance(ctx context.Context, cfg *Config, w wants, log *slog.Logger) (in *instance, err error) {
+	in = &instance{cfg: cfg, node: nodeName(), log: log}
+	defer func() {
+		if err != nil {
+			in.Close(context.WithoutCancel(ctx))
+			in = nil
+		}
+	}()
+	for _, step := range []func(context.Context, wants) error{
+		in.openDatabase, in.openVault, in.openJournal, in.openShared, in.openSettings, in.openLoop,
+	} {
+		if err := step(ctx, w); err != nil {
+			return in, err
+		}
+	}
+	return in, nil
+}
+
+// nodeName names this machine's node; the spool file is called after it.
+func nodeName() string {
+	name, err := os.Hostname()
+	if err != nil || name == "" {
+		return "node"
+	}
+	return name
+}
+
+func (in *instance) onClose(f func(context.Context) error) { in.closers = append(in.closers, f) }
+
+// Close stops what runs and closes in reverse order. Posted entries are flushed
+// first; ctx bounds how long that may take.
+func (in *instance) Close(ctx context.Context) error {
+	if in.stop != nil {
+		in.stop()
+	}
+	in.running.Wait()
+	var errs []error
+	for i := len(in.closers) - 1; i >= 0; i-- {
+		errs = append(errs, in.closers[i](ctx))
+	}
+	in.closers = nil
+	return errors.Join(errs...)
+}
+
+func (in *instance) openDatabase(ctx context.Context, w wants) error {
+	url, err := secretRef(in.cfg.Database.URL, w.getenv)
+	if err != nil {
+		return fmt.Errorf("database: %w", err)
+	}
+	if w.create {
+		if err := os.MkdirAll(in.cfg.Data, 0o700); err != nil {
+			return noren.WithHint(noren.Errorf(noren.Unavailable, "make data directory: %w", err), "set data: to a directory this user may write to")
+		}
+	}
+	in.db, err = db.Open(ctx, db.Options{URL: url, Create: w.create, AllowUnsafe: in.cfg.Database.AllowUnsafe, Log: in.log, Faults: w.faults})
+	if err != nil {
+		return err
+	}
+	in.onClose(func(context.Context) error { return in.db.Close() })
+	return in.db.Migrate(ctx)
+}
+
+func (in *instance) openVault(ctx context.Context, w wants) error {
+	root, err := in.rootKey(ctx, w)
+	if err != nil {
+		return err
+	}
+	in.vault, err = vault.Open(ctx, vault.Options{
+		DB: in.db, Root: root, Log: in.log,
+		ErasuresFile: filepath.Join(in.cfg.Data, "erasures.jsonl"),
+		Location:     withoutPassword(in.cfg.Database.URL),
+	})
+	if err != nil {
+		return err
+	}
+	n, err := in.vault.Reapply(ctx)
+	if err != nil {
+		return fmt.Errorf("re-apply erasures: %w", err)
+	}
+	if n > 0 {
+		in.log.Warn("erasures re-applied; the database seems to be a restored copy", "erasures", n)
+	}
+	return nil
+}
+
+// rootKey loads the root key. For a new database it is made; for one that holds
+// keys already a missing root key is an error, because a new one could not open
+// anything.
+func (in *instance) rootKey(ctx context.Context, w wants) (*vault.RootKey, error) {
+	path, isFile := strings.CutPrefix(in.cfg.RootKey, "file:")
+	if isFile && w.create {
+		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+			empty, err := in.noKeysYet(ctx)
+			if err != nil {
+				return nil, err
+			}
+			if empty {
+				if err := vault.GenerateRootKey(path); err != nil {
+					return nil, err
+				}
+				in.log.Warn("a new root key was made; print the recovery sheet and keep it apart: noren keys sheet", "file", path)
+			}
+		}
+	}
+	return vault.LoadRootKey(in.cfg.RootKey)
+}
+
+func (in *instance) noKeysYet(ctx context.Context) (bool, error) {
+	var n int
+	err := in.db.Read().QueryRowContext(ctx, `SELECT count(*) FROM vault_keys`).Scan(&n)
+	return n == 0, err
+}
+
+// withoutPassword is how a recovery sheet may name the database.
+func withoutPassword(url string) string {
+	scheme, rest, ok := strings.Cut(url, "://")
+	if !ok {
+		return url
+	}
+	if _, host, has := strings.Cut(rest, "@"); has {
+		rest = host
+	}
+	return scheme + "://" + rest
+}
+
+func (in *instance) openJournal(ctx context.Context, _ wants) error {
+	id, key, err := in.vault.SigningKey(ctx, "checkpoint")
+	if err != nil {
+		return err
+	}
+	sinks, err := in.checkpointSinks()
+	if err != nil {
+		return err
+	}
+	in.journal, err = journal.Open(ctx, journal.Options{
+		DB: in.db, Sealer: in.vault, SigningKey: key, KeyID: id,
+		Origin: in.cfg.Journal.Origin + "/" + in.vault.Instance(), Node: in.node,
+		SpoolDir: filepath.Join(in.cfg.Data, "spool"), SpoolMax: in.cfg.Journal.SpoolMiB << 20,
+		Outside: sinks, Log: in.log,
+	})
+	if err != nil {
+		return err
+	}
+	in.onClose(in.journal.Close)
+	return nil
+}
+
+func (in *instance) checkpointSinks() ([]journal.CheckpointSink, error) {
+	var sinks []journal.CheckpointSink
+	for _, to := range in.cfg.Journal.CheckpointTo {
+		if strings.HasPrefix(to, "https://") || strings.HasPrefix(to, "http://") {
+			s, err := journal.NewWebhookSink(journal.WebhookOptions{URL: to})
+			if err != nil {
+				return nil, err
+			}
+			sinks = append(sinks, s)
+			continue
+		}
+		s, err := journal.NewDirectorySink(in.cfg.path(to))
+		if err != nil {
+			return nil, err
+		}
+		sinks = append(sinks, s)
+	}
+	return sinks, nil
+}
+
+func (in *instance) openShared(ctx context.Context, w wants) error {
+	if in.cfg.Shared == "" {
+		in.kv = kv.NewMemory(0)
+		in.onClose(func(context.Context) error { return in.kv.Close() })
+		return nil
+	}
+	url, err := secretRef(in.cfg.Shared, w.getenv)
+	if err != nil {
+		return fmt.Errorf("shared: %w", err)
+	}
+	store, err := valkey.Open(ctx, url)
+	if err != nil {
+		return err
+	}
+	in.shared = kv.NewFailover(store, in.node, in.log)
+	in.kv = in.shared
+	in.onClose(func(context.Context) error { return in.kv.Close() })
+	return nil
+}
+
+func (in *instance) openLoop(ctx context.Context, w wants) error {
+	set, err := in.settings.Current(ctx)
+	if err != nil {
+		return err
+	}
+XX
+	if err != nil {
+		return err
+	}
+	addresses, err := loadAddresses(&in.cfg.Lookup, in.cfg.path)
+	if err != nil {
+		return err
+	}
+	in.orient, err = orient.New(orient.Options{
+		DB: in.db, KV: in.kv, Shared: in.shared != nil, Token: in.vault.Token,
+		Addresses: addresses, Entities: rules.entities, Log: in.log,
+	})
+	if err != nil {
+		return err
+	}
+	rules, err = compileSettings(set, in.cfg.siteNames(), in.orient.Catalogue())
+	if err != nil {
+		return err
+	}
+	in.lists, err = gateway.OpenLists(ctx, gateway.ListsOptions{DB: in.db, Sealer: in.vault, Log: in.log})
+	if err != nil {
+		return err
+	}
+	in.loop = loop.New(loop.Options{
+		DB: in.db, Orient: in.orient, Policies: rules.policies, Journal: in.journal, Sealer: in.vault,
+		Actuators: map[noren.ActionKind]noren.Actuator{noren.ActBan: in.lists},
+		Observers: w.observe, Log: in.log, Node: in.node, Step: w.step,
+	})
+	in.lists.RaiseTo(in.loop)
+	in.vault.OnErase(in.eraseEverywhere)
+	return nil
+}
+
+// eraseEverywhere deletes the rows that parts keep about a person.
+func (in *instance) eraseEverywhere(ctx context.Context, tx *sql.Tx, site string, s noren.Subject) error {
+	return errors.Join(in.orient.Erase(ctx, tx, site, s), in.lists.Erase(ctx, tx, site, s))
+}
+
+// run starts the background work: redoing actions, checkpoints, watching lists
+// and the database, retention.
+func (in *instance) run(ctx context.Context) {
+	ctx, in.stop = context.WithCancel(ctx)
+	every, _ := time.ParseDuration(in.cfg.Journal.CheckpointEvery) // checked when the file was read
+	for _, work := range []func(context.Context){
+		func(ctx context.Context) { in.loop.Run(ctx) },
+		func(ctx context.Context) { in.journal.RunCheckpoints(ctx, every) },
+		func(ctx context.Context) { in.lists.Run(ctx) },
+		in.housekeeping,
+	} {
+		in.running.Go(func() { work(ctx) })
+	}
+}
+
+const housekeepingEvery = time.Hour
+
+// housekeeping checks the database file every few seconds and destroys keys and
+// rows that are over their term every hour.
+func (in *instance) housekeeping(ctx context.Context) {
+	check := time.NewTicker(5 * time.Second)
+	defer check.Stop()
+	hour := time.NewTicker(housekeepingEvery)
+	defer hour.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-check.C:
+			if err := in.db.Check(ctx); err != nil && ctx.Err() == nil {
+				in.log.Error("database", "alarm", true, "err", err, "hint", noren.HintOf(err))
+			}
+		case <-hour.C:
+			in.retain(ctx, time.Now())
+		}
+	}
+}
+
+func (in *instance) retain(ctx context.Context, now time.Time) {
+	keep := time.Duration(in.cfg.Keep.Months) * 31 * 24 * time.Hour
+	if n, err := in.vault.Retain(ctx, now, keep); err != nil {
+		in.log.Error("destroy keys over their term", "alarm", true, "err", err)
+	} else if n > 0 {
+		in.log.Info("keys over their term destroyed", "keys", n)
+	}
+	if _, err := in.orient.Prune(ctx, now.Add(-keep)); err != nil {
+		in.log.Error("delete counters over their term", "alarm", true, "err", err)
+	}
+}
+
+func (c *Config) siteNames() []string {
+	names := make([]string, len(c.Sites))
+	for i, s := range c.Sites {
+		names[i] = s.Name
+	}
+	return names
+}

@@ -1,0 +1,259 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"noren"
+	"noren/journal"
+)
+
+type journalCmd struct {
+	Verify     journalVerifyCmd     `cmd:"" help:"Recompute the record and compare it with its proofs. Exit 1 when something was altered."`
+	Export     journalExportCmd     `cmd:"" help:"Write a log as C2SP tlog-tiles, which others can check without Noren."`
+	Prove      journalProveCmd      `cmd:"" help:"Write the proof that an entry is in the record, or that one size extends another."`
+	CheckProof journalCheckProofCmd `cmd:"" help:"Check a proof offline."`
+	Checkpoint journalCheckpointCmd `cmd:"" help:"Sign and print the present checkpoint; keep it on another machine."`
+	Key        journalKeyCmd        `cmd:"" help:"Print the key with which others check checkpoints, proofs and exports."`
+	Show       journalShowCmd       `cmd:"" help:"Print entries, newest first."`
+}
+
+type journalVerifyCmd struct {
+	Log        string `help:"Only this log (a site, or instance)."`
+	Checkpoint string `help:"A checkpoint that was kept outside: the record must extend it." type:"existingfile"`
+	Dir        string `help:"Verify a cold copy written by export instead of the database; needs --key." type:"existingdir"`
+	Key        string `help:"Verifier key for --dir (noren journal key)."`
+	JSON       bool   `name:"json" help:"Print the report as JSON."`
+}
+
+// Help shows an example.
+func (journalVerifyCmd) Help() string {
+	return "Example: noren journal verify --checkpoint /mnt/usb/shop.latest"
+}
+
+func (c journalVerifyCmd) Run(e *env) error {
+	outside, err := readOptional(c.Checkpoint)
+	if err != nil {
+		return err
+	}
+	if c.Dir != "" {
+		if c.Key == "" {
+			return noren.WithHint(noren.Errorf(noren.Invalid, "a cold copy is checked with the verifier key"), "print it with `noren journal key` and give it with --key")
+		}
+		rep, err := journal.VerifyDir(e.ctx, c.Dir, c.Key, outside)
+		if err != nil {
+			return err
+		}
+		return c.print(e, rep)
+	}
+	return e.withInstance(func(ctx context.Context, in *instance) error {
+		rep, err := in.journal.Verify(ctx, journal.VerifyOptions{Log: c.Log, Checkpoint: outside, Progress: e.progress("verified")})
+		if err != nil {
+			return err
+		}
+		return c.print(e, rep)
+	})
+}
+
+func readOptional(path string) ([]byte, error) {
+	if path == "" {
+		return nil, nil
+	}
+	return os.ReadFile(path)
+}
+
+func (c journalVerifyCmd) print(e *env, rep journal.Report) error {
+	if c.JSON {
+		if err := printJSON(e.io.out, rep); err != nil {
+			return err
+		}
+	} else {
+		for _, l := range rep.Logs {
+			fmt.Fprintf(e.io.out, "%-20s %d entries, root %s, %d checkpoints hold\n", l.Log, l.Entries, l.Root, l.Checkpoints+l.Outside)
+		}
+		for _, f := range rep.Findings {
+			fmt.Fprintf(e.io.out, "%s: %s at %d: %s\n", f.Log, f.Kind, f.Seq, f.Detail.In(e.lang))
+		}
+		for _, w := range rep.Warnings {
+			fmt.Fprintf(e.io.err, "warning: %s\n", w.In(e.lang))
+		}
+	}
+	if !rep.Clean() {
+		fmt.Fprintf(e.io.err, "%d findings: the record was altered\n", int64(len(rep.Findings))+rep.Omitted)
+		return errFindings
+	}
+	return nil
+}
+
+type journalExportCmd struct {
+	Dir string `arg:"" help:"Directory to write to; what is there already is completed."`
+	Log string `help:"The log: a site, or instance (default: the only site)."`
+}
+
+func (c journalExportCmd) Run(e *env) error {
+	return e.withInstance(func(ctx context.Context, in *instance) error {
+		log, err := in.log1(c.Log)
+		if err != nil {
+			return err
+		}
+		if err := in.journal.Export(ctx, log, c.Dir); err != nil {
+			return err
+		}
+		key, err := in.journal.VerifierKey(log)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(e.io.err, "wrote log %s to %s\n", log, c.Dir)
+		fmt.Fprintf(e.io.err, "check it anywhere: noren journal verify --dir %s --key '%s'\n", c.Dir, key)
+		return nil
+	})
+}
+
+// log1 is the log that was named, or the only site's.
+func (in *instance) log1(named string) (string, error) {
+	if named == journal.InstanceLog {
+		return named, nil
+	}
+	return in.cfg.site(named)
+}
+
+type journalProveCmd struct {
+	ID   string `arg:"" optional:"" help:"Id of an entry."`
+	Log  string `help:"The log: a site, or instance (default: the only site)."`
+	From int64  `help:"Instead of an entry: prove that the present log extends the one of this size."`
+}
+
+func (c journalProveCmd) Run(e *env) error {
+	return e.withInstance(func(ctx context.Context, in *instance) error {
+		log, err := in.log1(c.Log)
+		if err != nil {
+			return err
+		}
+		if _, err := in.journal.Checkpoint(ctx, log); err != nil {
+			return err
+		}
+		proof, err := c.prove(ctx, in, log)
+		if err != nil {
+			return err
+		}
+		return printJSON(e.io.out, proof)
+	})
+}
+
+func (c journalProveCmd) prove(ctx context.Context, in *instance, log string) (journal.Proof, error) {
+	switch {
+	case c.From > 0:
+		return in.journal.ProveConsistency(ctx, log, c.From, 0)
+	case c.ID == "":
+		return journal.Proof{}, noren.WithHint(noren.Errorf(noren.Invalid, "which entry?"), "give its id, or --from SIZE for a consistency proof")
+	}
+	s, err := in.journal.Get(ctx, log, c.ID)
+	if err != nil {
+		return journal.Proof{}, err
+	}
+	return in.journal.Prove(ctx, log, s.Seq, 0)
+}
+
+type journalCheckProofCmd struct {
+	File string `arg:"" help:"Proof as written by prove; - for standard input."`
+	Key  string `required:"" help:"Verifier key (noren journal key)."`
+}
+
+const maxProofBytes = 1 << 20
+
+func (c journalCheckProofCmd) Run(e *env) error {
+	b, err := e.readInput(c.File, maxProofBytes)
+	if err != nil {
+		return err
+	}
+	p, err := journal.CheckProof(b, c.Key)
+	if err != nil {
+		fmt.Fprintf(e.io.err, "the proof does not hold: %v\n", err)
+		return errFindings
+	}
+	return printJSON(e.io.out, map[string]any{"holds": true, "log": p.Log, "seq": p.Seq, "size": p.Size})
+}
+
+type journalCheckpointCmd struct {
+	Log string `help:"The log: a site, or instance (default: the only site)."`
+}
+
+func (c journalCheckpointCmd) Run(e *env) error {
+	return e.withInstance(func(ctx context.Context, in *instance) error {
+		log, err := in.log1(c.Log)
+		if err != nil {
+			return err
+		}
+		note, err := in.journal.Checkpoint(ctx, log)
+		if err != nil {
+			return err
+		}
+		_, err = e.io.out.Write(note)
+		return err
+	})
+}
+
+type journalKeyCmd struct {
+	Log string `help:"The log: a site, or instance (default: the only site)."`
+}
+
+func (c journalKeyCmd) Run(e *env) error {
+	return e.withInstance(func(_ context.Context, in *instance) error {
+		log, err := in.log1(c.Log)
+		if err != nil {
+			return err
+		}
+		key, err := in.journal.VerifierKey(log)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(e.io.out, key)
+		return err
+	})
+}
+
+type journalShowCmd struct {
+	Log   string `help:"The log: a site, or instance (default: the only site)."`
+	Limit int    `default:"20" help:"How many entries at most."`
+	ID    string `help:"Only the entry with this id."`
+	JSON  bool   `name:"json" help:"One JSON value per line, with event, facts and decision."`
+}
+
+func (c journalShowCmd) Run(e *env) error {
+	return e.withInstance(func(ctx context.Context, in *instance) error {
+		log, err := in.log1(c.Log)
+		if err != nil {
+			return err
+		}
+		if c.ID != "" {
+			s, err := in.journal.Get(ctx, log, c.ID)
+			if err != nil {
+				return err
+			}
+			return c.print(e, s)
+		}
+		for s, err := range in.journal.Query(ctx, journal.Filter{Log: log, Limit: c.Limit, Desc: true}) {
+			if err != nil {
+				return err
+			}
+			if err := c.print(e, s); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (c journalShowCmd) print(e *env, s journal.Stored) error {
+	if c.JSON {
+		return writeLine(e.io.out, map[string]any{"log": s.Log, "seq": s.Seq, "erased": s.Erased, "entry": s.Entry})
+	}
+	who := s.Entry.Event.Subject().String()
+	if s.Erased {
+		who = "(erased)"
+	}
+	_, err := fmt.Fprintf(e.io.out, "%d  %s  %-22s %-10s %-9s ×%d %s %s\n", s.Seq, s.Entry.Event.At.Format("2006-01-02 15:04:05.000"),
+		s.Entry.Event.Kind, s.Entry.Event.Zone, s.Entry.Decision.Verdict, s.Entry.Count, s.Entry.Rule, who)
+	return err
+}

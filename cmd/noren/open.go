@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"noren"
+)
+
+// withInstance opens the instance of the configuration for one command, beside
+// a running server if there is one, and closes it afterwards.
+func (e *env) withInstance(f func(ctx context.Context, in *instance) error) error {
+	path, err := findConfig(e.config)
+	if err != nil {
+		return err
+	}
+	cfg, err := loadConfig(path)
+	if err != nil {
+		return err
+	}
+	in, err := openInstance(e.ctx, cfg, wants{getenv: e.getenv}, e.log)
+	if err != nil {
+		return err
+	}
+	ferr := f(e.ctx, in)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(e.ctx), 10*time.Second)
+	defer cancel()
+	if err := in.Close(ctx); err != nil && ferr == nil {
+		return err
+	}
+	return ferr
+}
+
+// site returns the site that was named, or the only one there is.
+func (c *Config) site(named string) (string, error) {
+	names := c.siteNames()
+	if named == "" && len(names) == 1 {
+		return names[0], nil
+	}
+	for _, n := range names {
+		if n == named {
+			return n, nil
+		}
+	}
+	if named == "" {
+		return "", noren.WithHint(noren.Errorf(noren.Invalid, "there are %d sites", len(names)), "name one with --site")
+	}
+	return "", noren.Errorf(noren.NotFound, "no site %q in the configuration; sites are %v", named, names)
+}
+
+// printJSON writes v as one indented JSON value.
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+// readInput reads a file, or standard input for "-", up to most bytes.
+func (e *env) readInput(name string, most int64) ([]byte, error) {
+	r, err := e.openInput(name)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	b, err := io.ReadAll(io.LimitReader(r, most+1))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	if int64(len(b)) > most {
+		return nil, noren.Errorf(noren.Invalid, "%s is larger than %d bytes", name, most)
+	}
+	return b, nil
+}
+
+func (e *env) openInput(name string) (io.ReadCloser, error) {
+	if name == "-" {
+		return io.NopCloser(e.io.in), nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, noren.Errorf(noren.NotFound, "%w", err)
+	}
+	return f, nil
+}
+
+// isTerminal reports whether w is a terminal, where progress may be drawn.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// progress draws "what done/total" on a terminal, at most ten times a second.
+func (e *env) progress(what string) func(done, total int64) {
+	if !isTerminal(e.io.err) {
+		return nil
+	}
+	var last time.Time
+	return func(done, total int64) {
+		if now := time.Now(); now.Sub(last) >= 100*time.Millisecond || done == total {
+			last = now
+			fmt.Fprintf(e.io.err, "\r%s %d/%d", what, done, total)
+			if done == total {
+				fmt.Fprintln(e.io.err)
+			}
+		}
+	}
+}

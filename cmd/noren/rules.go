@@ -1,0 +1,143 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"noren"
+	"noren/gateway"
+	"noren/loop"
+	"noren/policy"
+	"noren/settings"
+)
+
+// Paths of a settings set. What lies at the top holds for every site; what lies
+// under sites/NAME only for that one, beside the shared policies and instead of
+// the shared limits.
+const (
+	policiesDir = "policies/"
+	limitsFile  = "limits.yaml"
+	sitesDir    = "sites/"
+)
+
+// rules are a compiled settings set.
+type rules struct {
+	hash     string
+	entities []string
+	policies loop.Policies
+	limits   map[string][]gateway.Limit // by site; "" for sites without their own
+}
+
+// shippedSettings is the set a new instance starts with.
+func shippedSettings() settings.Set {
+	set := settings.Set{}
+	for _, f := range policy.Shipped() {
+		set[policiesDir+path.Base(f.Name)] = string(f.Data)
+	}
+	set[limitsFile] = string(gateway.ShippedLimits())
+	return set
+}
+
+// compileSettings checks and compiles a set for the sites; every fault is
+// reported at once. The catalogue must know the entities the set declares.
+func compileSettings(set settings.Set, sites []string, catalogue func(entities []string) (*noren.Catalogue, error)) (*rules, error) {
+	r := &rules{hash: set.Hash(), limits: map[string][]gateway.Limit{}}
+	var err error
+	if r.entities, err = policy.DeclaredEntities(policyFiles(set, "")); err != nil {
+		return nil, err
+	}
+	for _, site := range sites {
+		more, err := policy.DeclaredEntities(policyFiles(set, site))
+		if err != nil {
+			return nil, err
+		}
+		r.entities = append(r.entities, more...)
+	}
+	slices.Sort(r.entities)
+	r.entities = slices.Compact(r.entities)
+	cat, err := catalogue(r.entities)
+	if err != nil {
+		return nil, err
+	}
+	return r, r.compile(set, sites, cat)
+}
+
+func (r *rules) compile(set settings.Set, sites []string, cat *noren.Catalogue) error {
+	var errs []error
+	shared, err := policy.Load(policyFiles(set, ""), cat)
+	errs = append(errs, err)
+	r.policies = loop.Policies{Shared: shared, Sites: map[string]*policy.Set{}}
+	limits, err := readLimits(set, limitsFile)
+	errs = append(errs, err)
+	r.limits[""] = limits
+	for _, site := range sites {
+		own := policyFiles(set, site)
+		if len(own) > 0 {
+			p, err := policy.Load(append(policyFiles(set, ""), own...), cat)
+			errs = append(errs, err)
+			r.policies.Sites[site] = p
+		}
+		name := sitesDir + site + "/" + limitsFile
+		if _, ok := set[name]; ok {
+			limits, err := readLimits(set, name)
+			errs = append(errs, err)
+			r.limits[site] = limits
+		}
+	}
+	errs = append(errs, strayFiles(set, sites))
+	if err := errors.Join(errs...); err != nil {
+		return noren.Errorf(noren.Invalid, "%w", err)
+	}
+	return nil
+}
+
+// limitsFor returns the limits of a site.
+func (r *rules) limitsFor(site string) []gateway.Limit {
+	if l, ok := r.limits[site]; ok {
+		return l
+	}
+	return r.limits[""]
+}
+
+func readLimits(set settings.Set, name string) ([]gateway.Limit, error) {
+	return gateway.ParseLimits(name, []byte(set[name]))
+}
+
+// policyFiles are the shared policy files, or a site's own.
+func policyFiles(set settings.Set, site string) []policy.File {
+	dir := policiesDir
+	if site != "" {
+		dir = sitesDir + site + "/" + policiesDir
+	}
+	var files []policy.File
+	for _, name := range set.Paths() {
+		if strings.HasPrefix(name, dir) && strings.HasSuffix(name, ".yaml") {
+			files = append(files, policy.File{Name: name, Data: []byte(set[name])})
+		}
+	}
+	return files
+}
+
+// strayFiles refuses what would be silently ignored: a file at no known place,
+// or of a site that does not exist.
+func strayFiles(set settings.Set, sites []string) error {
+	var errs []error
+	for _, name := range set.Paths() {
+		rest := name
+		if after, ok := strings.CutPrefix(name, sitesDir); ok {
+			site, inside, _ := strings.Cut(after, "/")
+			if !slices.Contains(sites, site) {
+				errs = append(errs, fmt.Errorf("%s: the configuration has no site %q", name, site))
+				continue
+			}
+			rest = inside
+		}
+		if rest != limitsFile && !(strings.HasPrefix(rest, policiesDir) && strings.HasSuffix(rest, ".yaml")) {
+			errs = append(errs, fmt.Errorf("%s: expected policies/NAME.yaml or limits.yaml, at the top or under sites/SITE/", name))
+		}
+	}
+	return errors.Join(errs...)
+}
