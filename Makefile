@@ -27,7 +27,7 @@ check: ## formatting, vet, staticcheck, module files, generated docs
 	$(GO) vet ./...
 	$(GO) tool $(TOOLS) staticcheck ./...
 	$(GO) mod verify >/dev/null
-	$(GO) run ./cmd/noren-docs -check
+	$(GO) run ./cmd/noren docs --check
 
 e2e: deps build ## the sample shop in real Chromium
 	$(GO) test -count=1 -timeout 15m ./e2e/ -run Demo
@@ -43,7 +43,7 @@ soak: deps build ## what an issue states in full: kills, storms, fuzz; resumable
 	@scripts/soak $(VERB)
 
 docs: ## docs/reference from the Go types
-	$(GO) run ./cmd/noren-docs
+	$(GO) run ./cmd/noren docs
 
 clean:
 	rm -rf bin

@@ -58,11 +58,17 @@ func (p *Policies) For(site string) *policy.Set {
 	return p.Shared
 }
 
+// Rules are what decisions rest on at one moment: how facts are made and which
+// policies judge them. They are exchanged as a whole.
+type Rules struct {
+	Orient   *orient.Orient
+	Policies Policies
+}
+
 // Options are everything a Loop needs.
 type Options struct {
 	DB        *db.DB
-	Orient    *orient.Orient
-	Policies  Policies
+	Rules     Rules
 	Journal   Journal
 	Sealer    Sealer
 	Actuators map[noren.ActionKind]noren.Actuator
@@ -78,11 +84,11 @@ type Options struct {
 
 // Loop is a noren.Decider. It is safe for concurrent use.
 type Loop struct {
-	o        Options
-	policies atomic.Pointer[Policies]
-	clock    *clock
-	sampler  *sampler
-	acting   sync.WaitGroup
+	o       Options
+	rules   atomic.Pointer[Rules]
+	clock   *clock
+	sampler *sampler
+	acting  sync.WaitGroup
 }
 
 // New makes a loop. Run must be called for it to redo actions, flush counted
@@ -95,15 +101,15 @@ func New(o Options) *Loop {
 		o.Step = func(string) {}
 	}
 	l := &Loop{o: o, clock: newClock(o.Now), sampler: newSampler()}
-	l.policies.Store(&o.Policies)
+	l.rules.Store(&o.Rules)
 	return l
 }
 
-// SetPolicies makes every decision from now on use p.
-func (l *Loop) SetPolicies(p Policies) { l.policies.Store(&p) }
+// SetRules makes every decision that begins from now on use r.
+func (l *Loop) SetRules(r Rules) { l.rules.Store(&r) }
 
-// Policies returns the sets in force.
-func (l *Loop) Policies() Policies { return *l.policies.Load() }
+// Rules returns the rules in force.
+func (l *Loop) Rules() Rules { return *l.rules.Load() }
 
 // Decide takes ev through the loop; see noren.Decider. The event's ID and time
 // are the loop's to set: what a sensor put there is replaced.
@@ -118,10 +124,11 @@ func (l *Loop) Decide(ctx context.Context, ev noren.Event) (noren.Decision, erro
 
 	bounded, cancel := context.WithTimeout(ctx, info.Deadline)
 	defer cancel()
-	entry, rows := l.judge(bounded, ev, info)
+	rules := l.rules.Load()
+	entry, rows := l.judge(bounded, rules, ev, info)
 	l.o.Step("decided")
 
-	d, err := l.record(bounded, info, entry, rows)
+	d, err := l.record(bounded, rules.Orient, info, entry, rows)
 	if err != nil {
 		return d, err
 	}
@@ -138,8 +145,8 @@ func (l *Loop) Decide(ctx context.Context, ev noren.Event) (noren.Decision, erro
 
 // judge computes the facts and decides. It never fails: what goes wrong is the
 // decision's Fault, answered by the kind's failure side.
-func (l *Loop) judge(ctx context.Context, ev noren.Event, info noren.KindInfo) (e noren.Entry, rows []db.Row) {
-	set := l.policies.Load().For(ev.Site)
+func (l *Loop) judge(ctx context.Context, rules *Rules, ev noren.Event, info noren.KindInfo) (e noren.Entry, rows []db.Row) {
+	set := rules.Policies.For(ev.Site)
 	e = noren.Entry{Event: ev, Count: 1}
 	defer func() {
 		if r := recover(); r != nil {
@@ -147,7 +154,7 @@ func (l *Loop) judge(ctx context.Context, ev noren.Event, info noren.KindInfo) (
 			e.Decision = withFault(noren.Decision{EventID: ev.ID, Policies: set.Version()}, info, faultPanic)
 		}
 	}()
-	obs, err := l.o.Orient.Observe(ctx, &e.Event, set.Needs(ev.Kind, ev.Zone))
+	obs, err := rules.Orient.Observe(ctx, &e.Event, set.Needs(ev.Kind, ev.Zone))
 	e.Facts = obs.Facts
 	e.Decision = set.Decide(&e.Event, obs.Facts)
 	e.Decision.Degraded = obs.Degraded

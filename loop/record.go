@@ -8,12 +8,13 @@ import (
 
 	"noren"
 	"noren/db"
+	"noren/orient"
 )
 
 // record makes the entry durable by the rule of its kind and returns the
 // decision to answer with: the entry's own, or the failure side's when the
 // entry could not be made durable in time.
-func (l *Loop) record(ctx context.Context, info noren.KindInfo, e noren.Entry, rows []db.Row) (noren.Decision, error) {
+func (l *Loop) record(ctx context.Context, o *orient.Orient, info noren.KindInfo, e noren.Entry, rows []db.Row) (noren.Decision, error) {
 	actions, err := l.actionRows(&e)
 	if err != nil {
 		l.o.Log.Error("seal actions", "alarm", true, "err", err)
@@ -21,7 +22,7 @@ func (l *Loop) record(ctx context.Context, info noren.KindInfo, e noren.Entry, r
 	}
 	rows = append(rows, actions...)
 	if len(e.Decision.Actions) > 0 || mustBeFirst(info, &e) {
-		return l.recordFirst(ctx, info, e, rows)
+		return l.recordFirst(ctx, o, info, e, rows)
 	}
 	return e.Decision, l.recordLater(ctx, info, e, rows)
 }
@@ -42,9 +43,12 @@ func mustBeFirst(info noren.KindInfo, e *noren.Entry) bool {
 	return true
 }
 
-func (l *Loop) recordFirst(ctx context.Context, info noren.KindInfo, e noren.Entry, rows []db.Row) (noren.Decision, error) {
-	_, err := l.o.Journal.Append(ctx, e, rows...)
+func (l *Loop) recordFirst(ctx context.Context, o *orient.Orient, info noren.KindInfo, e noren.Entry, rows []db.Row) (noren.Decision, error) {
+	receipt, err := l.o.Journal.Append(ctx, e, rows...)
 	if err == nil {
+		if !receipt.Spooled {
+			o.Committed(&e.Event)
+		}
 		return e.Decision, nil
 	}
 	d := withFault(e.Decision, info, faultJournal)
@@ -52,7 +56,7 @@ func (l *Loop) recordFirst(ctx context.Context, info noren.KindInfo, e noren.Ent
 		l.late(ctx, e, d)
 		return d, nil
 	}
-	l.o.Orient.Cancel(&e.Event)
+	o.Cancel(&e.Event)
 	l.o.Log.Error("entry could not be recorded", "alarm", true, "kind", info.Kind, "err", err)
 	return d, noren.Errorf(noren.Unavailable, "record %s: %w", info.Kind, err)
 }

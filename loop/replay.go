@@ -7,14 +7,12 @@ import (
 	"strings"
 
 	"noren"
-	"noren/orient"
 )
 
 // Replay decides past events again: simulated time, the same code as live, no
 // side effects. It is not safe for concurrent use: events have an order.
 type Replay struct {
-	Orient   *orient.Orient // in memory: made without a database
-	Policies Policies
+	Rules // with an Orient in memory: made without a database
 }
 
 // Recorded decides e again from the facts stored with it. Under the policy

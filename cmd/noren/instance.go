@@ -37,6 +37,7 @@ type instance struct {
 	kv       kv.Store
 	shared   *kv.Failover // nil with memory of this process
 	settings *settings.Store
+	rules    *rules
 	orient   *orient.Orient
 	lists    *gateway.Lists
 	loop     *loop.Loop
@@ -51,6 +52,7 @@ type wants struct {
 	create  bool              // make database, keys and first settings when missing
 	step    func(step string) // for the kill lab
 	faults  func(db.FaultPoint) db.Fault
+	initial settings.Set // instead of the shipped settings, on the first start
 	getenv  func(string) string
 	observe []loop.Observer
 }
@@ -244,28 +246,31 @@ func (in *instance) openShared(ctx context.Context, w wants) error {
 	return nil
 }
 
+func (in *instance) openSettings(ctx context.Context, w wants) error {
+	var err error
+	in.settings, err = settings.Open(ctx, settings.Options{DB: in.db, Mode: settings.Mode(in.cfg.Settings.Mode), Dir: in.cfg.Settings.Dir})
+	if err != nil {
+		return err
+	}
+	if w.create && in.cfg.Settings.Mode == "console" {
+		first := w.initial
+		if first == nil {
+			first = shippedSettings()
+		}
+		return in.settings.Init(ctx, first, "noren", "first start")
+	}
+	return nil
+}
+
 func (in *instance) openLoop(ctx context.Context, w wants) error {
 	set, err := in.settings.Current(ctx)
 	if err != nil {
 		return err
 	}
-XX
-	if err != nil {
+	if in.rules, err = compileSettings(set, in.cfg.siteNames(), in.openOrient); err != nil {
 		return err
 	}
-	addresses, err := loadAddresses(&in.cfg.Lookup, in.cfg.path)
-	if err != nil {
-		return err
-	}
-	in.orient, err = orient.New(orient.Options{
-		DB: in.db, KV: in.kv, Shared: in.shared != nil, Token: in.vault.Token,
-		Addresses: addresses, Entities: rules.entities, Log: in.log,
-	})
-	if err != nil {
-		return err
-	}
-	rules, err = compileSettings(set, in.cfg.siteNames(), in.orient.Catalogue())
-	if err != nil {
+	if err := in.orient.Track(in.rules.needs()); err != nil {
 		return err
 	}
 	in.lists, err = gateway.OpenLists(ctx, gateway.ListsOptions{DB: in.db, Sealer: in.vault, Log: in.log})
@@ -273,13 +278,29 @@ XX
 		return err
 	}
 	in.loop = loop.New(loop.Options{
-		DB: in.db, Orient: in.orient, Policies: rules.policies, Journal: in.journal, Sealer: in.vault,
+		DB: in.db, Rules: loop.Rules{Orient: in.orient, Policies: in.rules.policies}, Journal: in.journal, Sealer: in.vault,
 		Actuators: map[noren.ActionKind]noren.Actuator{noren.ActBan: in.lists},
 		Observers: w.observe, Log: in.log, Node: in.node, Step: w.step,
 	})
 	in.lists.RaiseTo(in.loop)
 	in.vault.OnErase(in.eraseEverywhere)
 	return nil
+}
+
+// openOrient makes the facts for the entities that the settings declare.
+func (in *instance) openOrient(entities []string) (*noren.Catalogue, error) {
+	addresses, err := loadAddresses(&in.cfg.Lookup, in.cfg.path)
+	if err != nil {
+		return nil, err
+	}
+	in.orient, err = orient.New(orient.Options{
+		DB: in.db, KV: in.kv, Shared: in.shared != nil, Token: in.vault.Token,
+		Addresses: addresses, Entities: entities, Log: in.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return in.orient.Catalogue(), nil
 }
 
 // eraseEverywhere deletes the rows that parts keep about a person.

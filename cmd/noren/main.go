@@ -66,6 +66,8 @@ type cli struct {
 	Why      whyCmd      `cmd:"" help:"Say what would happen to a visitor, and why."`
 	Lab      labCmd      `cmd:"" help:"Seeded simulations and attack replays against a throw-away instance (試験場)."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
+	Docs     docsCmd     `cmd:"" hidden:""`
+	LabChild labChildCmd `cmd:"" name:"lab-child" hidden:""`
 }
 
 // env is what every command gets.

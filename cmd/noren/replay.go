@@ -170,7 +170,7 @@ func (r *replayer) compile(set settings.Set, sites []string, addresses *orient.A
 	var o *orient.Orient
 	compiled, err := compileSettings(set, sites, func(entities []string) (*noren.Catalogue, error) {
 		var err error
-		o, err = orient.New(orient.Options{KV: kv.NewMemory(0), Token: plainToken, Addresses: addresses, Entities: entities, Log: r.e.log})
+		o, err = orient.New(orient.Options{KV: kv.NewMemory(0), Addresses: addresses, Entities: entities, Log: r.e.log})
 		if err != nil {
 			return nil, err
 		}
@@ -179,7 +179,10 @@ func (r *replayer) compile(set settings.Set, sites []string, addresses *orient.A
 	if err != nil {
 		return err
 	}
-	r.rep = loop.Replay{Orient: o, Policies: compiled.policies}
+	if err := o.Track(compiled.needs()); err != nil {
+		return err
+	}
+	r.rep = loop.Replay{Rules: loop.Rules{Orient: o, Policies: compiled.policies}}
 	r.sum.Versions = []string{compiled.policies.Shared.Version()}
 	for _, s := range sites {
 		if own, ok := compiled.policies.Sites[s]; ok {
@@ -187,12 +190,6 @@ func (r *replayer) compile(set settings.Set, sites []string, addresses *orient.A
 		}
 	}
 	return nil
-}
-
-// plainToken names parties by themselves: a replay's counters never leave
-// memory, so there is nothing to key.
-func plainToken(site, field, value string) []byte {
-	return []byte(site + "\x00" + field + "\x00" + value)
 }
 
 // policySet is the shipped set, or the policies of a directory instead.

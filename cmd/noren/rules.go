@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -37,7 +38,7 @@ func shippedSettings() settings.Set {
 	for _, f := range policy.Shipped() {
 		set[policiesDir+path.Base(f.Name)] = string(f.Data)
 	}
-	set[limitsFile] = string(gateway.ShippedLimits())
+	set[limitsFile] = string(gateway.ShippedLimitsFile())
 	return set
 }
 
@@ -45,24 +46,28 @@ func shippedSettings() settings.Set {
 // reported at once. The catalogue must know the entities the set declares.
 func compileSettings(set settings.Set, sites []string, catalogue func(entities []string) (*noren.Catalogue, error)) (*rules, error) {
 	r := &rules{hash: set.Hash(), limits: map[string][]gateway.Limit{}}
-	var err error
-	if r.entities, err = policy.DeclaredEntities(policyFiles(set, "")); err != nil {
-		return nil, err
-	}
+	files := policyFiles(set, "")
 	for _, site := range sites {
-		more, err := policy.DeclaredEntities(policyFiles(set, site))
-		if err != nil {
-			return nil, err
-		}
-		r.entities = append(r.entities, more...)
+		files = append(files, policyFiles(set, site)...)
 	}
-	slices.Sort(r.entities)
-	r.entities = slices.Compact(r.entities)
+	r.entities = policy.DeclaredEntities(files)
 	cat, err := catalogue(r.entities)
 	if err != nil {
 		return nil, err
 	}
 	return r, r.compile(set, sites, cat)
+}
+
+// needs lists the computed facts that any policy asks for.
+func (r *rules) needs() []string {
+	var names []string
+	for _, set := range append(slices.Collect(maps.Values(r.policies.Sites)), r.policies.Shared) {
+		for _, p := range set.Policies() {
+			names = append(names, p.Needs...)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 func (r *rules) compile(set settings.Set, sites []string, cat *noren.Catalogue) error {

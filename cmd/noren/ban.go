@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os/user"
+	"time"
+
+	"noren"
+	"noren/gateway"
+	"noren/yamlfile"
+)
+
+type banCmd struct {
+	Prefix string `arg:"" optional:"" help:"Address or network, for example 203.0.113.7 or 203.0.113.0/24."`
+	For    string `default:"1h" help:"How long: 30m, 24h, 7d; 0 means until lifted."`
+	Reason string `help:"Why, for the record and for your colleagues."`
+	Site   string `help:"The site (default: the only one)."`
+	Lift   bool   `help:"Lift the ban instead."`
+	List   bool   `help:"List what is banned."`
+	JSON   bool   `name:"json" help:"Print as JSON."`
+}
+
+// Help shows examples.
+func (banCmd) Help() string {
+	return "Examples:\n  noren ban 203.0.113.7 --for 24h --reason '総当たり'\n  noren ban --lift 203.0.113.7\n  noren ban --list"
+}
+
+func (c banCmd) Run(e *env) error {
+	return listChange{gateway.ListBan, c.Prefix, c.For, c.Reason, c.Site, c.Lift, c.List, c.JSON}.run(e)
+}
+
+type allowCmd struct {
+	Prefix string `arg:"" optional:"" help:"Address or network that must always get through."`
+	For    string `default:"0" help:"How long: 30m, 24h, 7d; 0 means until lifted."`
+	Reason string `help:"Why, for the record and for your colleagues."`
+	Site   string `help:"The site (default: the only one)."`
+	Lift   bool   `help:"Take it off the list instead."`
+	List   bool   `help:"List what is allowed."`
+	JSON   bool   `name:"json" help:"Print as JSON."`
+}
+
+// Help shows examples.
+func (allowCmd) Help() string {
+	return "An allow-list entry spares bans, limits and challenges, never the firewall.\nExample: noren allow 198.51.100.0/28 --reason '本社'"
+}
+
+func (c allowCmd) Run(e *env) error {
+	return listChange{gateway.ListAllow, c.Prefix, c.For, c.Reason, c.Site, c.Lift, c.List, c.JSON}.run(e)
+}
+
+// listChange is what ban and allow share.
+type listChange struct {
+	list, prefix, last, reason, site string
+	lift, show, json                 bool
+}
+
+func (c listChange) run(e *env) error {
+	return e.withInstance(func(ctx context.Context, in *instance) error {
+		site, err := in.cfg.site(c.site)
+		if err != nil {
+			return err
+		}
+		if c.show || c.prefix == "" {
+			return c.print(e, in.lists.List(site))
+		}
+		p, err := gateway.ParsePrefix(c.prefix)
+		if err != nil {
+			return err
+		}
+		author := operator()
+		if c.lift {
+			n, err := in.lists.Lift(ctx, site, c.list, p, author, noren.Text{Ja: c.reason})
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(e.io.err, "%d entries lifted; every node follows within a second\n", n)
+			return nil
+		}
+		until, err := untilOf(c.last)
+		if err != nil {
+			return err
+		}
+		entry, err := in.lists.Set(ctx, gateway.Entry{Site: site, List: c.list, Prefix: p, Until: until, Author: author, Reason: noren.Text{Ja: c.reason}})
+		if err != nil {
+			return err
+		}
+		return c.print(e, []gateway.Entry{entry})
+	})
+}
+
+func (c listChange) print(e *env, entries []gateway.Entry) error {
+	if c.json {
+		return printJSON(e.io.out, entries)
+	}
+	n := 0
+	for _, x := range entries {
+		if x.List != c.list {
+			continue
+		}
+		n++
+		until := "until lifted"
+		if !x.Until.IsZero() {
+			until = "until " + x.Until.Local().Format("2006-01-02 15:04")
+		}
+		fmt.Fprintf(e.io.out, "%-5s %-20s %s  by %s  %s\n", x.List, x.Prefix, until, x.Author, x.Reason.In(e.lang))
+	}
+	if n == 0 {
+		fmt.Fprintf(e.io.err, "the %s list is empty\n", c.list)
+	}
+	return nil
+}
+
+// operator names who typed the command, for the record.
+func operator() string {
+	u, err := user.Current()
+	if err != nil || u.Username == "" {
+		return "command line"
+	}
+	return u.Username + " (command line)"
+}
+
+func untilOf(last string) (noren.Time, error) {
+	if last == "0" {
+		return noren.Time{}, nil
+	}
+	d, err := yamlfile.ParseDuration(last)
+	if err != nil || d <= 0 {
+		return noren.Time{}, noren.Errorf(noren.Invalid, "--for %q is not a time such as 30m, 24h or 7d", last)
+	}
+	return noren.At(time.Now().Add(d)), nil
+}

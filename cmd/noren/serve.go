@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"noren"
+	"noren/gateway"
+	"noren/gateway/waf"
+	"noren/loop"
+)
+
+type serveCmd struct{}
+
+// Help says how the running program is told things.
+func (serveCmd) Help() string {
+	return `Signals: HUP reads configuration, settings and certificates again (the old ones stay in force when the
+new ones are wrong); USR2 hands over to a newly started noren without losing a request; TERM ends it.`
+}
+
+// drainWithin is how long requests under way may take when noren ends.
+const drainWithin = 20 * time.Second
+
+func (serveCmd) Run(e *env) error {
+	path, err := findConfig(e.config)
+	if err != nil {
+		return err
+	}
+	cfg, err := loadConfig(path)
+	if err != nil {
+		return err
+	}
+	lock, err := serveLock(cfg.Data, e.getenv)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	in, err := openInstance(e.ctx, cfg, wants{create: true, getenv: e.getenv}, e.log)
+	if err != nil {
+		return err
+	}
+	s, err := startServer(e.ctx, in, e.getenv)
+	if err != nil {
+		in.Close(context.WithoutCancel(e.ctx))
+		return err
+	}
+	notePid(lock)
+	sayReady(e.getenv)
+	for name, l := range s.listeners {
+		e.log.Info("serving", "protocol", name, "address", l.Addr().String(), "sites", cfg.siteNames())
+	}
+	return s.until(e, path, lock)
+}
+
+// notePid writes this process into the lock file, for the message of the next
+// one that finds it locked.
+func notePid(lock *os.File) {
+	lock.Truncate(0)
+	lock.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0)
+}
+
+// server is an instance with its gateway and open listeners.
+type server struct {
+	in        *instance
+	gateway   *gateway.Gateway
+	access    *gateway.AccessLog
+	http      *http.Server
+	listeners listeners
+	failed    chan error
+}
+
+// startServer opens the gateway of an instance and serves.
+func startServer(ctx context.Context, in *instance, getenv func(string) string) (*server, error) {
+	s := &server{in: in, failed: make(chan error, 2)}
+	var err error
+	if s.gateway, s.access, err = in.openGateway(); err != nil {
+		return nil, err
+	}
+	if s.listeners, err = openListeners(in.cfg.Listen, getenv); err != nil {
+		s.access.Close()
+		return nil, err
+	}
+	in.run(ctx)
+	s.http = s.gateway.Server()
+	for name, l := range s.listeners {
+		go func() {
+			var err error
+			if name == "https" {
+				err = s.http.ServeTLS(l, "", "")
+			} else {
+				err = s.http.Serve(l)
+			}
+			if !errors.Is(err, http.ErrServerClosed) {
+				s.failed <- fmt.Errorf("serve %s: %w", name, err)
+			}
+		}()
+	}
+	return s, nil
+}
+
+// openGateway makes the gateway of an instance, with the firewall before the
+// shops.
+func (in *instance) openGateway() (*gateway.Gateway, *gateway.AccessLog, error) {
+	engine, err := waf.New(waf.Options{})
+	if err != nil {
+		return nil, nil, fmt.Errorf("load firewall: %w", err)
+	}
+	access, err := gateway.OpenAccessLog(gateway.AccessOptions{
+		Dir: in.cfg.Access.Dir, FileSize: in.cfg.Access.FileMiB << 20, TotalSize: in.cfg.Access.TotalMiB << 20, Log: in.log,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	g, err := gateway.New(gateway.Options{
+		Settings: in.gatewaySettings(), Decider: in.loop, KV: in.kv, Lists: in.lists, Inspector: engine,
+		Access: access, Token: in.vault.Token, Log: in.log, SpoolDir: filepath.Join(in.cfg.Data, "bodies"),
+	})
+	if err != nil {
+		access.Close()
+		return nil, nil, err
+	}
+	return g, access, nil
+}
+
+func (in *instance) gatewaySettings() gateway.Settings {
+	return gateway.Settings{Sites: in.cfg.Sites, Limits: in.rules.limits[""], SiteLimits: in.rules.limits}
+}
+
+// until serves until ctx ends, a listener fails or a successor took over.
+func (s *server) until(e *env, path string, lock *os.File) error {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR2)
+	defer signal.Stop(signals)
+	for {
+		select {
+		case <-e.ctx.Done():
+			return s.close(e.ctx)
+		case err := <-s.failed:
+			s.close(e.ctx)
+			return err
+		case sig := <-signals:
+			if sig == syscall.SIGHUP {
+				s.reload(e.ctx, path)
+				continue
+			}
+			e.log.Info("handing over to a new process")
+			if err := handOver(e.ctx, s.listeners, lock); err != nil {
+				e.log.Error("not handed over; this process goes on", "alarm", true, "err", err)
+				continue
+			}
+			e.log.Info("handed over; finishing requests under way")
+			return s.close(e.ctx)
+		}
+	}
+}
+
+// close lets requests under way finish, then closes everything.
+func (s *server) close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainWithin)
+	defer cancel()
+	err := s.http.Shutdown(ctx)
+	s.listeners.close()
+	s.access.Close()
+	return errors.Join(err, s.in.Close(ctx))
+}
+
+// reload reads configuration and settings again. Sites, limits, policies and
+// certificates change at once; listeners, database and keys need a hand-over.
+// When anything is wrong nothing changes.
+func (s *server) reload(ctx context.Context, path string) {
+	err := s.tryReload(ctx, path)
+	if err != nil {
+		s.in.log.Error("new configuration not used; the running one stays", "alarm", true, "err", err, "hint", noren.HintOf(err))
+		return
+	}
+	s.in.log.Info("configuration read again", "settings", s.in.rules.hash)
+}
+
+func (s *server) tryReload(ctx context.Context, path string) error {
+	cfg, err := loadConfig(path)
+	if err != nil {
+		return err
+	}
+	if cfg.Database != s.in.cfg.Database || cfg.Listen != s.in.cfg.Listen || cfg.Data != s.in.cfg.Data || cfg.Shared != s.in.cfg.Shared {
+		s.in.log.Warn("data, database, shared and listen change with a hand-over (kill -USR2) only")
+	}
+	return s.in.apply(ctx, cfg, s.gateway)
+}
+
+// apply puts the sites of cfg and the current settings in force.
+func (in *instance) apply(ctx context.Context, cfg *Config, g *gateway.Gateway) error {
+	set, err := in.settings.Current(ctx)
+	if err != nil {
+		return err
+	}
+	next := &instance{cfg: cfg, db: in.db, kv: in.kv, shared: in.shared, vault: in.vault, log: in.log}
+	rules, err := compileSettings(set, cfg.siteNames(), next.openOrient)
+	if err != nil {
+		return err
+	}
+	if err := next.orient.Track(rules.needs()); err != nil {
+		return err
+	}
+	next.rules = rules
+	if err := g.Apply(next.gatewaySettings()); err != nil {
+		return err
+	}
+	in.cfg.Sites, in.rules, in.orient = cfg.Sites, rules, next.orient
+	in.loop.SetRules(loop.Rules{Orient: in.orient, Policies: rules.policies})
+	return nil
+}
