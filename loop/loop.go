@@ -111,15 +111,18 @@ func (l *Loop) SetRules(r Rules) { l.rules.Store(&r) }
 // Rules returns the rules in force.
 func (l *Loop) Rules() Rules { return *l.rules.Load() }
 
-// Decide takes ev through the loop; see noren.Decider. The event's ID and time
-// are the loop's to set: what a sensor put there is replaced.
+// Decide takes ev through the loop; see noren.Decider. The event's time is the
+// loop's to set: what a sensor put there is replaced. An ID the sensor gave is
+// kept, because it may have been told to an outcome already.
 func (l *Loop) Decide(ctx context.Context, ev noren.Event) (noren.Decision, error) {
 	info, err := ev.Kind.Info()
 	if err != nil {
 		return noren.Decision{Verdict: noren.Block}, noren.Errorf(noren.Invalid, "decide: %w", err)
 	}
 	ev.At = l.clock.now()
-	ev.ID = noren.NewID(ev.At.Time)
+	if ev.ID == "" {
+		ev.ID = noren.NewID(ev.At.Time)
+	}
 	l.o.Step("stamped")
 
 	bounded, cancel := context.WithTimeout(ctx, info.Deadline)

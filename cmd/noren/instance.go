@@ -248,7 +248,7 @@ func (in *instance) openShared(ctx context.Context, w wants) error {
 
 func (in *instance) openSettings(ctx context.Context, w wants) error {
 	var err error
-	in.settings, err = settings.Open(ctx, settings.Options{DB: in.db, Mode: settings.Mode(in.cfg.Settings.Mode), Dir: in.cfg.Settings.Dir})
+	in.settings, err = settings.Open(settings.Options{DB: in.db, Mode: settings.Mode(in.cfg.Settings.Mode), Dir: in.cfg.Settings.Dir})
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"noren"
+	"noren/kv"
+	"noren/orient"
+	"noren/settings"
+)
+
+type settingsCmd struct {
+	Export   settingsExportCmd   `cmd:"" help:"Write the settings in force into a new directory."`
+	Import   settingsImportCmd   `cmd:"" help:"Check a directory and make it the settings in force."`
+	Diff     settingsDiffCmd     `cmd:"" help:"Show what importing a directory would change. Exit 1 when something."`
+	Versions settingsVersionsCmd `cmd:"" help:"List versions: when, who, why."`
+	Restore  settingsRestoreCmd  `cmd:"" help:"Make an earlier version the settings in force again."`
+}
+
+type settingsExportCmd struct {
+	Dir     string `arg:"" help:"A directory that is new or empty."`
+	Version string `help:"A version's id (noren settings versions); default: the one in force."`
+}
+
+func (c settingsExportCmd) Run(e *env) error {
+	return e.withInstance(func(ctx context.Context, in *instance) error {
+		set, err := in.settingsOf(ctx, c.Version)
+		if err != nil {
+			return err
+		}
+		if err := settings.WriteDir(c.Dir, set); err != nil {
+			return err
+		}
+		fmt.Fprintf(e.io.err, "wrote %d files, version %s\n", len(set), set.Hash())
+		return nil
+	})
+}
+
+func (in *instance) settingsOf(ctx context.Context, id string) (settings.Set, error) {
+	if id == "" {
+		return in.settings.Current(ctx)
+	}
+	return in.settings.Get(ctx, id)
+}
+
+type settingsImportCmd struct {
+	Dir    string `arg:"" type:"existingdir" help:"Directory of a settings set."`
+	Reason string `required:"" help:"Why, for the record and your colleagues."`
+	Base   string `help:"Version hash the change was made from; refused when another is in force now."`
+}
+
+// Help shows an example.
+func (settingsImportCmd) Help() string {
+	return "Example: noren settings import ./my-settings --reason 'セール期間中はログインを緩める'"
+}
+
+func (c settingsImportCmd) Run(e *env) error {
+	return e.withInstance(func(ctx context.Context, in *instance) error {
+		set, err := settings.ReadDir(c.Dir)
+		if err != nil {
+			return err
+		}
+		return in.changeSettings(e, ctx, set, c.Reason, c.Base)
+	})
+}
+
+// changeSettings checks, records and then stores a set; a running noren takes
+// it within a second or two.
+func (in *instance) changeSettings(e *env, ctx context.Context, set settings.Set, reason, base string) error {
+	if err := checkSettings(set, in.cfg.siteNames()); err != nil {
+		return err
+	}
+	now, err := in.settings.Current(ctx)
+	if err != nil {
+		return err
+	}
+	if base == "" {
+		base = now.Hash()
+	}
+	if set.Hash() == now.Hash() {
+		fmt.Fprintln(e.io.err, "nothing changes")
+		return nil
+	}
+	if in.settings.Mode() == settings.Files {
+		fmt.Fprint(e.io.out, settings.Diff(now, set))
+		return noren.WithHint(noren.Errorf(noren.Denied, "the settings are files in %s", in.cfg.Settings.Dir), "apply the patch above there")
+	}
+	author := operator()
+	if _, err := in.loop.Decide(ctx, noren.Event{Kind: noren.SettingsChange, Payload: &noren.SettingsVersion{
+		Version: set.Hash(), Before: now.Hash(), Author: author, Reason: reason, Files: set.Paths(),
+	}}); err != nil {
+		return fmt.Errorf("record the change: %w", err)
+	}
+	v, err := in.settings.Put(ctx, set, author, reason, base)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(e.io.err, "version %d (%s) is in force; back with: noren settings restore --previous\n", v.N, v.Hash)
+	return nil
+}
+
+// checkSettings compiles a set as a node would.
+func checkSettings(set settings.Set, sites []string) error {
+	_, err := compileSettings(set, sites, func(entities []string) (*noren.Catalogue, error) {
+		o, err := orient.New(orient.Options{KV: kv.NewMemory(0), Entities: entities})
+		if err != nil {
+			return nil, err
+		}
+		return o.Catalogue(), nil
+	})
+	return err
+}
+
+type settingsDiffCmd struct {
+	Dir string `arg:"" type:"existingdir" help:"Directory of a settings set."`
+}
+
+func (c settingsDiffCmd) Run(e *env) error {
+	return e.withInstance(func(ctx context.Context, in *instance) error {
+		set, err := settings.ReadDir(c.Dir)
+		if err != nil {
+			return err
+		}
+		now, err := in.settings.Current(ctx)
+		if err != nil {
+			return err
+		}
+		diff := settings.Diff(now, set)
+		fmt.Fprint(e.io.out, diff)
+		if err := checkSettings(set, in.cfg.siteNames()); err != nil {
+			return err
+		}
+		if diff != "" {
+			return errFindings
+		}
+		return nil
+	})
+}
+
+type settingsVersionsCmd struct {
+	Limit int  `default:"20" help:"How many at most."`
+	JSON  bool `name:"json" help:"Print as JSON."`
+}
+
+func (c settingsVersionsCmd) Run(e *env) error {
+	return e.withInstance(func(ctx context.Context, in *instance) error {
+		all, err := in.settings.Versions(ctx, c.Limit)
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			return printJSON(e.io.out, all)
+		}
+		for _, v := range all {
+			fmt.Fprintf(e.io.out, "%4d  %s  %s  %s  %s: %s\n", v.N, v.ID, v.Hash, v.At.Local().Format("2006-01-02 15:04:05"), v.Author, v.Reason)
+		}
+		return nil
+	})
+}
+
+type settingsRestoreCmd struct {
+	ID       string `arg:"" optional:"" help:"A version's id (noren settings versions)."`
+	Previous bool   `help:"The version before the one in force."`
+	Reason   string `default:"back to an earlier version" help:"Why."`
+}
+
+func (c settingsRestoreCmd) Run(e *env) error {
+	return e.withInstance(func(ctx context.Context, in *instance) error {
+		id := c.ID
+		if c.Previous {
+			all, err := in.settings.Versions(ctx, 2)
+			if err != nil {
+				return err
+			}
+			if len(all) < 2 {
+				return noren.Errorf(noren.NotFound, "there is no earlier version")
+			}
+			id = all[1].ID
+		}
+		if id == "" {
+			return noren.WithHint(noren.Errorf(noren.Invalid, "which version?"), "give an id from `noren settings versions`, or --previous")
+		}
+		set, err := in.settings.Get(ctx, id)
+		if err != nil {
+			return err
+		}
+		return in.changeSettings(e, ctx, set, c.Reason, "")
+	})
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/netip"
+
+	"noren"
+	"noren/gateway"
+)
+
+type whyCmd struct {
+	Address string `arg:"" help:"IP address of the visitor."`
+	URL     string `arg:"" optional:"" help:"Path or address they asked for (default: /)."`
+	Method  string `default:"GET" help:"HTTP method."`
+	Site    string `help:"The site (default: the only one)."`
+	JSON    bool   `name:"json" help:"Print as JSON."`
+}
+
+// Help shows an example.
+func (whyCmd) Help() string { return "Example: noren why 203.0.113.7 /shopping --method POST" }
+
+func (c whyCmd) Run(e *env) error {
+	addr, err := netip.ParseAddr(c.Address)
+	if err != nil {
+		return noren.Errorf(noren.Invalid, "%q is not an IP address", c.Address)
+	}
+	return e.withInstance(func(ctx context.Context, in *instance) error {
+		site, err := in.cfg.site(c.Site)
+		if err != nil {
+			return err
+		}
+		g, err := gateway.New(gateway.Options{Settings: in.gatewaySettings(), KV: in.kv, Lists: in.lists, Log: e.log})
+		if err != nil {
+			return err
+		}
+		x, err := g.Why(ctx, site, addr, c.Method, c.URL)
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			return printJSON(e.io.out, x)
+		}
+		printWhy(e.io.out, x, e.lang, in.shared != nil)
+		return nil
+	})
+}
+
+func printWhy(w io.Writer, x gateway.Explanation, lang string, sharedLimits bool) {
+	verdict := "would pass"
+	if !x.Would.Pass {
+		verdict = fmt.Sprintf("would be answered %d", x.Would.Status)
+	}
+	fmt.Fprintf(w, "%s %s %s: %s\n  %s\n", x.Address, x.Method, x.Site, verdict, x.Would.Text.In(lang))
+	fmt.Fprintf(w, "  zone %s (%s)\n", x.Place.Zone, x.Place.Pattern)
+	for _, l := range [][]gateway.Entry{x.Allow, x.Ban} {
+		for _, entry := range l {
+			until := "until lifted"
+			if !entry.Until.IsZero() {
+				until = "until " + entry.Until.Local().Format("2006-01-02 15:04:05")
+			}
+			fmt.Fprintf(w, "  on the %s list: %s %s, by %s: %s\n", entry.List, entry.Prefix, until, entry.Author, entry.Reason.In(lang))
+		}
+	}
+	for _, l := range x.Limits {
+		fill := fmt.Sprintf("%d left", l.Remaining)
+		if !sharedLimits {
+			fill = "fill known to the running process only"
+		}
+		fmt.Fprintf(w, "  limit %s: %s per %s, %s\n", l.Name, l.Rate, l.By, fill)
+	}
+	for _, t := range x.Warnings {
+		fmt.Fprintf(w, "  note: %s\n", t.In(lang))
+	}
+}
