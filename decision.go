@@ -32,6 +32,19 @@ func Strictest(a, b Verdict) Verdict {
 	return a
 }
 
+// Given is the verdict that stands before any policy is asked: a request the
+// gateway stopped stays stopped.
+func (e *Event) Given() Verdict {
+	p, ok := e.Payload.(*Blocked)
+	switch {
+	case !ok:
+		return Allow
+	case p.Cause == CauseLimit:
+		return Limit
+	}
+	return Block
+}
+
 // Reason is one policy that fired.
 type Reason struct {
 	Policy  string  `json:"policy"`

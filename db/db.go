@@ -9,6 +9,8 @@ package db
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -35,7 +37,8 @@ type Options struct {
 	// AllowUnsafe accepts a PostgreSQL that does not sync before it answers.
 	AllowUnsafe bool
 	Log         *slog.Logger
-	// Faults is asked at each write statement and commit; for tests.
+	// Faults is asked at each write statement and commit of Write, never by
+	// Migrate; for tests.
 	Faults func(FaultPoint) Fault
 }
 
@@ -43,10 +46,11 @@ type Options struct {
 // use.
 type DB struct {
 	engine Engine
-	file   string // SQLite's file
+	file   string // SQLite's file, an absolute path
 	inode  fileID
 	write  *sql.DB
 	read   *sql.DB
+	admin  driver.Connector // for migrating: patient, without faults
 	log    *slog.Logger
 }
 
@@ -78,57 +82,69 @@ func open(ctx context.Context, o Options) (*DB, error) {
 		"write sqlite:PATH or postgres://user@host/name")
 }
 
-// Engine says which engine it is; job claiming is the one thing that differs.
+// Engine says which engine it is, for the few statements that must differ.
 func (d *DB) Engine() Engine { return d.engine }
 
-// Read is the pool for reading. On SQLite it refuses to write.
+// Read is the pool for reading; it refuses to write.
 func (d *DB) Read() *sql.DB { return d.read }
 
 // Write runs f in one transaction: BEGIN IMMEDIATE on SQLite's one writer, READ
-// COMMITTED on PostgreSQL. An error or a panic of f rolls back. An error of the
-// commit itself leaves open whether it happened.
+// COMMITTED on PostgreSQL. When it returns nil the transaction is on the disk.
+// An error or a panic of f rolls back, and f's error is returned as it is. An
+// error of the commit itself leaves open whether it happened.
 func (d *DB) Write(ctx context.Context, f func(tx *sql.Tx) error) error {
-	tx, err := d.write.BeginTx(ctx, nil)
+	tx, err := d.begin(ctx)
 	if err != nil {
-		return fmt.Errorf("begin: %w", err)
+		return err
 	}
-	done := false
-	defer func() {
-		if !done {
-			tx.Rollback()
-		}
-	}()
+	defer tx.Rollback() // does nothing after a commit
 	if err := f(tx); err != nil {
 		return err
 	}
-	done = true
+	if err := d.checkFile(); err != nil {
+		return err
+	}
 	if err := tx.Commit(); err != nil {
-		tx.Rollback()
-		return fmt.Errorf("commit: %w", err)
+		return during("commit", err)
 	}
 	return nil
+}
+
+func (d *DB) begin(ctx context.Context) (*sql.Tx, error) {
+	if d.engine == SQLite {
+		return d.beginImmediate(ctx)
+	}
+	tx, err := d.write.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, during("begin a transaction", err)
+	}
+	return tx, nil
+}
+
+// during adds what was being done, and the code for a database that is away.
+func during(doing string, err error) error {
+	if IsUnavailable(err) {
+		return noren.Errorf(noren.Unavailable, "%s: %w", doing, err)
+	}
+	return fmt.Errorf("%s: %w", doing, err)
 }
 
 // Check reports whether the database still answers and is still the one that
 // was opened: a SQLite file that was deleted or replaced goes on working
 // invisibly until the process ends, and then everything is gone.
 func (d *DB) Check(ctx context.Context) error {
-	if d.engine == SQLite {
-		return d.checkFile()
+	if err := d.checkFile(); err != nil {
+		return err
 	}
-	if err := d.read.PingContext(ctx); err != nil {
+	var one int
+	if err := d.read.QueryRowContext(ctx, `SELECT 1`).Scan(&one); err != nil {
 		return noren.Errorf(noren.Unavailable, "database does not answer: %w", err)
 	}
 	return nil
 }
 
-// Close closes both pools.
+// Close closes both pools; the writer last, which empties SQLite's write-ahead
+// log into the file.
 func (d *DB) Close() error {
-	err := d.write.Close()
-	if d.read != d.write {
-		if rerr := d.read.Close(); err == nil {
-			err = rerr
-		}
-	}
-	return err
+	return errors.Join(d.read.Close(), d.write.Close())
 }

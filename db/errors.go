@@ -25,10 +25,11 @@ func IsUnique(err error) bool {
 	return ok && e.Code == "23505"
 }
 
-// IsUnavailable reports whether err means that the database is away, locked or
-// full: trying again later may help, and what cannot wait belongs in the spool.
+// IsUnavailable reports whether err means that the database is away, locked,
+// full or damaged: trying again later may help, and what cannot wait belongs in
+// the spool. A caller that gave up (context.Canceled) says nothing about it.
 func IsUnavailable(err error) bool {
-	if err == nil {
+	if err == nil || errors.Is(err, context.Canceled) {
 		return false
 	}
 	if errors.Is(err, errInjected) || noren.CodeOf(err) == noren.Unavailable {
@@ -43,21 +44,24 @@ func IsUnavailable(err error) bool {
 	return connectionLost(err)
 }
 
-// sqliteAway looks at the primary result code, the low byte.
+// sqliteAway looks at the primary result code, the low byte. INTERRUPT is how
+// SQLite reports a deadline that passed within a statement.
 func sqliteAway(code int) bool {
 	switch code & 0xff {
 	case lib.SQLITE_BUSY, lib.SQLITE_LOCKED, lib.SQLITE_FULL, lib.SQLITE_IOERR, lib.SQLITE_CANTOPEN,
-		lib.SQLITE_READONLY, lib.SQLITE_PROTOCOL, lib.SQLITE_NOMEM:
+		lib.SQLITE_READONLY, lib.SQLITE_PROTOCOL, lib.SQLITE_NOMEM, lib.SQLITE_INTERRUPT,
+		lib.SQLITE_CORRUPT, lib.SQLITE_NOTADB:
 		return true
 	}
 	return false
 }
 
-// postgresAway knows the SQLSTATE classes 08 (connection), 53 (resources, disk
-// full), 57P (shutdown), 40 (serialisation, deadlock), 58 (system error) and
-// 25006 (read only).
+// postgresAway knows the SQLSTATE classes 08 (connection), 28 (sign-in refused),
+// 53 (resources, disk full), 57 (shutdown, time-out), 40 (serialisation,
+// deadlock), 58 (system error), XX (damaged data), and 3D000 (no such
+// database), 25006 (read only), 25P03 (idle in a transaction), 55P03 (lock).
 func postgresAway(state string) bool {
-	for _, class := range []string{"08", "53", "57P", "40", "58", "25006", "55P03"} {
+	for _, class := range []string{"08", "28", "53", "57", "40", "58", "XX", "3D000", "25006", "25P03", "55P03"} {
 		if strings.HasPrefix(state, class) {
 			return true
 		}
@@ -66,7 +70,10 @@ func postgresAway(state string) bool {
 }
 
 func connectionLost(err error) bool {
-	for _, gone := range []error{driver.ErrBadConn, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, context.DeadlineExceeded, syscall.ENOSPC, syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EPIPE} {
+	for _, gone := range []error{
+		driver.ErrBadConn, pgconn.ErrConnClosed, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, context.DeadlineExceeded,
+		syscall.ENOSPC, syscall.EDQUOT, syscall.EIO, syscall.EROFS, syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EPIPE,
+	} {
 		if errors.Is(err, gone) {
 			return true
 		}
@@ -74,6 +81,8 @@ func connectionLost(err error) bool {
 	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 		return true
 	}
-	_, ok := errors.AsType[net.Error](err)
-	return ok
+	if _, ok := errors.AsType[net.Error](err); ok {
+		return true
+	}
+	return pgconn.SafeToRetry(err)
 }

@@ -12,9 +12,10 @@ import (
 // FaultPoint is a moment at which a test may break the database: a write
 // statement or a commit.
 type FaultPoint struct {
-	Op  string // exec or commit
-	SQL string // of an exec
-	N   int64  // counts write statements and commits of this DB from 1
+	Op    string // exec or commit
+	Table string // that an exec writes to
+	SQL   string // of an exec
+	N     int64  // counts write statements and commits of this DB from 1
 }
 
 // Fault is what happens at a FaultPoint.
@@ -48,12 +49,12 @@ func (c *faultConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &faultConn{conn, c}, nil
+	return &faultConn{conn.(fullConn), c}, nil
 }
 
 // at carries out the fault around do.
-func (c *faultConnector) at(op, sql string, do func() error) error {
-	f := c.faults(FaultPoint{Op: op, SQL: sql, N: c.n.Add(1)})
+func (c *faultConnector) at(op, query string, do func() error) error {
+	f := c.faults(FaultPoint{Op: op, Table: tableOf(query), SQL: query, N: c.n.Add(1)})
 	if f.Delay > 0 {
 		time.Sleep(f.Delay)
 	}
@@ -69,14 +70,35 @@ func (c *faultConnector) at(op, sql string, do func() error) error {
 	return nil
 }
 
-// faultConn forwards everything database/sql asks of a connection.
+// write carries out do, around which a fault stands if query writes.
+func (c *faultConnector) write(query string, do func() error) error {
+	switch verb(query) {
+	case "SELECT", "PRAGMA", "SHOW", "SET", "EXPLAIN", "VALUES":
+		return do()
+	}
+	return c.at("exec", query, do)
+}
+
+// tableOf is the word after INTO, UPDATE or FROM, the first that comes.
+func tableOf(query string) string {
+	words := strings.Fields(query)
+	for i, w := range words[:max(0, len(words)-1)] {
+		switch strings.ToUpper(w) {
+		case "INTO", "UPDATE", "FROM":
+			name, _, _ := strings.Cut(words[i+1], "(")
+			return name
+		}
+	}
+	return ""
+}
+
 type faultConn struct {
-	driver.Conn
+	fullConn
 	c *faultConnector
 }
 
 func (c *faultConn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
-	tx, err := c.Conn.(driver.ConnBeginTx).BeginTx(ctx, o)
+	tx, err := c.fullConn.BeginTx(ctx, o)
 	if err != nil {
 		return nil, err
 	}
@@ -84,55 +106,67 @@ func (c *faultConn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx,
 }
 
 func (c *faultConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (res driver.Result, err error) {
-	exec := func() error {
-		res, err = c.Conn.(driver.ExecerContext).ExecContext(ctx, query, args)
+	err = c.c.write(query, func() (err error) {
+		res, err = c.fullConn.ExecContext(ctx, query, args)
 		return err
-	}
-	return res, c.c.at("exec", query, exec)
+	})
+	return res, err
 }
 
 // QueryContext passes INSERT … RETURNING and the like through the faults too.
-func (c *faultConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (rows driver.Rows, err error) {
-	run := func() error {
-		rows, err = c.Conn.(driver.QueryerContext).QueryContext(ctx, query, args)
+func (c *faultConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	return c.c.rows(query, func() (driver.Rows, error) { return c.fullConn.QueryContext(ctx, query, args) })
+}
+
+func (c *faultConnector) rows(query string, do func() (driver.Rows, error)) (rows driver.Rows, err error) {
+	err = c.write(query, func() (err error) {
+		rows, err = do()
 		return err
+	})
+	if err != nil && rows != nil {
+		rows.Close()
 	}
-	if strings.HasPrefix(strings.TrimSpace(query), "SELECT") {
-		return rows, run()
-	}
-	return rows, c.c.at("exec", query, run)
+	return rows, err
 }
 
 func (c *faultConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
-	return c.Conn.(driver.ConnPrepareContext).PrepareContext(ctx, query)
-}
-
-func (c *faultConn) Ping(ctx context.Context) error {
-	if p, ok := c.Conn.(driver.Pinger); ok {
-		return p.Ping(ctx)
+	s, err := c.fullConn.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	return &faultStmt{s.(fullStmt), query, c.c}, nil
 }
 
-func (c *faultConn) ResetSession(ctx context.Context) error {
-	if r, ok := c.Conn.(driver.SessionResetter); ok {
-		return r.ResetSession(ctx)
-	}
-	return nil
-}
-
+// IsValid implements driver.Validator.
 func (c *faultConn) IsValid() bool {
-	if v, ok := c.Conn.(driver.Validator); ok {
-		return v.IsValid()
-	}
-	return true
+	v, ok := c.fullConn.(driver.Validator)
+	return !ok || v.IsValid()
 }
 
+// CheckNamedValue implements driver.NamedValueChecker.
 func (c *faultConn) CheckNamedValue(v *driver.NamedValue) error {
-	if n, ok := c.Conn.(driver.NamedValueChecker); ok {
+	if n, ok := c.fullConn.(driver.NamedValueChecker); ok {
 		return n.CheckNamedValue(v)
 	}
 	return driver.ErrSkip
+}
+
+type faultStmt struct {
+	fullStmt
+	query string
+	c     *faultConnector
+}
+
+func (s *faultStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (res driver.Result, err error) {
+	err = s.c.write(s.query, func() (err error) {
+		res, err = s.fullStmt.ExecContext(ctx, args)
+		return err
+	})
+	return res, err
+}
+
+func (s *faultStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+	return s.c.rows(s.query, func() (driver.Rows, error) { return s.fullStmt.QueryContext(ctx, args) })
 }
 
 type faultTx struct {

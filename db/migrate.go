@@ -2,9 +2,13 @@ package db
 
 import (
 	"context"
+	"database/sql"
 	"embed"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -15,7 +19,66 @@ import (
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
 
-func (d *DB) provider() (*goose.Provider, error) {
+// keptCopies is how many copies from before a migration stay. They hold the
+// keys of people erased later, so they must not pile up.
+const keptCopies = 2
+
+// schema is how far a database is migrated.
+type schema struct {
+	marked  bool // it has the table that says so
+	version int64
+}
+
+// Migrate brings the schema up to this program's, forward only. A SQLite file
+// that holds something is copied first: FILE.before-<version>-<time>. Several
+// processes may migrate at once.
+func (d *DB) Migrate(ctx context.Context) error {
+	p, err := d.provider(d.read)
+	if err != nil {
+		return err
+	}
+	return d.migrate(ctx, newest(p))
+}
+
+func (d *DB) migrate(ctx context.Context, want int64) error {
+	pool := sql.OpenDB(d.admin)
+	defer pool.Close()
+	pool.SetMaxOpenConns(1)
+	p, err := d.provider(pool)
+	if err != nil {
+		return err
+	}
+	for first := true; ; first = false {
+		before, err := d.schema(ctx)
+		if err != nil {
+			return err
+		}
+		if before.version >= want {
+			return d.refuseNewer(ctx)
+		}
+		if first {
+			if err := d.copyFile(ctx, pool, before, want); err != nil {
+				return err
+			}
+		}
+		_, err = p.UpTo(ctx, want)
+		if err == nil {
+			d.log.Info("database migrated", "from", before.version, "to", want)
+			return nil
+		}
+		// Another process that was faster makes our step fail.
+		if after, serr := d.schema(ctx); serr != nil || after == before {
+			return migrateError(err)
+		}
+	}
+}
+
+func migrateError(err error) error {
+	return noren.WithHint(during("migrate the database", err),
+		"the step that failed left nothing behind: mend its cause and start again, or go on with the version of noren that ran before")
+}
+
+func (d *DB) provider(pool *sql.DB) (*goose.Provider, error) {
 	files, err := fs.Sub(migrationFiles, "migrations")
 	if err != nil {
 		return nil, err
@@ -24,75 +87,104 @@ func (d *DB) provider() (*goose.Provider, error) {
 	if d.engine == Postgres {
 		dialect = goose.DialectPostgres
 	}
-	return goose.NewProvider(dialect, d.write, files)
+	return goose.NewProvider(dialect, pool, files, goose.WithDisableGlobalRegistry(true))
 }
 
-// versions returns the schema of the database and of this program.
-func (d *DB) versions(ctx context.Context) (have, want int64, err error) {
-	p, err := d.provider()
-	if err != nil {
-		return 0, 0, err
-	}
+func newest(p *goose.Provider) (version int64) {
 	for _, s := range p.ListSources() {
-		want = max(want, s.Version)
+		version = max(version, s.Version)
 	}
-	if ok, err := d.hasTable(ctx, "goose_db_version"); err != nil || !ok {
-		return 0, want, err
-	}
-	row := d.read.QueryRowContext(ctx, `SELECT COALESCE(max(version_id), 0) FROM goose_db_version`)
-	return have, want, row.Scan(&have)
+	return version
 }
 
-func (d *DB) hasTable(ctx context.Context, name string) (bool, error) {
-	query := `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = $1`
+func (d *DB) schema(ctx context.Context) (s schema, err error) {
+	query := `SELECT count(*) > 0 FROM sqlite_master WHERE type = 'table' AND name = 'goose_db_version'`
 	if d.engine == Postgres {
-		query = `SELECT count(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = $1`
+		query = `SELECT count(*) > 0 FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'goose_db_version'`
 	}
-	var n int
-	if err := d.read.QueryRowContext(ctx, query, name).Scan(&n); err != nil {
-		return false, fmt.Errorf("look for table %s: %w", name, err)
+	err = d.read.QueryRowContext(ctx, query).Scan(&s.marked)
+	if err == nil && s.marked {
+		err = d.read.QueryRowContext(ctx, `SELECT COALESCE(max(version_id), 0) FROM goose_db_version`).Scan(&s.version)
 	}
-	return n > 0, nil
+	if err != nil {
+		return s, noren.WithHint(noren.Errorf(noren.Unavailable, "read the schema's version: %w", err),
+			"does this database belong to noren, and may this user read it?")
+	}
+	return s, nil
 }
 
 func (d *DB) refuseNewer(ctx context.Context) error {
-	have, want, err := d.versions(ctx)
+	p, err := d.provider(d.read)
 	if err != nil {
-		return noren.Errorf(noren.Unavailable, "read the schema's version: %w", err)
+		return err
 	}
-	if have > want {
-		return noren.WithHint(noren.Errorf(noren.Conflict, "the database has schema %d, this noren knows %d", have, want),
+	s, err := d.schema(ctx)
+	if err != nil {
+		return err
+	}
+	if want := newest(p); s.version > want {
+		return noren.WithHint(noren.Errorf(noren.Conflict, "the database has schema %d, this noren knows %d", s.version, want),
 			"a newer noren wrote it: run that version, or restore the copy it made before migrating")
 	}
 	return nil
 }
 
-// Migrate brings the schema up to this program's, forward only. A SQLite file
-// that holds something is copied first: FILE.before-<version>-<time>.
-func (d *DB) Migrate(ctx context.Context) error {
-	have, want, err := d.versions(ctx)
-	if err != nil {
-		return noren.Errorf(noren.Unavailable, "read the schema's version: %w", err)
-	}
-	if have == want {
+// copyFile copies a SQLite file that holds something, onto the disk.
+func (d *DB) copyFile(ctx context.Context, pool *sql.DB, have schema, want int64) error {
+	if d.engine != SQLite || have.version == 0 {
 		return nil
 	}
-	if d.engine == SQLite && have > 0 {
-		copied := fmt.Sprintf("%s.before-%04d-%s", d.file, want, time.Now().UTC().Format("20060102T150405Z"))
-		if _, err := d.write.ExecContext(ctx, `VACUUM INTO $1`, copied); err != nil {
-			return noren.WithHint(noren.Errorf(noren.Unavailable, "copy the database before migrating: %w", err),
-				"there must be room for a second copy beside the database")
-		}
-		d.log.Info("database copied before migrating", "copy", copied)
+	to := fmt.Sprintf("%s.before-%04d-%s", d.file, want, time.Now().UTC().Format("20060102T150405.000000"))
+	if err := vacuumInto(ctx, pool, to); err != nil {
+		os.Remove(to)
+		return noren.WithHint(noren.Errorf(noren.Unavailable, "copy the database before migrating: %w", err),
+			"there must be room for a second copy beside the database")
 	}
-	p, err := d.provider()
+	d.log.Info("database copied before migrating", "copy", to)
+	d.dropOldCopies()
+	return nil
+}
+
+func vacuumInto(ctx context.Context, pool *sql.DB, to string) error {
+	// VACUUM fills a file that is there and empty; made here it is ours only.
+	f, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err != nil {
 		return err
 	}
-	results, err := p.Up(ctx)
-	if err != nil {
-		return fmt.Errorf("migrate the database: %w", err)
+	defer f.Close()
+	if _, err := pool.ExecContext(ctx, `VACUUM INTO $1`, to); err != nil {
+		return err
 	}
-	d.log.Info("database migrated", "steps", len(results), "schema", want)
-	return nil
+	if err := f.Sync(); err != nil { // VACUUM INTO does not
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(to))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}
+
+func (d *DB) dropOldCopies() {
+	dir, name := filepath.Split(d.file)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return // nothing is lost: the next migration tries again
+	}
+	type copied struct {
+		path string
+		at   time.Time
+	}
+	var copies []copied
+	for _, e := range entries {
+		info, err := e.Info()
+		if ok, _ := filepath.Match("*.before-[0-9][0-9][0-9][0-9]-*", e.Name()); ok && err == nil && len(e.Name()) > len(name) && e.Name()[:len(name)] == name {
+			copies = append(copies, copied{filepath.Join(dir, e.Name()), info.ModTime()})
+		}
+	}
+	slices.SortFunc(copies, func(a, b copied) int { return b.at.Compare(a.at) })
+	for _, c := range copies[min(keptCopies, len(copies)):] {
+		d.log.Info("old copy removed", "copy", c.path, "err", os.Remove(c.path))
+	}
 }

@@ -3,12 +3,29 @@ package db
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"fmt"
 	"runtime"
+	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"noren"
+)
+
+const postgresConnectTimeout = 5 * time.Second
+
+// Writers wait for a row lock as long as SQLite's do for the file. A node that
+// froze in the middle of a transaction loses its connection, because it may
+// hold the head of a log that all others wait for. Values the operator gave
+// stay.
+const (
+	writerSession = `SELECT set_config('lock_timeout', '5s', false) WHERE current_setting('lock_timeout') = '0';
+		SELECT set_config('idle_in_transaction_session_timeout', '60s', false) WHERE current_setting('idle_in_transaction_session_timeout') = '0'`
+	readerSession = `SET default_transaction_read_only = on`
 )
 
 func openPostgres(ctx context.Context, o Options) (*DB, error) {
@@ -18,12 +35,20 @@ func openPostgres(ctx context.Context, o Options) (*DB, error) {
 		return nil, noren.WithHint(noren.Errorf(noren.Invalid, "database address cannot be read"),
 			"write postgres://user@host/name, the password in PGPASSFILE or as file: reference")
 	}
-	c := stdlib.GetConnector(*cfg)
-	pool := sql.OpenDB(withFaults(c, o.Faults))
-	limit := max(8, 4*runtime.GOMAXPROCS(0))
-	pool.SetMaxOpenConns(limit)
-	pool.SetMaxIdleConns(limit)
-	d := &DB{engine: Postgres, write: pool, read: pool, log: o.Log}
+	if cfg.ConnectTimeout == 0 {
+		cfg.ConnectTimeout = postgresConnectTimeout
+	}
+	if cfg.RuntimeParams["application_name"] == "" {
+		cfg.RuntimeParams["application_name"] = "noren"
+	}
+	writer := stdlib.GetConnector(*cfg, stdlib.OptionAfterConnect(session(writerSession)))
+	reader := stdlib.GetConnector(*cfg, stdlib.OptionAfterConnect(session(readerSession)))
+	// Two pools: a transaction that reads beside itself must not wait for a
+	// connection that other transactions hold.
+	d := &DB{
+		engine: Postgres, log: o.Log, admin: stdlib.GetConnector(*cfg),
+		write: postgresPool(sql.OpenDB(withFaults(writer, o.Faults))), read: postgresPool(sql.OpenDB(reader)),
+	}
 	if err := d.checkPostgres(ctx, o.AllowUnsafe); err != nil {
 		d.Close()
 		return nil, err
@@ -31,19 +56,69 @@ func openPostgres(ctx context.Context, o Options) (*DB, error) {
 	return d, nil
 }
 
+func session(settings string) func(context.Context, *pgx.Conn) error {
+	return func(ctx context.Context, c *pgx.Conn) error {
+		_, err := c.PgConn().Exec(ctx, settings).ReadAll()
+		return err
+	}
+}
+
+func postgresPool(pool *sql.DB) *sql.DB {
+	limit := max(8, 4*runtime.GOMAXPROCS(0))
+	pool.SetMaxOpenConns(limit)
+	pool.SetMaxIdleConns(limit)
+	return pool
+}
+
 // checkPostgres refuses a server that answers before it synced: what it
 // acknowledged could be lost with the power.
 func (d *DB) checkPostgres(ctx context.Context, allowUnsafe bool) error {
-	for _, setting := range []string{"fsync", "synchronous_commit"} {
-		var value string
-		if err := d.read.QueryRowContext(ctx, `SELECT current_setting($1)`, setting).Scan(&value); err != nil {
-			return noren.WithHint(noren.Errorf(noren.Unavailable, "connect to PostgreSQL: %w", err),
-				"is the server running, and may this user connect to this database?")
-		}
-		if value == "off" && !allowUnsafe {
-			return noren.WithHint(noren.Errorf(noren.Invalid, "PostgreSQL runs with %s = off, so acknowledged entries can be lost", setting),
-				"set "+setting+" = on in postgresql.conf, or database.allow_unsafe: true if losing entries is acceptable")
+	settings, err := d.postgresSettings(ctx)
+	if err != nil {
+		return noren.WithHint(noren.Errorf(noren.Unavailable, "connect to PostgreSQL: %w", err), connectHint(err))
+	}
+	for _, name := range []string{"fsync", "synchronous_commit"} {
+		if settings[name] == "off" && !allowUnsafe {
+			return noren.WithHint(noren.Errorf(noren.Invalid, "PostgreSQL runs with %s = off, so acknowledged entries can be lost", name),
+				fmt.Sprintf("ALTER SYSTEM SET %s = on; SELECT pg_reload_conf(); or database.allow_unsafe: true if losing entries is acceptable", name))
 		}
 	}
+	if settings["server_encoding"] != "UTF8" {
+		return noren.WithHint(noren.Errorf(noren.Invalid, "the database's encoding is %s, which cannot hold every name", settings["server_encoding"]),
+			"create it anew: createdb -E UTF8 -T template0 NAME")
+	}
+	if settings["transaction_read_only"] == "on" {
+		return noren.WithHint(noren.Errorf(noren.Unavailable, "PostgreSQL only reads: it is a standby, or read-only by its settings"),
+			"connect to the primary, or list all servers and add ?target_session_attrs=read-write")
+	}
 	return nil
+}
+
+func (d *DB) postgresSettings(ctx context.Context) (map[string]string, error) {
+	settings := make(map[string]string)
+	for _, name := range []string{"fsync", "synchronous_commit", "server_encoding", "transaction_read_only"} {
+		var value string
+		if err := d.write.QueryRowContext(ctx, `SELECT current_setting($1)`, name).Scan(&value); err != nil {
+			return nil, err
+		}
+		settings[name] = value
+	}
+	return settings, nil
+}
+
+// connectHint knows the SQLSTATEs a server refuses a connection with.
+func connectHint(err error) string {
+	state := ""
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		state = e.Code
+	}
+	switch {
+	case strings.HasPrefix(state, "28"):
+		return "check the user, the password (PGPASSFILE) and the server's pg_hba.conf"
+	case state == "3D000":
+		return "create the database: createdb -E UTF8 -O USER NAME"
+	case state == "53300":
+		return "the server has no connection left: raise max_connections"
+	}
+	return "is the server running, and may this machine reach it? Try: psql with the same address"
 }

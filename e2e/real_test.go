@@ -30,10 +30,10 @@ data: %s
 listen: {http: "127.0.0.1:%d"}
 sites:
   - name: wordpress
-    hosts: ["127.0.0.1:%d"]
+    hosts: ["127.0.0.1"]
     upstream: http://127.0.0.1:%d
     preset: woocommerce
-`, filepath.Join(dir, "data"), norenPort, norenPort, shopPort))
+`, filepath.Join(dir, "data"), norenPort, shopPort))
 	start(t, noren(t), "serve", "--config", config)
 	awaitHTTP(t, public+"/", 20*time.Second)
 

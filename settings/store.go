@@ -67,6 +67,16 @@ func (s *Store) Current(ctx context.Context) (Set, error) {
 	return s.Get(ctx, v.ID)
 }
 
+// CurrentHash names the set in force, for those who watch for changes.
+func (s *Store) CurrentHash(ctx context.Context) (string, error) {
+	if s.o.Mode == Files {
+		set, err := ReadDir(s.o.Dir)
+		return set.Hash(), err
+	}
+	v, err := s.current(ctx, s.o.DB.Read())
+	return v.Hash, err
+}
+
 type querier interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }

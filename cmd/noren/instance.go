@@ -37,10 +37,13 @@ type instance struct {
 	kv       kv.Store
 	shared   *kv.Failover // nil with memory of this process
 	settings *settings.Store
-	rules    *rules
-	orient   *orient.Orient
 	lists    *gateway.Lists
 	loop     *loop.Loop
+
+	mu     sync.Mutex // guards what a reload exchanges
+	rules  *rules
+	orient *orient.Orient
+	sites  []gateway.Site
 
 	running sync.WaitGroup
 	stop    context.CancelFunc
@@ -60,7 +63,7 @@ type wants struct {
 // openInstance wires an instance. What was opened is closed again when a later
 // step fails.
 func openInstance(ctx context.Context, cfg *Config, w wants, log *slog.Logger) (in *instance, err error) {
-	in = &instance{cfg: cfg, node: nodeName(), log: log}
+	in = &instance{cfg: cfg, node: nodeName(), log: log, sites: cfg.Sites}
 	defer func() {
 		if err != nil {
 			in.Close(context.WithoutCancel(ctx))
@@ -267,10 +270,7 @@ func (in *instance) openLoop(ctx context.Context, w wants) error {
 	if err != nil {
 		return err
 	}
-	if in.rules, err = compileSettings(set, in.cfg.siteNames(), in.openOrient); err != nil {
-		return err
-	}
-	if err := in.orient.Track(in.rules.needs()); err != nil {
+	if in.rules, in.orient, err = in.compile(set, in.cfg); err != nil {
 		return err
 	}
 	in.lists, err = gateway.OpenLists(ctx, gateway.ListsOptions{DB: in.db, Sealer: in.vault, Log: in.log})
@@ -287,50 +287,64 @@ func (in *instance) openLoop(ctx context.Context, w wants) error {
 	return nil
 }
 
-// openOrient makes the facts for the entities that the settings declare.
-func (in *instance) openOrient(entities []string) (*noren.Catalogue, error) {
-	addresses, err := loadAddresses(&in.cfg.Lookup, in.cfg.path)
+// compile makes the rules of a settings set and the facts they ask for.
+func (in *instance) compile(set settings.Set, cfg *Config) (*rules, *orient.Orient, error) {
+	addresses, err := loadAddresses(&cfg.Lookup, cfg.path, in.log)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	in.orient, err = orient.New(orient.Options{
-		DB: in.db, KV: in.kv, Shared: in.shared != nil, Token: in.vault.Token,
-		Addresses: addresses, Entities: entities, Log: in.log,
+	var o *orient.Orient
+	r, err := compileSettings(set, cfg.siteNames(), func(entities []string) (*noren.Catalogue, error) {
+		o, err = orient.New(orient.Options{
+			DB: in.db, KV: in.kv, Shared: in.shared != nil, Token: in.vault.Token,
+			Addresses: addresses, Entities: entities, Log: in.log,
+		})
+		if err != nil {
+			return nil, err
+		}
+		return o.Catalogue(), nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return in.orient.Catalogue(), nil
+	return r, o, o.Track(r.needs())
+}
+
+// facts returns the orient in force.
+func (in *instance) facts() *orient.Orient {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.orient
 }
 
 // eraseEverywhere deletes the rows that parts keep about a person.
 func (in *instance) eraseEverywhere(ctx context.Context, tx *sql.Tx, site string, s noren.Subject) error {
-	return errors.Join(in.orient.Erase(ctx, tx, site, s), in.lists.Erase(ctx, tx, site, s))
+	return errors.Join(in.facts().Erase(ctx, tx, site, s), in.lists.Erase(ctx, tx, site, s), in.journal.Erase(ctx, tx, site, s))
 }
 
 // run starts the background work: redoing actions, checkpoints, watching lists
-// and the database, retention.
-func (in *instance) run(ctx context.Context) {
+// and the database, retention, and what else there is.
+func (in *instance) run(ctx context.Context, more ...func(context.Context)) {
 	ctx, in.stop = context.WithCancel(ctx)
 	every, _ := time.ParseDuration(in.cfg.Journal.CheckpointEvery) // checked when the file was read
-	for _, work := range []func(context.Context){
+	for _, work := range append(more,
 		func(ctx context.Context) { in.loop.Run(ctx) },
 		func(ctx context.Context) { in.journal.RunCheckpoints(ctx, every) },
 		func(ctx context.Context) { in.lists.Run(ctx) },
 		in.housekeeping,
-	} {
+	) {
 		in.running.Go(func() { work(ctx) })
 	}
 }
 
-const housekeepingEvery = time.Hour
-
-// housekeeping checks the database file every few seconds and destroys keys and
-// rows that are over their term every hour.
+// housekeeping checks the database file every few seconds, rolls up counters
+// every few minutes, and every hour destroys what is over its term.
 func (in *instance) housekeeping(ctx context.Context) {
 	check := time.NewTicker(5 * time.Second)
 	defer check.Stop()
-	hour := time.NewTicker(housekeepingEvery)
+	roll := time.NewTicker(5 * time.Minute)
+	defer roll.Stop()
+	hour := time.NewTicker(time.Hour)
 	defer hour.Stop()
 	for {
 		select {
@@ -339,6 +353,10 @@ func (in *instance) housekeeping(ctx context.Context) {
 		case <-check.C:
 			if err := in.db.Check(ctx); err != nil && ctx.Err() == nil {
 				in.log.Error("database", "alarm", true, "err", err, "hint", noren.HintOf(err))
+			}
+		case now := <-roll.C:
+			if _, err := in.facts().Roll(ctx, now); err != nil {
+				in.log.Error("roll up counters", "alarm", true, "err", err)
 			}
 		case <-hour.C:
 			in.retain(ctx, time.Now())
@@ -353,7 +371,7 @@ func (in *instance) retain(ctx context.Context, now time.Time) {
 	} else if n > 0 {
 		in.log.Info("keys over their term destroyed", "keys", n)
 	}
-	if _, err := in.orient.Prune(ctx, now.Add(-keep)); err != nil {
+	if _, err := in.facts().Prune(ctx, now.Add(-keep)); err != nil {
 		in.log.Error("delete counters over their term", "alarm", true, "err", err)
 	}
 }

@@ -278,7 +278,7 @@ func (c replayCmd) fromJournal(e *env, r *replayer) error {
 		if set, err = c.policySet(set); err != nil {
 			return err
 		}
-		addresses, err := loadAddresses(&in.cfg.Lookup, in.cfg.path)
+		addresses, err := loadAddresses(&in.cfg.Lookup, in.cfg.path, e.log)
 		if err != nil {
 			return err
 		}

@@ -87,7 +87,7 @@ func startServer(ctx context.Context, in *instance, getenv func(string) string) 
 		s.access.Close()
 		return nil, err
 	}
-	in.run(ctx)
+	in.run(ctx, func(ctx context.Context) { s.watchSettings(ctx, in.cfg) })
 	s.http = s.gateway.Server()
 	for name, l := range s.listeners {
 		go func() {
@@ -112,14 +112,12 @@ func (in *instance) openGateway() (*gateway.Gateway, *gateway.AccessLog, error) 
 	if err != nil {
 		return nil, nil, fmt.Errorf("load firewall: %w", err)
 	}
-	access, err := gateway.OpenAccessLog(gateway.AccessOptions{
-		Dir: in.cfg.Access.Dir, FileSize: in.cfg.Access.FileMiB << 20, TotalSize: in.cfg.Access.TotalMiB << 20, Log: in.log,
-	})
+	access, err := gateway.OpenAccessLog(in.accessOptions())
 	if err != nil {
 		return nil, nil, err
 	}
 	g, err := gateway.New(gateway.Options{
-		Settings: in.gatewaySettings(), Decider: in.loop, KV: in.kv, Lists: in.lists, Inspector: engine,
+		Settings: gatewaySettings(in.sites, in.rules), Decider: in.loop, KV: in.kv, Lists: in.lists, Inspector: engine,
 		Access: access, Token: in.vault.Token, Log: in.log, SpoolDir: filepath.Join(in.cfg.Data, "bodies"),
 	})
 	if err != nil {
@@ -129,8 +127,8 @@ func (in *instance) openGateway() (*gateway.Gateway, *gateway.AccessLog, error) 
 	return g, access, nil
 }
 
-func (in *instance) gatewaySettings() gateway.Settings {
-	return gateway.Settings{Sites: in.cfg.Sites, Limits: in.rules.limits[""], SiteLimits: in.rules.limits}
+func gatewaySettings(sites []gateway.Site, r *rules) gateway.Settings {
+	return gateway.Settings{Sites: sites, Limits: r.limits[""]}
 }
 
 // until serves until ctx ends, a listener fails or a successor took over.
@@ -180,7 +178,7 @@ func (s *server) reload(ctx context.Context, path string) {
 		s.in.log.Error("new configuration not used; the running one stays", "alarm", true, "err", err, "hint", noren.HintOf(err))
 		return
 	}
-	s.in.log.Info("configuration read again", "settings", s.in.rules.hash)
+	s.in.log.Info("configuration read again", "settings", s.in.rulesHash())
 }
 
 func (s *server) tryReload(ctx context.Context, path string) error {
@@ -200,19 +198,50 @@ func (in *instance) apply(ctx context.Context, cfg *Config, g *gateway.Gateway) 
 	if err != nil {
 		return err
 	}
-	next := &instance{cfg: cfg, db: in.db, kv: in.kv, shared: in.shared, vault: in.vault, log: in.log}
-	rules, err := compileSettings(set, cfg.siteNames(), next.openOrient)
+	rules, o, err := in.compile(set, cfg)
 	if err != nil {
 		return err
 	}
-	if err := next.orient.Track(rules.needs()); err != nil {
+	if err := g.Apply(gatewaySettings(cfg.Sites, rules)); err != nil {
 		return err
 	}
-	next.rules = rules
-	if err := g.Apply(next.gatewaySettings()); err != nil {
-		return err
-	}
-	in.cfg.Sites, in.rules, in.orient = cfg.Sites, rules, next.orient
-	in.loop.SetRules(loop.Rules{Orient: in.orient, Policies: rules.policies})
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.sites, in.rules, in.orient = cfg.Sites, rules, o
+	in.loop.SetRules(loop.Rules{Orient: o, Policies: rules.policies})
 	return nil
+}
+
+// settingsPoll keeps a change made elsewhere under two seconds away.
+const settingsPoll = time.Second
+
+// watchSettings takes over settings that changed in the database or in the
+// settings directory. A set that does not compile is reported once and left.
+func (s *server) watchSettings(ctx context.Context, cfg *Config) {
+	tick := time.NewTicker(settingsPoll)
+	defer tick.Stop()
+	seen := s.in.rulesHash()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		hash, err := s.in.settings.CurrentHash(ctx)
+		if err != nil || hash == seen {
+			continue
+		}
+		seen = hash
+		if err := s.in.apply(ctx, cfg, s.gateway); err != nil {
+			s.in.log.Error("new settings not used; the running ones stay", "alarm", true, "settings", hash, "err", err)
+			continue
+		}
+		s.in.log.Info("new settings in force", "settings", hash)
+	}
+}
+
+func (in *instance) rulesHash() string {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.rules.hash
 }

@@ -1,0 +1,221 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"noren"
+	"noren/db"
+	"noren/gateway"
+	"noren/kv/valkey"
+	"noren/settings"
+	"noren/vault"
+)
+
+type checkCmd struct {
+	JSON bool `name:"json" help:"Print findings as JSON."`
+}
+
+// Help says what is looked at.
+func (checkCmd) Help() string {
+	return "Looks at the configuration, the root key, the database, the settings, every shop and every certificate,\nand changes nothing. Exit 1 when something is wrong."
+}
+
+// finding is one thing that was looked at.
+type finding struct {
+	What string `json:"what"`
+	OK   bool   `json:"ok"`
+	Text string `json:"text"`
+	Hint string `json:"hint,omitempty"`
+}
+
+// findings collects them.
+type findings []finding
+
+func (fs *findings) add(what string, err error, good string, args ...any) {
+	if err != nil {
+		*fs = append(*fs, finding{what, false, err.Error(), noren.HintOf(err)})
+		return
+	}
+	*fs = append(*fs, finding{what, true, fmt.Sprintf(good, args...), ""})
+}
+
+func (fs findings) bad() (n int) {
+	for _, f := range fs {
+		if !f.OK {
+			n++
+		}
+	}
+	return n
+}
+
+func (c checkCmd) Run(e *env) error {
+	path, err := findConfig(e.config)
+	if err != nil {
+		return err
+	}
+	var fs findings
+	cfg, err := loadConfig(path)
+	fs.add("configuration", err, "%s can be used", path)
+	if err == nil {
+		e.checkMachine(&fs, cfg)
+		for i := range cfg.Sites {
+			checkSite(e.ctx, &fs, &cfg.Sites[i])
+		}
+	}
+	return c.print(e, fs)
+}
+
+func (c checkCmd) print(e *env, fs findings) error {
+	if c.JSON {
+		if err := printJSON(e.io.out, fs); err != nil {
+			return err
+		}
+	} else {
+		for _, f := range fs {
+			mark := "ok  "
+			if !f.OK {
+				mark = "BAD "
+			}
+			fmt.Fprintf(e.io.out, "%s %-24s %s\n", mark, f.What, strings.ReplaceAll(f.Text, "\n", "\n                              "))
+			if f.Hint != "" {
+				fmt.Fprintf(e.io.out, "     %-24s → %s\n", "", f.Hint)
+			}
+		}
+	}
+	if n := fs.bad(); n > 0 {
+		fmt.Fprintf(e.io.err, "%d of %d are not in order\n", n, len(fs))
+		return errFindings
+	}
+	return nil
+}
+
+// checkMachine looks at keys, database, shared state and settings.
+func (e *env) checkMachine(fs *findings, cfg *Config) {
+	file, isFile := strings.CutPrefix(cfg.RootKey, "file:")
+	if _, err := os.Stat(file); isFile && os.IsNotExist(err) {
+		fs.add("root key", nil, "%s does not exist yet; `noren serve` makes it", file)
+	} else {
+		_, err := vault.LoadRootKey(cfg.RootKey)
+		fs.add("root key", err, "can be read")
+	}
+	set := e.checkDatabase(fs, cfg)
+	if set == nil {
+		set = shippedSettings()
+	}
+	err := checkSettings(set, cfg.siteNames())
+	fs.add("settings", err, "%d files, version %s", len(set), set.Hash())
+	_, err = loadAddresses(&cfg.Lookup, cfg.path, e.log)
+	fs.add("address data", err, "can be read")
+	if cfg.Shared != "" {
+		fs.add("shared", e.pingShared(cfg), "Valkey/Redis answers")
+	}
+}
+
+// checkDatabase returns the settings in it, nil when there are none.
+func (e *env) checkDatabase(fs *findings, cfg *Config) settings.Set {
+	if cfg.Settings.Mode == "files" {
+		set, err := settings.ReadDir(cfg.Settings.Dir)
+		fs.add("settings directory", err, "%s", cfg.Settings.Dir)
+		return set
+	}
+	if file, ok := strings.CutPrefix(cfg.Database.URL, "sqlite:"); ok {
+		if _, err := os.Stat(file); os.IsNotExist(err) {
+			fs.add("database", nil, "%s does not exist yet; `noren serve` makes it", file)
+			return nil
+		}
+	}
+	url, err := secretRef(cfg.Database.URL, e.getenv)
+	if err != nil {
+		fs.add("database", err, "")
+		return nil
+	}
+	d, err := db.Open(e.ctx, db.Options{URL: url, AllowUnsafe: cfg.Database.AllowUnsafe})
+	fs.add("database", err, "answers")
+	if err != nil {
+		return nil
+	}
+	defer d.Close()
+	store, err := settings.Open(settings.Options{DB: d, Mode: settings.Console})
+	if err != nil {
+		return nil
+	}
+	set, err := store.Current(e.ctx)
+	if err != nil {
+		return nil // a database without settings is a new one
+	}
+	return set
+}
+
+func (e *env) pingShared(cfg *Config) error {
+	url, err := secretRef(cfg.Shared, e.getenv)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(e.ctx, 3*time.Second)
+	defer cancel()
+	s, err := valkey.Open(ctx, url)
+	if err != nil {
+		return err
+	}
+	return s.Close()
+}
+
+// checkSite asks the shop itself and looks at the certificate.
+func checkSite(ctx context.Context, fs *findings, s *gateway.Site) {
+	status, err := askUpstream(ctx, s)
+	fs.add("shop "+s.Name, err, "%s answers %d", s.Upstream, status)
+	if s.TLS != nil {
+		until, err := checkCertificate(s)
+		fs.add("certificate "+s.Name, err, "valid until %s", until.Format("2006-01-02"))
+	}
+}
+
+func askUpstream(ctx context.Context, s *gateway.Site) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Upstream, nil)
+	if err != nil {
+		return 0, err
+	}
+	req.Host = strings.TrimPrefix(s.Hosts[0], "*.")
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	resp, err := client.Do(req)
+	if err != nil {
+		return 0, noren.WithHint(noren.Errorf(noren.Unavailable, "the shop does not answer: %w", err), "start the shop, or correct upstream: of site "+s.Name)
+	}
+	io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<20))
+	resp.Body.Close()
+	if resp.StatusCode >= 500 {
+		return resp.StatusCode, noren.WithHint(noren.Errorf(noren.Unavailable, "the shop answers %s", resp.Status), "look at the shop's own error log")
+	}
+	return resp.StatusCode, nil
+}
+
+// checkCertificate reads the pair and sees whether it names the hosts.
+func checkCertificate(s *gateway.Site) (time.Time, error) {
+	pair, err := tls.LoadX509KeyPair(s.TLS.Cert, s.TLS.Key)
+	if err != nil {
+		return time.Time{}, noren.WithHint(noren.Errorf(noren.Invalid, "read certificate: %w", err), "check tls.cert and tls.key of site "+s.Name)
+	}
+	leaf, err := x509.ParseCertificate(pair.Certificate[0])
+	if err != nil {
+		return time.Time{}, noren.Errorf(noren.Invalid, "read certificate: %w", err)
+	}
+	for _, h := range s.Hosts {
+		if err := leaf.VerifyHostname(strings.Replace(h, "*", "any", 1)); err != nil {
+			return leaf.NotAfter, noren.WithHint(noren.Errorf(noren.Invalid, "the certificate is not for %s", h), "get one that names every host of the site")
+		}
+	}
+	if left := time.Until(leaf.NotAfter); left < 14*24*time.Hour {
+		return leaf.NotAfter, noren.WithHint(noren.Errorf(noren.Invalid, "the certificate ends in %d days", int(left.Hours()/24)), "renew it; noren takes over new files by itself")
+	}
+	return leaf.NotAfter, nil
+}

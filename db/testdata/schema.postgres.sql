@@ -1,0 +1,176 @@
+gateway_lists.id text NOT NULL
+gateway_lists.site text NOT NULL
+gateway_lists.list text NOT NULL
+gateway_lists.token bytea NOT NULL
+gateway_lists.sealed_key text NOT NULL
+gateway_lists.sealed bytea NOT NULL
+gateway_lists.policy text NOT NULL
+gateway_lists.created_at bigint NOT NULL
+gateway_lists.expires_at bigint
+gateway_lists.lifted_at bigint
+gateway_lists PRIMARY KEY (id)
+CREATE UNIQUE INDEX gateway_lists_pkey ON gateway_lists USING btree (id)
+CREATE INDEX gateway_lists_site ON gateway_lists USING btree (site, list)
+gateway_version.site text NOT NULL
+gateway_version.n bigint NOT NULL
+gateway_version PRIMARY KEY (site)
+CREATE UNIQUE INDEX gateway_version_pkey ON gateway_version USING btree (site)
+journal_checkpoints.log text NOT NULL
+journal_checkpoints.size bigint NOT NULL
+journal_checkpoints.note text NOT NULL
+journal_checkpoints.at bigint NOT NULL
+journal_checkpoints.sent boolean NOT NULL
+journal_checkpoints PRIMARY KEY (log, size)
+CREATE UNIQUE INDEX journal_checkpoints_pkey ON journal_checkpoints USING btree (log, size)
+journal_entries.log text NOT NULL
+journal_entries.seq bigint NOT NULL
+journal_entries.id text NOT NULL
+journal_entries.at bigint NOT NULL
+journal_entries.kind text NOT NULL
+journal_entries.site text NOT NULL
+journal_entries.zone text NOT NULL
+journal_entries.verdict text NOT NULL
+journal_entries.rule text NOT NULL
+journal_entries.count bigint NOT NULL
+journal_entries.body bytea NOT NULL
+journal_entries UNIQUE (log, id)
+journal_entries PRIMARY KEY (log, seq)
+CREATE INDEX journal_entries_at ON journal_entries USING btree (log, at)
+CREATE UNIQUE INDEX journal_entries_log_id_key ON journal_entries USING btree (log, id)
+CREATE UNIQUE INDEX journal_entries_pkey ON journal_entries USING btree (log, seq)
+journal_logs.log text NOT NULL
+journal_logs.size bigint NOT NULL
+journal_logs.root bytea NOT NULL
+journal_logs.edge bytea NOT NULL
+journal_logs.updated_at bigint NOT NULL
+journal_logs PRIMARY KEY (log)
+CREATE UNIQUE INDEX journal_logs_pkey ON journal_logs USING btree (log)
+journal_tiles.log text NOT NULL
+journal_tiles.level integer NOT NULL
+journal_tiles.n bigint NOT NULL
+journal_tiles.data bytea NOT NULL
+journal_tiles PRIMARY KEY (log, level, n)
+CREATE UNIQUE INDEX journal_tiles_pkey ON journal_tiles USING btree (log, level, n)
+journal_tokens.log text NOT NULL
+journal_tokens.field text NOT NULL
+journal_tokens.token bytea NOT NULL
+journal_tokens.seq bigint NOT NULL
+journal_tokens PRIMARY KEY (log, field, token, seq)
+CREATE UNIQUE INDEX journal_tokens_pkey ON journal_tokens USING btree (log, field, token, seq)
+loop_actions.id text NOT NULL
+loop_actions.site text NOT NULL
+loop_actions.kind text NOT NULL
+loop_actions.sealed_key text NOT NULL
+loop_actions.sealed bytea NOT NULL
+loop_actions.expires_at bigint NOT NULL
+loop_actions.done_at bigint
+loop_actions.entry text NOT NULL
+loop_actions PRIMARY KEY (id)
+CREATE INDEX loop_actions_open ON loop_actions USING btree (expires_at) WHERE (done_at IS NULL)
+CREATE UNIQUE INDEX loop_actions_pkey ON loop_actions USING btree (id)
+nodes.id text NOT NULL
+nodes.seen_at bigint NOT NULL
+nodes.settings text NOT NULL
+nodes.spooled bigint NOT NULL
+nodes.version text NOT NULL
+nodes PRIMARY KEY (id)
+CREATE UNIQUE INDEX nodes_pkey ON nodes USING btree (id)
+orient_events.id bigint NOT NULL
+orient_events.attempt bigint
+orient_events.grp smallint NOT NULL
+orient_events.at bigint NOT NULL
+orient_events.ok boolean NOT NULL
+orient_events.amount bigint NOT NULL
+orient_events.quantity bigint NOT NULL
+orient_events.site bigint NOT NULL
+orient_events.account bigint
+orient_events.device bigint
+orient_events.address bigint
+orient_events.net bigint
+orient_events.asn bigint
+orient_events.country bigint
+orient_events.card bigint
+orient_events.bin bigint
+orient_events.item bigint
+orient_events PRIMARY KEY (id)
+CREATE INDEX orient_events_account ON orient_events USING btree (account, at) WHERE (account IS NOT NULL)
+CREATE INDEX orient_events_address ON orient_events USING btree (address, at) WHERE (address IS NOT NULL)
+CREATE INDEX orient_events_asn ON orient_events USING btree (asn, at) WHERE (asn IS NOT NULL)
+CREATE INDEX orient_events_attempt ON orient_events USING btree (attempt) WHERE (attempt IS NOT NULL)
+CREATE INDEX orient_events_bin ON orient_events USING btree (bin, at) WHERE (bin IS NOT NULL)
+CREATE INDEX orient_events_card ON orient_events USING btree (card, at) WHERE (card IS NOT NULL)
+CREATE INDEX orient_events_country ON orient_events USING btree (country, at) WHERE (country IS NOT NULL)
+CREATE INDEX orient_events_device ON orient_events USING btree (device, at) WHERE (device IS NOT NULL)
+CREATE INDEX orient_events_item ON orient_events USING btree (item, at) WHERE (item IS NOT NULL)
+CREATE INDEX orient_events_net ON orient_events USING btree (net, at) WHERE (net IS NOT NULL)
+CREATE UNIQUE INDEX orient_events_pkey ON orient_events USING btree (id)
+CREATE INDEX orient_events_site ON orient_events USING btree (site, at)
+orient_hours.token bigint NOT NULL
+orient_hours.grp smallint NOT NULL
+orient_hours.hour bigint NOT NULL
+orient_hours.n bigint NOT NULL
+orient_hours.failed bigint NOT NULL
+orient_hours.amount bigint NOT NULL
+orient_hours.quantity bigint NOT NULL
+orient_hours PRIMARY KEY (token, grp, hour)
+CREATE UNIQUE INDEX orient_hours_pkey ON orient_hours USING btree (token, grp, hour)
+orient_inbox.site bigint NOT NULL
+orient_inbox.hour bigint NOT NULL
+orient_inbox.id bigint NOT NULL
+orient_inbox PRIMARY KEY (site, hour, id)
+CREATE UNIQUE INDEX orient_inbox_pkey ON orient_inbox USING btree (site, hour, id)
+orient_links.token bigint NOT NULL
+orient_links.at bigint NOT NULL
+orient_links.id bigint NOT NULL
+orient_links PRIMARY KEY (token, at, id)
+CREATE INDEX orient_links_id ON orient_links USING btree (id)
+CREATE UNIQUE INDEX orient_links_pkey ON orient_links USING btree (token, at, id)
+orient_settles.id bigint NOT NULL
+orient_settles PRIMARY KEY (id)
+CREATE UNIQUE INDEX orient_settles_pkey ON orient_settles USING btree (id)
+settings_current.one integer NOT NULL
+settings_current.id text NOT NULL
+settings_current FOREIGN KEY (id) REFERENCES settings_versions(id)
+settings_current CHECK ((one = 1))
+settings_current PRIMARY KEY (one)
+CREATE UNIQUE INDEX settings_current_pkey ON settings_current USING btree (one)
+settings_versions.id text NOT NULL
+settings_versions.n bigint NOT NULL
+settings_versions.at bigint NOT NULL
+settings_versions.author text NOT NULL
+settings_versions.reason text NOT NULL
+settings_versions.hash text NOT NULL
+settings_versions.files text NOT NULL
+settings_versions UNIQUE (n)
+settings_versions PRIMARY KEY (id)
+CREATE UNIQUE INDEX settings_versions_n_key ON settings_versions USING btree (n)
+CREATE UNIQUE INDEX settings_versions_pkey ON settings_versions USING btree (id)
+vault_erasures.id text NOT NULL
+vault_erasures.site text NOT NULL
+vault_erasures.subject bytea NOT NULL
+vault_erasures.at bigint NOT NULL
+vault_erasures.reason text NOT NULL
+vault_erasures.keys bigint NOT NULL
+vault_erasures PRIMARY KEY (id)
+CREATE UNIQUE INDEX vault_erasures_pkey ON vault_erasures USING btree (id)
+vault_keys.id text NOT NULL
+vault_keys.purpose text NOT NULL
+vault_keys.state text NOT NULL
+vault_keys.wrapped bytea NOT NULL
+vault_keys.created_at bigint NOT NULL
+vault_keys PRIMARY KEY (id)
+CREATE UNIQUE INDEX vault_keys_pkey ON vault_keys USING btree (id)
+vault_state.name text NOT NULL
+vault_state.value text NOT NULL
+vault_state PRIMARY KEY (name)
+CREATE UNIQUE INDEX vault_state_pkey ON vault_state USING btree (name)
+vault_subject_keys.id text NOT NULL
+vault_subject_keys.site text NOT NULL
+vault_subject_keys.subject bytea NOT NULL
+vault_subject_keys.month text NOT NULL
+vault_subject_keys.wrapped bytea NOT NULL
+vault_subject_keys.created_at bigint NOT NULL
+vault_subject_keys PRIMARY KEY (id)
+CREATE INDEX vault_subject_keys_month ON vault_subject_keys USING btree (month)
+CREATE UNIQUE INDEX vault_subject_keys_pkey ON vault_subject_keys USING btree (id)
+CREATE INDEX vault_subject_keys_subject ON vault_subject_keys USING btree (site, subject, month)

@@ -1,0 +1,178 @@
+CREATE TABLE gateway_lists (
+	id         TEXT PRIMARY KEY,
+	site       TEXT NOT NULL,
+	list       TEXT NOT NULL,
+	token      BYTEA NOT NULL,
+	sealed_key TEXT NOT NULL,
+	sealed     BYTEA NOT NULL,
+	policy     TEXT NOT NULL,
+	created_at BIGINT NOT NULL,
+	expires_at BIGINT,
+	lifted_at  BIGINT
+);
+CREATE INDEX gateway_lists_site ON gateway_lists (site, list);
+CREATE TABLE gateway_version (
+	site TEXT PRIMARY KEY,
+	n    BIGINT NOT NULL
+);
+CREATE TABLE journal_checkpoints (
+	log  TEXT NOT NULL,
+	size BIGINT NOT NULL,
+	note TEXT NOT NULL,
+	at   BIGINT NOT NULL,
+	sent BOOLEAN NOT NULL,
+	PRIMARY KEY (log, size)
+);
+CREATE TABLE journal_entries (
+	log     TEXT NOT NULL,
+	seq     BIGINT NOT NULL,
+	id      TEXT NOT NULL,
+	at      BIGINT NOT NULL,
+	kind    TEXT NOT NULL,
+	site    TEXT NOT NULL,
+	zone    TEXT NOT NULL,
+	verdict TEXT NOT NULL,
+	rule    TEXT NOT NULL,
+	count   BIGINT NOT NULL,
+	body    BYTEA NOT NULL,
+	PRIMARY KEY (log, seq),
+	UNIQUE (log, id)
+);
+CREATE INDEX journal_entries_at ON journal_entries (log, at);
+CREATE TABLE journal_logs (
+	log        TEXT PRIMARY KEY,
+	size       BIGINT NOT NULL,
+	root       BYTEA NOT NULL,
+	edge       BYTEA NOT NULL,
+	updated_at BIGINT NOT NULL
+);
+CREATE TABLE journal_tiles (
+	log   TEXT NOT NULL,
+	level INTEGER NOT NULL,
+	n     BIGINT NOT NULL,
+	data  BYTEA NOT NULL,
+	PRIMARY KEY (log, level, n)
+);
+CREATE TABLE journal_tokens (
+	log   TEXT NOT NULL,
+	field TEXT NOT NULL,
+	token BYTEA NOT NULL,
+	seq   BIGINT NOT NULL,
+	PRIMARY KEY (log, field, token, seq)
+);
+CREATE TABLE loop_actions (
+	id         TEXT PRIMARY KEY,
+	site       TEXT NOT NULL,
+	kind       TEXT NOT NULL,
+	sealed_key TEXT NOT NULL,
+	sealed     BYTEA NOT NULL,
+	expires_at BIGINT NOT NULL,
+	done_at    BIGINT,
+	entry      TEXT NOT NULL
+);
+CREATE INDEX loop_actions_open ON loop_actions (expires_at) WHERE done_at IS NULL;
+CREATE TABLE nodes (
+	id       TEXT PRIMARY KEY,
+	seen_at  BIGINT NOT NULL,
+	settings TEXT NOT NULL,
+	spooled  BIGINT NOT NULL,
+	version  TEXT NOT NULL
+);
+CREATE TABLE orient_events (
+	id       BIGINT PRIMARY KEY, -- token of the event's id
+	attempt  BIGINT,             -- token of its attempt id, when that is another one
+	grp      SMALLINT NOT NULL,  -- 1 sign-in, 2 change, 3 order, 4 payment, 5 staff action, 6 staff sign-in
+	at       BIGINT NOT NULL,    -- microseconds
+	ok       BOOLEAN NOT NULL,   -- known to have succeeded; an attempt may be settled later
+	amount   BIGINT NOT NULL,
+	quantity BIGINT NOT NULL,
+	site     BIGINT NOT NULL,
+	account  BIGINT,
+	device   BIGINT,
+	address  BIGINT,
+	net      BIGINT,
+	asn      BIGINT,
+	country  BIGINT,
+	card     BIGINT,
+	bin      BIGINT,
+	item     BIGINT
+);
+CREATE INDEX orient_events_account ON orient_events (account, at) WHERE account IS NOT NULL;
+CREATE INDEX orient_events_address ON orient_events (address, at) WHERE address IS NOT NULL;
+CREATE INDEX orient_events_asn ON orient_events (asn, at) WHERE asn IS NOT NULL;
+CREATE INDEX orient_events_attempt ON orient_events (attempt) WHERE attempt IS NOT NULL;
+CREATE INDEX orient_events_bin ON orient_events (bin, at) WHERE bin IS NOT NULL;
+CREATE INDEX orient_events_card ON orient_events (card, at) WHERE card IS NOT NULL;
+CREATE INDEX orient_events_country ON orient_events (country, at) WHERE country IS NOT NULL;
+CREATE INDEX orient_events_device ON orient_events (device, at) WHERE device IS NOT NULL;
+CREATE INDEX orient_events_item ON orient_events (item, at) WHERE item IS NOT NULL;
+CREATE INDEX orient_events_net ON orient_events (net, at) WHERE net IS NOT NULL;
+CREATE INDEX orient_events_site ON orient_events (site, at);
+CREATE TABLE orient_hours (
+	token    BIGINT NOT NULL,
+	grp      SMALLINT NOT NULL,
+	hour     BIGINT NOT NULL, -- hours since 1970
+	n        BIGINT NOT NULL,
+	failed   BIGINT NOT NULL,
+	amount   BIGINT NOT NULL,
+	quantity BIGINT NOT NULL,
+	PRIMARY KEY (token, grp, hour)
+);
+CREATE TABLE orient_inbox (
+	site BIGINT NOT NULL,
+	hour BIGINT NOT NULL,
+	id   BIGINT NOT NULL, -- of orient_events
+	PRIMARY KEY (site, hour, id)
+);
+CREATE TABLE orient_links (
+	token BIGINT NOT NULL,
+	at    BIGINT NOT NULL, -- of the event
+	id    BIGINT NOT NULL, -- of orient_events
+	PRIMARY KEY (token, at, id)
+);
+CREATE INDEX orient_links_id ON orient_links (id);
+CREATE TABLE orient_settles (
+	id BIGINT PRIMARY KEY -- of orient_events
+);
+CREATE TABLE settings_current (
+	one INTEGER PRIMARY KEY CHECK (one = 1),
+	id  TEXT NOT NULL REFERENCES settings_versions (id)
+);
+CREATE TABLE settings_versions (
+	id     TEXT PRIMARY KEY,
+	n      BIGINT NOT NULL UNIQUE,
+	at     BIGINT NOT NULL,
+	author TEXT NOT NULL,
+	reason TEXT NOT NULL,
+	hash   TEXT NOT NULL,
+	files  TEXT NOT NULL
+);
+CREATE TABLE vault_erasures (
+	id      TEXT PRIMARY KEY,
+	site    TEXT NOT NULL,
+	subject BYTEA NOT NULL,
+	at      BIGINT NOT NULL,
+	reason  TEXT NOT NULL,
+	keys    BIGINT NOT NULL
+);
+CREATE TABLE vault_keys (
+	id         TEXT PRIMARY KEY,
+	purpose    TEXT NOT NULL,
+	state      TEXT NOT NULL,
+	wrapped    BYTEA NOT NULL,
+	created_at BIGINT NOT NULL
+);
+CREATE TABLE vault_state (
+	name  TEXT PRIMARY KEY,
+	value TEXT NOT NULL
+);
+CREATE TABLE vault_subject_keys (
+	id         TEXT PRIMARY KEY,
+	site       TEXT NOT NULL,
+	subject    BYTEA NOT NULL,
+	month      TEXT NOT NULL,
+	wrapped    BYTEA NOT NULL,
+	created_at BIGINT NOT NULL
+);
+CREATE INDEX vault_subject_keys_month ON vault_subject_keys (month);
+CREATE INDEX vault_subject_keys_subject ON vault_subject_keys (site, subject, month);

@@ -1,0 +1,77 @@
+package gateway
+
+import (
+	"net/http"
+	"strings"
+
+	"noren"
+)
+
+// Bounds on a request before anything is done with it.
+const (
+	maxHeaderBytes = 64 << 10
+	maxHeaderLines = 128
+	maxURIBytes    = 16 << 10
+)
+
+// malformed is the stop of a request that cannot be passed on unambiguously.
+func malformed(rule string) *stop {
+	return &stop{cause: noren.CauseMalformed, rule: rule, status: http.StatusBadRequest}
+}
+
+// bound refuses what two servers could read in two ways. net/http has refused
+// already: bad escapes in the path, conflicting lengths, bare line feeds in
+// headers, headers over the limit.
+func (x *exchange) bound() *stop {
+	r := x.r
+	switch {
+	case r.Method == http.MethodConnect || r.Method == http.MethodTrace || r.Method == "TRACK":
+		return malformed("method")
+	case !validMethod(r.Method):
+		return malformed("method")
+	case len(r.RequestURI) > maxURIBytes:
+		return &stop{cause: noren.CauseMalformed, rule: "uri_length", status: http.StatusRequestURITooLong}
+	case !strings.HasPrefix(r.URL.Path, "/"): // OPTIONS *, authority form
+		return malformed("target")
+	case r.Host == "":
+		return malformed("host")
+	case hasNUL(r.URL.Path) || hasNUL(r.URL.RawQuery) || strings.Contains(strings.ToLower(r.URL.RawQuery), "%00"):
+		return malformed("nul")
+	case strings.Contains(r.RequestURI, "#"):
+		return malformed("fragment")
+	case headerLines(r.Header) > maxHeaderLines:
+		return &stop{cause: noren.CauseMalformed, rule: "header_count", status: http.StatusRequestHeaderFieldsTooLarge}
+	case len(r.Header["Content-Type"]) > 1 || len(r.Header["Authorization"]) > 1 || len(r.Trailer) > 0:
+		return malformed("header_twice")
+	case len(r.TransferEncoding) > 1 || len(r.TransferEncoding) == 1 && r.TransferEncoding[0] != "chunked":
+		return malformed("transfer_encoding")
+	}
+	return upgrade(r)
+}
+
+func hasNUL(s string) bool { return strings.IndexByte(s, 0) >= 0 }
+
+func headerLines(h http.Header) int {
+	n := 0
+	for _, vs := range h {
+		n += len(vs)
+	}
+	return n
+}
+
+// upgrade lets WebSockets through and nothing else. h2c is not an error: some
+// clients offer it with every request, and RFC 9113 lets a server pass over the
+// offer, which must then not reach the shop.
+func upgrade(r *http.Request) *stop {
+	want := r.Header.Get("Upgrade")
+	switch {
+	case want == "" || strings.EqualFold(want, "websocket"):
+		return nil
+	case strings.EqualFold(want, "h2c"):
+		r.Header.Del("Upgrade")
+		r.Header.Del("Http2-Settings")
+		r.Header.Del("Connection")
+		return nil
+	}
+	return malformed("upgrade")
+}

@@ -1,0 +1,81 @@
+package gateway
+
+import (
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// peerOf is the other end of the connection.
+func peerOf(r *http.Request) netip.AddrPort {
+	ap, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(ap.Addr().Unmap().WithZone(""), ap.Port())
+}
+
+// maxHops bounds how many entries of X-Forwarded-For are read.
+const maxHops = 20
+
+// clientOf is whose request it is. X-Forwarded-For is believed only as far as
+// trusted proxies wrote it: from the right, the first address that is not one
+// of theirs. Everything left of it the client may have made up.
+func clientOf(peer netip.Addr, h http.Header, trusts func(netip.Addr) bool) netip.Addr {
+	client := peer
+	if !trusts(peer) {
+		return client
+	}
+	hops := strings.Split(strings.Join(h["X-Forwarded-For"], ","), ",")
+	for i := len(hops) - 1; i >= 0 && len(hops)-i <= maxHops; i-- {
+		a, ok := parseHop(hops[i])
+		if !ok {
+			return client
+		}
+		if client = a; !trusts(a) {
+			return client
+		}
+	}
+	return client
+}
+
+// parseHop reads one entry, which some proxies write with a port.
+func parseHop(s string) (netip.Addr, bool) {
+	s = strings.TrimSpace(s)
+	if a, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
+		return a.Unmap().WithZone(""), true
+	}
+	if ap, err := netip.ParseAddrPort(s); err == nil {
+		return ap.Addr().Unmap().WithZone(""), true
+	}
+	return netip.Addr{}, false
+}
+
+// schemeOf is how the visitor came: by the connection, or as a trusted proxy
+// says.
+func schemeOf(r *http.Request, peer netip.Addr, trusts func(netip.Addr) bool) string {
+	if r.TLS != nil || trusts(peer) && strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https") {
+		return "https"
+	}
+	return "http"
+}
+
+// forbiddenHeaders are headers by which a client could speak for a proxy or
+// change what the shop believes was asked for. X-Forwarded-* is dropped whole.
+var forbiddenHeaders = map[string]bool{
+	"Forwarded": true, "X-Real-Ip": true, "X-Client-Ip": true, "X-Cluster-Client-Ip": true, "True-Client-Ip": true,
+	"Cf-Connecting-Ip": true, "Cf-Connecting-Ipv6": true, "Fastly-Client-Ip": true, "X-Original-Url": true, "X-Rewrite-Url": true,
+	"X-Original-Host": true, "X-Original-Uri": true, "X-Host": true, "X-Remote-User": true, "Remote-User": true,
+	"X-Remote-Ip": true, "X-Remote-Addr": true, "X-Originating-Ip": true, "X-Forwarded": true, "Proxy": true,
+	"X-Http-Host-Override": true, "X-Envoy-External-Address": true,
+}
+
+// cleanHeaders drops what only a proxy may say, and names with an underscore,
+// which CGI and PHP cannot tell from the same name with a hyphen.
+func cleanHeaders(h http.Header) {
+	for name := range h {
+		if forbiddenHeaders[name] || strings.HasPrefix(name, "X-Forwarded-") || strings.Contains(name, "_") {
+			delete(h, name)
+		}
+	}
+}

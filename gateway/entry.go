@@ -1,0 +1,107 @@
+package gateway
+
+import (
+	"net/netip"
+	"strings"
+	"time"
+
+	"noren"
+)
+
+// Names of the lists.
+const (
+	ListBan   = "ban"
+	ListAllow = "allow"
+)
+
+// Entry is one network on a list of a site.
+type Entry struct {
+	ID     string       `json:"id"`
+	Site   string       `json:"site"`
+	List   string       `json:"list"` // ban or allow
+	Prefix netip.Prefix `json:"prefix"`
+	Reason noren.Text   `json:"reason"`
+	Author string       `json:"author"`           // a person, or policy:NAME
+	Policy string       `json:"policy,omitempty"` // the policy that set it
+	At     noren.Time   `json:"at"`
+	Until  noren.Time   `json:"until,omitzero"` // zero: until it is lifted
+}
+
+// live reports whether e holds at a time.
+func (e *Entry) live(at time.Time) bool { return e.Until.IsZero() || at.Before(e.Until.Time) }
+
+// Limits on what a list takes.
+const (
+	maxEntries     = 200_000 // per site
+	maxReasonBytes = 2000
+	// Wider networks than these are half a provider; banning one is a mistake
+	// far more often than a defence.
+	minBanBits4 = 16
+	minBanBits6 = 32
+)
+
+// ParsePrefix reads "203.0.113.7" or "203.0.113.0/24", v4-mapped IPv6 as IPv4.
+func ParsePrefix(s string) (netip.Prefix, error) {
+	s = strings.TrimSpace(s)
+	if a, err := netip.ParseAddr(s); err == nil {
+		a = a.Unmap().WithZone("")
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		return netip.Prefix{}, noren.Errorf(noren.Invalid, "%q is neither an address nor a network like 203.0.113.0/24", s)
+	}
+	if p.Addr().Is4In6() {
+		if p.Bits() < 96 {
+			return netip.Prefix{}, noren.Errorf(noren.Invalid, "%q is wider than all of IPv4", s)
+		}
+		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+	}
+	return p.Masked(), nil
+}
+
+// valid reports what is wrong with an entry to be set.
+func (e *Entry) valid() error {
+	switch {
+	case e.Site == "":
+		return noren.Errorf(noren.Invalid, "a list entry needs a site")
+	case e.List != ListBan && e.List != ListAllow:
+		return noren.Errorf(noren.Invalid, "list %q is neither %s nor %s", e.List, ListBan, ListAllow)
+	case !e.Prefix.IsValid():
+		return noren.Errorf(noren.Invalid, "a list entry needs an address or a network")
+	case len(e.Reason.Ja)+len(e.Reason.En) > maxReasonBytes:
+		return noren.Errorf(noren.Invalid, "the reason is longer than %d bytes", maxReasonBytes)
+	case !e.Until.IsZero() && !e.Until.After(e.At.Time):
+		return noren.Errorf(noren.Invalid, "the entry would end %s, before it begins", e.Until.Format(time.RFC3339))
+	}
+	bits, least := e.Prefix.Bits(), minBanBits6
+	if e.Prefix.Addr().Is4() {
+		least = minBanBits4
+	}
+	if bits < least {
+		return noren.WithHint(noren.Errorf(noren.Invalid, "network %s is too wide for a list", e.Prefix),
+			"Give networks of /16 or narrower for IPv4 and /32 or narrower for IPv6.")
+	}
+	return nil
+}
+
+// banPrefix is what a ban of one client covers: its IPv4 address, or the /64
+// that one IPv6 customer owns and walks through at will.
+func banPrefix(entity, target string) (netip.Prefix, error) {
+	p, err := ParsePrefix(target)
+	if err != nil {
+		return p, err
+	}
+	if entity == noren.EntityAddress && p.Addr().Is6() && p.Bits() > 64 {
+		return netip.PrefixFrom(p.Addr(), 64).Masked(), nil
+	}
+	return p, nil
+}
+
+// subject is whose entry it is, as far as one address tells.
+func (e *Entry) entities() noren.Entities {
+	if !e.Prefix.IsSingleIP() {
+		return nil
+	}
+	return noren.Entities{noren.EntityAddress: e.Prefix.Addr().String()}
+}

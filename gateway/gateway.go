@@ -1,0 +1,224 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"noren"
+	"noren/gateway/waf"
+	"noren/kv"
+)
+
+// Inspector inspects requests; waf.WAF is one. An error that is not
+// waf.ErrOverload means that the engine failed.
+type Inspector interface {
+	Inspect(ctx context.Context, r *waf.Request) (waf.Result, error)
+}
+
+// Options are what a gateway needs. Only Settings is required: what is nil is
+// not done, which is how commands and tests use parts of the path.
+type Options struct {
+	Settings  Settings
+	Decider   noren.Decider
+	KV        kv.Store // nil: no limits
+	Lists     *Lists
+	Inspector Inspector
+	// Guards read attempts after the site's own ShopGuard.
+	Guards []Guard
+	// Pages serves visitor pages under /.noren/; nil answers 404 there.
+	Pages  http.Handler
+	Access *AccessLog
+	// Token makes the keyed hash that stands for a session or an account; the
+	// vault's. nil: limits by session count by address.
+	Token func(site, field, value string) []byte
+	// Country names an address's country for the access log.
+	Country func(netip.Addr) string
+	Log     *slog.Logger
+	Now     func() time.Time // nil: the system clock
+	// Transport goes to the shops; nil means NewTransport().
+	Transport http.RoundTripper
+	// SpoolDir holds the part of large multipart bodies that does not fit in
+	// memory, in files without a name; "" is the system's directory.
+	SpoolDir string
+	// SpoolMax bounds all of them together; 0 means 2 GiB.
+	SpoolMax int64
+}
+
+// Settings are what can change while requests run.
+type Settings struct {
+	Sites  []Site
+	Limits []Limit // nil: the shipped ones
+}
+
+// Gateway serves all sites. It is safe for concurrent use.
+type Gateway struct {
+	opts  Options
+	pages *pages
+	state atomic.Pointer[state]
+	certs *certificates
+	spool spoolRoom
+	// proxyLog is where ReverseProxy complains about answers that break off.
+	proxyLog *log.Logger
+}
+
+// state is one compiled version of the settings. A request keeps the one it
+// began with.
+type state struct {
+	exact map[string]*shop // by host
+	wild  map[string]*shop // "*.example.jp" by "example.jp"
+	any   *shop            // "*"
+	shops map[string]*shop // by name
+}
+
+const defaultSpoolMax = 2 << 30
+
+// New makes a gateway. All faults of the settings are reported at once.
+func New(o Options) (*Gateway, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Transport == nil {
+		o.Transport = NewTransport()
+	}
+	if o.SpoolMax <= 0 {
+		o.SpoolMax = defaultSpoolMax
+	}
+	p, err := newPages()
+	if err != nil {
+		return nil, err
+	}
+	g := &Gateway{opts: o, pages: p, certs: newCertificates(o.Log), proxyLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug)}
+	g.spool.free.Store(o.SpoolMax)
+	if err := g.Apply(o.Settings); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// Apply puts new settings in force for the requests that come from now on.
+// When anything in them is wrong, nothing changes.
+func (g *Gateway) Apply(s Settings) error {
+	next, err := g.compile(s)
+	if err != nil {
+		return err
+	}
+	var pairs []KeyPair
+	for _, site := range s.Sites {
+		if site.TLS != nil {
+			pairs = append(pairs, *site.TLS)
+		}
+	}
+	if err := g.certs.load(pairs); err != nil {
+		return err
+	}
+	g.state.Store(next)
+	return nil
+}
+
+func (g *Gateway) compile(s Settings) (*state, error) {
+	limits := s.Limits
+	if limits == nil {
+		var err error
+		if limits, err = ShippedLimits(); err != nil {
+			return nil, err
+		}
+	}
+	st := &state{exact: map[string]*shop{}, wild: map[string]*shop{}, shops: map[string]*shop{}}
+	var errs []error
+	for i := range limits {
+		errs = append(errs, limits[i].Valid())
+	}
+	for _, site := range s.Sites {
+		if st.shops[site.Name] != nil {
+			errs = append(errs, noren.Errorf(noren.Invalid, "site name %s stands twice", site.Name))
+			continue
+		}
+		sh, err := g.newShop(site, limits)
+		if err != nil {
+			errs = append(errs, siteFault(&site, err))
+			continue
+		}
+		st.shops[site.Name] = sh
+		errs = append(errs, st.addHosts(sh)...)
+	}
+	return st, errors.Join(errs...)
+}
+
+func (st *state) addHosts(sh *shop) (errs []error) {
+	for _, h := range sh.Hosts {
+		index, key := st.exact, hostOf(h)
+		switch rest, wild := strings.CutPrefix(key, "*."); {
+		case key == "*":
+			if st.any != nil {
+				errs = append(errs, noren.Errorf(noren.Invalid, "sites %s and %s both take any host", st.any.Name, sh.Name))
+			}
+			st.any = sh
+			continue
+		case wild:
+			index, key = st.wild, rest
+		}
+		if other := index[key]; other != nil && other != sh {
+			errs = append(errs, noren.Errorf(noren.Invalid, "host %s belongs to sites %s and %s", h, other.Name, sh.Name))
+		}
+		index[key] = sh
+	}
+	return errs
+}
+
+// find returns the shop of a host as the client wrote it, nil for none.
+func (st *state) find(host string) *shop {
+	name := hostOf(host)
+	if sh := st.exact[name]; sh != nil {
+		return sh
+	}
+	if _, parent, ok := strings.Cut(name, "."); ok {
+		if sh := st.wild[parent]; sh != nil {
+			return sh
+		}
+	}
+	return st.any
+}
+
+// Sites lists the sites in force.
+func (g *Gateway) Sites() []Site {
+	var out []Site
+	for _, sh := range g.state.Load().shops {
+		out = append(out, sh.Site)
+	}
+	return out
+}
+
+// ServeHTTP takes one request along the path.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := g.begin(w, r)
+	defer x.finish()
+	if s := x.admit(); s != nil {
+		x.refuse(s)
+		return
+	}
+	x.forward()
+}
+
+// alarm logs a fault that somebody must look at. The attribute is what log
+// watchers match.
+func (g *Gateway) alarm(msg string, args ...any) {
+	g.opts.Log.Error(msg, append([]any{"alarm", true}, args...)...)
+}
+
+// panicText is a short trace of where a panic came from.
+func panicText(p any) string {
+	buf := make([]byte, 2048)
+	return fmt.Sprintf("%v\n%s", p, buf[:runtime.Stack(buf, false)])
+}

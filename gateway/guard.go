@@ -1,0 +1,334 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"noren"
+)
+
+// Guard reads what a request is about to try (a sign-in, a payment) and what
+// the shop answered. It must be safe for concurrent use and must not keep the
+// request: passwords never leave it.
+type Guard interface {
+	// Attempt returns the attempt a request makes, nil when it makes none. An
+	// error means that the request can be read in two ways; it is refused.
+	Attempt(r *Inspected) (*Attempt, error)
+}
+
+// Inspected is a request as guards see it: placed, inspected, body parsed.
+type Inspected struct {
+	Method   string
+	Path     string // as on the request line
+	RawQuery string
+	Place    Place
+	// Values are the fields of a form or the texts of a JSON body, by name
+	// ("user", "customer[mail]"; for JSON "variables.username").
+	Values url.Values
+}
+
+// Attempt is what a guard read. Kind, Entities and Payload go into the attempt's
+// event; Outcome makes the second event of the shop's answer, nil when the
+// answer does not tell.
+type Attempt struct {
+	Kind     noren.Kind
+	Entities noren.Entities
+	Payload  noren.Payload
+	Outcome  func(*Answer) noren.Payload
+}
+
+// Answer is what a guard sees of the shop's answer.
+type Answer struct {
+	Status   int
+	Location string // path and query of a redirect
+	Cookies  []*http.Cookie
+}
+
+// GuardConfig says where customers sign in and pay.
+type GuardConfig struct {
+	Login   []LoginForm   `yaml:"login" json:"login,omitempty"`
+	Payment []PaymentForm `yaml:"payment" json:"payment,omitempty"`
+}
+
+// LoginForm is one form to sign in with. The first of the names of a field that
+// the request has is used.
+type LoginForm struct {
+	Path     string   `yaml:"path" json:"path"` // a pattern, see the shop map
+	User     []string `yaml:"user" json:"user"`
+	Password []string `yaml:"password" json:"password"`
+	// Success and Failure are tried in this order; an answer that fits none
+	// tells nothing, and the attempt stays open.
+	Success []AnswerRule `yaml:"success" json:"success"`
+	Failure []AnswerRule `yaml:"failure" json:"failure"`
+}
+
+// PaymentForm is one form or call that takes money.
+type PaymentForm struct {
+	Path     string       `yaml:"path" json:"path"`
+	Order    []string     `yaml:"order" json:"order,omitempty"`
+	Amount   []string     `yaml:"amount" json:"amount,omitempty"`
+	Currency string       `yaml:"currency" json:"currency,omitempty"` // default JPY
+	Method   []string     `yaml:"method" json:"method,omitempty"`
+	Token    []string     `yaml:"token" json:"token,omitempty"`     // the PSP's token or fingerprint
+	Number   []string     `yaml:"number" json:"number,omitempty"`   // a field that holds a card number: only its BIN and last four are read
+	Account  []string     `yaml:"account" json:"account,omitempty"` // the customer's mail address
+	Success  []AnswerRule `yaml:"success" json:"success"`
+	Failure  []AnswerRule `yaml:"failure" json:"failure"`
+}
+
+// AnswerRule fits an answer when everything it names does.
+type AnswerRule struct {
+	Status      []int  `yaml:"status" json:"status,omitempty"`
+	Location    string `yaml:"location" json:"location,omitempty"`         // of a redirect; * is any run of characters
+	NotLocation string `yaml:"not_location" json:"not_location,omitempty"` // the redirect goes anywhere else
+	Cookie      string `yaml:"cookie" json:"cookie,omitempty"`             // the answer sets a cookie of this name
+}
+
+func (r AnswerRule) fits(a *Answer) bool {
+	if len(r.Status) > 0 && !slices.Contains(r.Status, a.Status) {
+		return false
+	}
+	if r.Location != "" && !glob(r.Location, a.Location) {
+		return false
+	}
+	if r.NotLocation != "" && (a.Location == "" || glob(r.NotLocation, a.Location)) {
+		return false
+	}
+	return r.Cookie == "" || slices.ContainsFunc(a.Cookies, func(c *http.Cookie) bool {
+		return glob(r.Cookie, c.Name) && c.Value != "" && c.MaxAge >= 0
+	})
+}
+
+// success reads an answer; known is false when it tells nothing.
+func success(yes, no []AnswerRule, a *Answer) (ok, known bool) {
+	fits := func(r AnswerRule) bool { return r.fits(a) }
+	if slices.ContainsFunc(yes, fits) {
+		return true, true
+	}
+	return false, slices.ContainsFunc(no, fits)
+}
+
+// ShopGuard reads sign-ins and payments by a site's shop map.
+type ShopGuard struct {
+	logins   []loginForm
+	payments []paymentForm
+}
+
+type loginForm struct {
+	LoginForm
+	at pattern
+}
+
+type paymentForm struct {
+	PaymentForm
+	at pattern
+}
+
+// NewShopGuard compiles a guard; all faults are reported at once.
+func NewShopGuard(admin string, configs ...GuardConfig) (*ShopGuard, error) {
+	g := &ShopGuard{}
+	var errs []error
+	for _, c := range configs {
+		for _, f := range c.Login {
+			at, err := formPattern(f.Path, admin, f.Success, f.Failure)
+			if len(f.User) == 0 || len(f.Password) == 0 {
+				err = errors.Join(err, noren.Errorf(noren.Invalid, "login form %q needs the names of its user and password fields", f.Path))
+			}
+			errs = append(errs, err)
+			g.logins = append(g.logins, loginForm{f, at})
+		}
+		for _, f := range c.Payment {
+			at, err := formPattern(f.Path, admin, f.Success, f.Failure)
+			errs = append(errs, err)
+			g.payments = append(g.payments, paymentForm{f, at})
+		}
+	}
+	return g, errors.Join(errs...)
+}
+
+func formPattern(path, admin string, rules ...[]AnswerRule) (pattern, error) {
+	p, err := parsePattern(path, noren.ZoneStorefront, admin)
+	if err != nil {
+		return p, err
+	}
+	for _, rs := range rules {
+		for _, r := range rs {
+			if len(r.Status) == 0 && r.Location == "" && r.NotLocation == "" && r.Cookie == "" {
+				return p, noren.Errorf(noren.Invalid, "form %q: a rule about answers names nothing", path)
+			}
+		}
+	}
+	return p, nil
+}
+
+func (s *Site) guards(preset Preset) (*ShopGuard, error) {
+	g, err := NewShopGuard(s.adminPrefix(preset), s.Guard, preset.Guard)
+	if err != nil {
+		return nil, fmt.Errorf("guard: %w", err)
+	}
+	return g, nil
+}
+
+// Attempt implements Guard.
+func (g *ShopGuard) Attempt(r *Inspected) (*Attempt, error) {
+	for i := range g.logins {
+		if f := &g.logins[i]; atForm(&f.at, r) {
+			if a, err := f.attempt(r.Values); a != nil || err != nil {
+				return a, err
+			}
+		}
+	}
+	for i := range g.payments {
+		if f := &g.payments[i]; atForm(&f.at, r) {
+			if a, err := f.attempt(r.Values); a != nil || err != nil {
+				return a, err
+			}
+		}
+	}
+	return nil, nil
+}
+
+// atForm reports whether any view of the request's path is the form's.
+func atForm(p *pattern, r *Inspected) bool {
+	found := false
+	pathViews(r.Path, func(view string) {
+		found = found || globPath(p.path, view) && p.matches(r.Method, func() []queryWant { return queryPairs(r.RawQuery) })
+	})
+	return found
+}
+
+// field returns the value of the first name the request has. Two different
+// values are an error: the shop may take the other one.
+func field(values url.Values, names []string) (string, error) {
+	for _, n := range names {
+		vs := values[n]
+		if len(vs) == 0 {
+			continue
+		}
+		for _, v := range vs[1:] {
+			if v != vs[0] {
+				return "", noren.Errorf(noren.Invalid, "field %s stands twice with different values", n)
+			}
+		}
+		return vs[0], nil
+	}
+	return "", nil
+}
+
+func (f *loginForm) attempt(values url.Values) (*Attempt, error) {
+	user, err := field(values, f.User)
+	if err != nil {
+		return nil, err
+	}
+	if user = cleanValue(user); user == "" {
+		return nil, nil
+	}
+	return &Attempt{
+		Kind:     noren.LoginAttempt,
+		Entities: noren.Entities{noren.EntityAccount: strings.ToLower(user)},
+		Payload:  &noren.Login{User: user},
+		Outcome: func(a *Answer) noren.Payload {
+			ok, known := success(f.Success, f.Failure, a)
+			if !known {
+				return nil
+			}
+			return &noren.LoginResult{User: user, Success: ok}
+		},
+	}, nil
+}
+
+func (f *paymentForm) attempt(values url.Values) (*Attempt, error) {
+	var errs []error
+	get := func(names []string) string {
+		v, err := field(values, names)
+		errs = append(errs, err)
+		return v
+	}
+	currency := f.Currency
+	if currency == "" {
+		currency = "JPY"
+	}
+	pay := &noren.Payment{
+		Order: cleanValue(get(f.Order)), Method: cleanValue(get(f.Method)),
+		Amount: noren.Money{Minor: amount(get(f.Amount)), Currency: currency},
+	}
+	who := noren.Entities{}
+	set := func(name, value string) {
+		if value = cleanValue(value); value != "" {
+			who[name] = value
+		}
+	}
+	bin, last4 := cardParts(get(f.Number))
+	pay.Last4 = last4
+	set(noren.EntityBIN, bin)
+	set(noren.EntityCard, get(f.Token))
+	set(noren.EntityOrder, pay.Order)
+	set(noren.EntityAccount, strings.ToLower(get(f.Account)))
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return &Attempt{Kind: noren.PaymentAttempt, Entities: who, Payload: pay, Outcome: f.outcome(pay)}, nil
+}
+
+func (f *paymentForm) outcome(pay *noren.Payment) func(*Answer) noren.Payload {
+	return func(a *Answer) noren.Payload {
+		ok, known := success(f.Success, f.Failure, a)
+		if !known {
+			return nil
+		}
+		return &noren.PaymentResult{Order: pay.Order, Amount: pay.Amount, Success: ok}
+	}
+}
+
+// cleanValue makes what a visitor typed fit for an event: no card number, no
+// control characters, not too long.
+func cleanValue(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7F {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, ""))
+	return noren.MaskCards(cutBytes(strings.TrimSpace(s), 254)) // RFC 5321: no mail address is longer
+}
+
+// amount reads "12,800" or "¥12800"; anything else is 0, not known.
+func amount(s string) int64 {
+	s = strings.NewReplacer(",", "", "¥", "", "￥", "", "円", "", " ", "").Replace(s)
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n < 0 || n > 1e15 {
+		return 0
+	}
+	return n
+}
+
+// cardParts keeps of a card number what may be kept: its first six and last
+// four digits.
+func cardParts(number string) (bin, last4 string) {
+	digits := strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return r
+		}
+		return -1
+	}, number)
+	if len(digits) < 13 || len(digits) > 19 {
+		return "", ""
+	}
+	return digits[:6], digits[len(digits)-4:]
+}
+
+// cutBytes cuts s to at most n bytes at a rune's beginning.
+func cutBytes(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && s[n]&0xC0 == 0x80 {
+		n--
+	}
+	return s[:n]
+}

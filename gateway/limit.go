@@ -1,0 +1,187 @@
+package gateway
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"noren"
+	"noren/kv"
+	"noren/yamlfile"
+)
+
+//go:embed limits.yaml
+var limitsYAML []byte
+
+// Limit bounds the rate of requests to some zones.
+type Limit struct {
+	Name    string       `yaml:"name" json:"name"`
+	Zones   []noren.Zone `yaml:"zones" json:"zones,omitempty"`     // nil: every zone
+	Methods []string     `yaml:"methods" json:"methods,omitempty"` // nil: every method
+	By      By           `yaml:"by" json:"by"`
+	Rate    Rate         `yaml:"rate" json:"rate"`
+	Burst   int          `yaml:"burst" json:"burst,omitempty"`
+}
+
+// By says whose requests a limit counts together.
+type By string
+
+// What limits count by.
+const (
+	ByAddress By = "address"
+	ByNet     By = "net"
+	BySession By = "session"
+	ByAccount By = "account"
+	BySite    By = "site"
+)
+
+// Rate is a number of events in a time, written 10/1m.
+type Rate struct {
+	Events int
+	Per    time.Duration
+}
+
+// UnmarshalText reads "10/1m".
+func (r *Rate) UnmarshalText(b []byte) error {
+	events, per, ok := strings.Cut(string(b), "/")
+	n, err := strconv.Atoi(strings.TrimSpace(events))
+	if !ok || err != nil || n < 1 || n > 1_000_000 {
+		return noren.Errorf(noren.Invalid, "%q is not a rate such as 10/1m", b)
+	}
+	d, err := yamlfile.ParseDuration(strings.TrimSpace(per))
+	if err != nil || d < time.Second || d > 24*time.Hour {
+		return noren.Errorf(noren.Invalid, "%q is not a rate such as 10/1m, over 1s to 24h", b)
+	}
+	*r = Rate{n, d}
+	return nil
+}
+
+// MarshalText writes "10/1m0s".
+func (r Rate) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+func (r Rate) String() string { return strconv.Itoa(r.Events) + "/" + r.Per.String() }
+
+type limitFile struct {
+	Version int     `yaml:"version"`
+	Limits  []Limit `yaml:"limits"`
+}
+
+// maxLimits bounds what one request asks of the shared state.
+const maxLimits = 100
+
+// ParseLimits reads a file of limits. Every fault is reported, with its line.
+func ParseLimits(name string, data []byte) ([]Limit, error) {
+	var f limitFile
+	doc, err := yamlfile.Decode(name, data, &f)
+	errs := []error{err, doc.CheckVersion(1)}
+	seen := map[string]bool{}
+	for i := range f.Limits {
+		l := &f.Limits[i]
+		if err := l.Valid(); err != nil {
+			errs = append(errs, doc.Fault(err.Error(), "limits", i))
+		}
+		if seen[l.Name] {
+			errs = append(errs, doc.Fault(fmt.Sprintf("limit %s stands twice", l.Name), "limits", i))
+		}
+		seen[l.Name] = true
+	}
+	if len(f.Limits) > maxLimits {
+		errs = append(errs, doc.Fault(fmt.Sprintf("%d limits are over %d", len(f.Limits), maxLimits), "limits"))
+	}
+	if err := yamlfile.Join(errs...); err != nil {
+		return nil, err
+	}
+	return f.Limits, nil
+}
+
+// ShippedLimits are the limits in force when a site's settings have none.
+func ShippedLimits() ([]Limit, error) { return ParseLimits("limits.yaml", limitsYAML) }
+
+// ShippedLimitsFile is the text of the shipped limits, to start one's own from.
+func ShippedLimitsFile() []byte { return slices.Clone(limitsYAML) }
+
+// Valid reports everything that is wrong with l, joined.
+func (l *Limit) Valid() error {
+	var errs []error
+	fault := func(format string, args ...any) { errs = append(errs, noren.Errorf(noren.Invalid, format, args...)) }
+	if !noren.ValidName(l.Name) {
+		fault("limit name %q is not lower-case letters, digits, _ and -", l.Name)
+	}
+	for _, z := range l.Zones {
+		if _, ok := z.Info(); !ok {
+			fault("unknown zone %q", z)
+		}
+	}
+	for _, m := range l.Methods {
+		if !validMethod(m) {
+			fault("%q is not a method in capital letters", m)
+		}
+	}
+	if !slices.Contains([]By{ByAddress, ByNet, BySession, ByAccount, BySite}, l.By) {
+		fault("by %q is not address, net, session, account or site", l.By)
+	}
+	if l.Rate.Events == 0 {
+		fault("limit %s has no rate", l.Name)
+	}
+	if l.Burst < 0 || l.Burst > 1_000_000 {
+		fault("burst %d is out of range", l.Burst)
+	}
+	return errors.Join(errs...)
+}
+
+// applies reports whether l counts a request of this zone and method.
+func (l *Limit) applies(z noren.Zone, method string) bool {
+	return (len(l.Zones) == 0 || slices.Contains(l.Zones, z)) && (len(l.Methods) == 0 || slices.Contains(l.Methods, method))
+}
+
+// party is whose request is counted.
+type party struct {
+	addr    netip.Addr
+	session string // a keyed hash, "" without one
+	account string // a keyed hash, known to sign-ins only
+}
+
+// key is the name of l's bucket for a party; ok is false when the limit does
+// not count this request.
+func (l *Limit) key(site string, p party) (key string, ok bool) {
+	who := ""
+	switch l.By {
+	case ByAddress:
+		who = clientNet(p.addr).String()
+	case ByNet:
+		who = wideNet(p.addr).String()
+	case BySession:
+		if who = p.session; who == "" {
+			who = clientNet(p.addr).String()
+		}
+	case ByAccount:
+		if who = p.account; who == "" {
+			return "", false
+		}
+	}
+	return "limit|" + site + "|" + l.Name + "|" + who, true
+}
+
+// clientNet is what one client owns: an IPv4 address or an IPv6 /64.
+func clientNet(a netip.Addr) netip.Prefix { return prefixOf(a, 32, 64) }
+
+// wideNet is its neighbourhood: the /24 or the /48.
+func wideNet(a netip.Addr) netip.Prefix { return prefixOf(a, 24, 48) }
+
+func prefixOf(a netip.Addr, bits4, bits6 int) netip.Prefix {
+	bits := bits6
+	if a = a.Unmap(); a.Is4() {
+		bits = bits4
+	}
+	return netip.PrefixFrom(a.WithZone(""), bits).Masked()
+}
+
+// take is the operation that asks l for one request.
+func (l *Limit) take(key string, at time.Time, peek bool) kv.Take {
+	return kv.Take{Key: key, At: at, Rate: kv.Rate{Events: l.Rate.Events, Per: l.Rate.Per, Burst: l.Burst}, Peek: peek}
+}

@@ -1,0 +1,288 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"noren"
+	"noren/db"
+)
+
+// Sealer seals personal data; the vault is one. The zero Subject stands for the
+// site itself.
+type Sealer interface {
+	Seal(site string, s noren.Subject, at time.Time, plain, aad []byte) (noren.Sealed, []db.Row, error)
+	Open(ctx context.Context, s noren.Sealed, aad []byte) ([]byte, error)
+	Token(site, field, value string) []byte
+}
+
+// ListsOptions are what Lists need.
+type ListsOptions struct {
+	DB     *db.DB
+	Sealer Sealer
+	Now    func() time.Time // nil: the system clock
+	Log    *slog.Logger
+	// Poll is how often other nodes' changes are looked for; 0 means 500 ms.
+	Poll time.Duration
+}
+
+// DefaultPoll keeps a change of another node under a second away.
+const DefaultPoll = 500 * time.Millisecond
+
+// Lists are the bans and allow-lists of all sites. The request path reads an
+// immutable snapshot; changes go to SQL first and then into the snapshot, on
+// this node at once and on the others within Poll. They satisfy noren.Actuator
+// for bans.
+type Lists struct {
+	opts    ListsOptions
+	snap    atomic.Pointer[map[string]siteLists]
+	decider atomic.Pointer[noren.Decider]
+
+	mu       sync.Mutex                   // held while the snapshot changes
+	versions map[string]int64             // by site, as last seen in SQL
+	byID     map[string]map[string]*Entry // by site, then id
+}
+
+// siteLists is one site's part of a snapshot.
+type siteLists struct{ ban, allow trie }
+
+// OpenLists loads the lists.
+func OpenLists(ctx context.Context, o ListsOptions) (*Lists, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Poll <= 0 {
+		o.Poll = DefaultPoll
+	}
+	l := &Lists{opts: o, versions: map[string]int64{}, byID: map[string]map[string]*Entry{}}
+	l.snap.Store(&map[string]siteLists{})
+	if err := l.Refresh(ctx); err != nil {
+		return nil, fmt.Errorf("load bans and allow-lists: %w", err)
+	}
+	return l, nil
+}
+
+// RaiseTo names where changes are recorded. Before that, changes fail: an
+// unrecorded ban is not allowed.
+func (l *Lists) RaiseTo(d noren.Decider) { l.decider.Store(&d) }
+
+// Check returns the most specific live entries around addr, nil for none.
+func (l *Lists) Check(site string, addr netip.Addr, at time.Time) (allow, ban *Entry) {
+	lists, ok := (*l.snap.Load())[site]
+	if !ok {
+		return nil, nil
+	}
+	lists.allow.find(addr, func(e *Entry) {
+		if e.live(at) {
+			allow = e
+		}
+	})
+	lists.ban.find(addr, func(e *Entry) {
+		// Of two bans of one network the one that lasts longer counts.
+		if e.live(at) && (ban == nil || e.Prefix.Bits() > ban.Prefix.Bits() || e.outlasts(ban)) {
+			ban = e
+		}
+	})
+	return allow, ban
+}
+
+func (e *Entry) outlasts(o *Entry) bool {
+	return e.Until.IsZero() || !o.Until.IsZero() && e.Until.After(o.Until.Time)
+}
+
+// Around returns every live entry around addr, widest first.
+func (l *Lists) Around(site string, addr netip.Addr, at time.Time) (allow, ban []Entry) {
+	lists := (*l.snap.Load())[site]
+	into := func(out *[]Entry) func(*Entry) {
+		return func(e *Entry) {
+			if e.live(at) {
+				*out = append(*out, *e)
+			}
+		}
+	}
+	lists.allow.find(addr, into(&allow))
+	lists.ban.find(addr, into(&ban))
+	return allow, ban
+}
+
+// List returns a site's live entries, newest first.
+func (l *Lists) List(site string) []Entry {
+	now := l.opts.Now()
+	var out []Entry
+	lists := (*l.snap.Load())[site]
+	collect := func(e *Entry) {
+		if e.live(now) {
+			out = append(out, *e)
+		}
+	}
+	lists.ban.each(collect)
+	lists.allow.each(collect)
+	slices.SortFunc(out, func(a, b Entry) int { return b.At.Compare(a.At.Time) })
+	return out
+}
+
+// Set puts an entry on a list. The change is recorded first, then stored, then
+// in force on this node when Set returns. ID, At and the reason's missing
+// language are filled in.
+func (l *Lists) Set(ctx context.Context, e Entry) (Entry, error) {
+	if e.At.IsZero() {
+		e.At = noren.At(l.opts.Now())
+	}
+	if e.ID == "" {
+		e.ID = noren.NewID(e.At.Time)
+	}
+	e.Prefix = e.Prefix.Masked()
+	if e.Reason.Ja == "" {
+		e.Reason.Ja = e.Reason.En
+	}
+	if err := e.valid(); err != nil {
+		return Entry{}, err
+	}
+	if err := l.report(ctx, e, "set", e.Author, e.Reason); err != nil {
+		return Entry{}, err
+	}
+	version, err := l.insert(ctx, e)
+	if err != nil {
+		return Entry{}, fmt.Errorf("put %s on the %s list of %s: %w", e.Prefix, e.List, e.Site, err)
+	}
+	l.apply(e.Site, version, []*Entry{&e}, nil)
+	return e, nil
+}
+
+// Lift takes every live entry of exactly this network off a list and returns
+// how many there were; none is an error with code NotFound.
+func (l *Lists) Lift(ctx context.Context, site, list string, p netip.Prefix, author string, reason noren.Text) (int, error) {
+	p = p.Masked()
+	var gone []Entry
+	for _, e := range l.List(site) {
+		if e.List == list && e.Prefix == p {
+			gone = append(gone, e)
+		}
+	}
+	if len(gone) == 0 {
+		return 0, noren.Errorf(noren.NotFound, "%s is not on the %s list of %s", p, list, site)
+	}
+	ids := make([]string, len(gone))
+	for i, e := range gone {
+		ids[i] = e.ID
+		if err := l.report(ctx, e, "lift", author, reason); err != nil {
+			return 0, err
+		}
+	}
+	version, err := l.markLifted(ctx, site, ids, l.opts.Now())
+	if err != nil {
+		return 0, fmt.Errorf("take %s off the %s list of %s: %w", p, list, site, err)
+	}
+	l.apply(site, version, nil, ids)
+	return len(gone), nil
+}
+
+// Act carries out a ban. It is idempotent by the action's ID, and a ban that a
+// longer one of the same network covers already is done.
+func (l *Lists) Act(ctx context.Context, a noren.Action) error {
+	if a.Kind != noren.ActBan {
+		return noren.Errorf(noren.Invalid, "lists cannot carry out an action of kind %q", a.Kind)
+	}
+	p, err := banPrefix(a.Entity, a.Target)
+	if err != nil {
+		return fmt.Errorf("ban by policy %s: %w", a.Policy, err)
+	}
+	e := Entry{ID: a.ID, Site: a.Site, List: ListBan, Prefix: p, Reason: a.Reason, Author: "policy:" + a.Policy, Policy: a.Policy, Until: a.Until}
+	if now := l.opts.Now(); !e.live(now) {
+		return nil // it would have ended by now
+	}
+	if l.covered(e) {
+		return nil
+	}
+	_, err = l.Set(ctx, e)
+	return err
+}
+
+func (l *Lists) covered(e Entry) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, done := l.byID[e.Site][e.ID]; done {
+		return true
+	}
+	covered := false
+	now := l.opts.Now()
+	(*l.snap.Load())[e.Site].ban.find(e.Prefix.Addr(), func(have *Entry) {
+		if have.Prefix == e.Prefix && have.live(now) && (have.Until == e.Until || have.outlasts(&e)) {
+			covered = true
+		}
+	})
+	return covered
+}
+
+// report records a change of a list. The event's id follows from the entry's,
+// so that a repeated action is one journal entry.
+func (l *Lists) report(ctx context.Context, e Entry, op, author string, reason noren.Text) error {
+	d := l.decider.Load()
+	if d == nil {
+		return noren.Errorf(noren.Unavailable, "lists are not attached to the loop yet; a change cannot be recorded")
+	}
+	_, err := (*d).Decide(ctx, noren.Event{
+		ID: e.ID + "-" + op, Kind: noren.BanChange, At: noren.At(l.opts.Now()), Site: e.Site, Entities: e.entities(),
+		Payload: &noren.BanEntry{List: e.List, Op: op, Prefix: e.Prefix.String(), Until: e.Until, Author: author, Reason: reason.In("en")},
+	})
+	if err != nil {
+		return fmt.Errorf("record the change of the %s list: %w", e.List, err)
+	}
+	return nil
+}
+
+// apply changes a site's entries in memory and publishes a new snapshot.
+// version is the change's number in SQL, 0 when it made none.
+func (l *Lists) apply(site string, version int64, add []*Entry, drop []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.versions[site]+1 == version { // else other changes are missing still
+		l.versions[site] = version
+	}
+	l.publish(site, add, drop)
+}
+
+// publish must be called with mu held. It derives the new tries from the old
+// ones, so that one change of a long list costs microseconds.
+func (l *Lists) publish(site string, add []*Entry, drop []string) {
+	have := l.byID[site]
+	if have == nil {
+		have = map[string]*Entry{}
+		l.byID[site] = have
+	}
+	next := maps.Clone(*l.snap.Load())
+	lists := next[site]
+	for _, id := range drop {
+		if e := have[id]; e != nil {
+			delete(have, id)
+			lists = lists.with(e, trie.remove)
+		}
+	}
+	for _, e := range add {
+		if have[e.ID] == nil {
+			have[e.ID] = e
+			lists = lists.with(e, trie.insert)
+		}
+	}
+	next[site] = lists
+	l.snap.Store(&next)
+}
+
+func (s siteLists) with(e *Entry, op func(trie, *Entry) trie) siteLists {
+	if e.List == ListAllow {
+		s.allow = op(s.allow, e)
+	} else {
+		s.ban = op(s.ban, e)
+	}
+	return s
+}

@@ -1,0 +1,306 @@
+package gateway
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"noren"
+)
+
+//go:embed pages/stop.html
+var stopHTML string
+
+// stopKind says which words a stopped visitor reads. It tells a visitor what to
+// do, and an attacker nothing: a firewall finding, a ban and a policy look alike.
+type stopKind struct{ heading, body, again noren.Text }
+
+var stopKinds = map[int]stopKind{
+	http.StatusForbidden: {
+		heading: noren.Text{Ja: "このままお通しできませんでした", En: "We could not let this through"},
+		body: noren.Text{
+			Ja: "お店を守る仕組みが、ただいまの操作を見合わせました。入力された文字や通信の形が、よくないものに似ていただけのこともあります。",
+			En: "The system that protects this shop has held back what was just asked for. It may simply have looked like something it is not.",
+		},
+		again: noren.Text{
+			Ja: "お心当たりのないときは、下の受付番号を添えてお店へお知らせください。番号から何が起きたかをお調べできます。",
+			En: "If this surprises you, please tell the shop and give the number below. From it they can see what happened.",
+		},
+	},
+	http.StatusTooManyRequests: {
+		heading: noren.Text{Ja: "少しだけ、お待ちください", En: "One moment, please"},
+		body: noren.Text{
+			Ja: "短いあいだに操作が続いたため、いったん間を置かせていただいています。",
+			En: "There were many requests in a short time, so we are taking a short pause.",
+		},
+		again: noren.Text{
+			Ja: "%sほどたってから、もう一度お試しください。同じ回線をお使いの方が多いときにも、このページが出ることがあります。",
+			En: "Please try again in about %s. This page can also appear when many people share one connection.",
+		},
+	},
+	http.StatusRequestEntityTooLarge: {
+		heading: noren.Text{Ja: "送られた内容が大きすぎました", En: "What you sent is too large"},
+		body: noren.Text{
+			Ja: "お店が一度に受け取れる大きさを超えていたため、お受けできませんでした。途中で切れて届いたものはありません。",
+			En: "It is larger than this shop takes at once, so none of it was accepted. Nothing arrived in part.",
+		},
+		again: noren.Text{
+			Ja: "文章を短くするか、画像やファイルを小さくして、もう一度お試しください。",
+			En: "Please shorten the text or make the picture or file smaller, and try again.",
+		},
+	},
+	http.StatusBadRequest: {
+		heading: noren.Text{Ja: "うまく読み取れませんでした", En: "We could not read this request"},
+		body: noren.Text{
+			Ja: "届いた内容の形が崩れていたため、お店へお取り次ぎできませんでした。",
+			En: "What arrived was not in a form that can be passed on to the shop.",
+		},
+		again: noren.Text{
+			Ja: "前のページへ戻り、もう一度お試しください。くり返し起きるときは、下の受付番号を添えてお店へお知らせください。",
+			En: "Please go back and try again. If it keeps happening, tell the shop and give the number below.",
+		},
+	},
+	http.StatusMisdirectedRequest: {
+		heading: noren.Text{Ja: "ここに、そのお店はありません", En: "There is no such shop here"},
+		body: noren.Text{
+			Ja: "開こうとした名前のお店は、この場所では営んでおりません。",
+			En: "No shop of the name you asked for is kept at this place.",
+		},
+		again: noren.Text{
+			Ja: "アドレスの綴りをお確かめください。",
+			En: "Please check the spelling of the address.",
+		},
+	},
+	http.StatusServiceUnavailable: {
+		heading: noren.Text{Ja: "お店はただいま支度中です", En: "The shop is getting ready"},
+		body: noren.Text{
+			Ja: "いま、お店からのお返事をいただけません。ご不便をおかけして申し訳ございません。",
+			En: "The shop is not answering right now. We are sorry for the trouble.",
+		},
+		again: noren.Text{
+			Ja: "%sほどたってから、もう一度お越しください。ご注文の途中でしたら、注文が済んだかどうかを、購入履歴や確認メールでお確かめください。",
+			En: "Please come back in about %s. If you were placing an order, check your order history or mail to see whether it went through.",
+		},
+	},
+}
+
+// busy is a 503 that the gateway itself gives because it cannot inspect more.
+var busy = stopKind{
+	heading: noren.Text{Ja: "ただいま混み合っています", En: "We are very busy just now"},
+	body: noren.Text{
+		Ja: "多くの方がいらしているため、いまは新しくお通しできません。",
+		En: "Many people are here at once, so we cannot let anyone else in for a moment.",
+	},
+	again: noren.Text{
+		Ja: "%sほどたってから、もう一度お試しください。",
+		En: "Please try again in about %s.",
+	},
+}
+
+var pageLabels = struct{ ticket, contact, home noren.Text }{
+	ticket:  noren.Text{Ja: "受付番号", En: "Reference number"},
+	contact: noren.Text{Ja: "お問い合わせ先", En: "How to reach the shop"},
+	home:    noren.Text{Ja: "お店のトップページへ", En: "Go to the shop's front page"},
+}
+
+// pages renders what a stopped visitor sees.
+type pages struct {
+	stop *template.Template
+	csp  string
+}
+
+type stopView struct {
+	Lang, Heading, Shop, Ticket, TicketLabel, Contact, ContactLabel, Home, When string
+	Lines                                                                       []string
+}
+
+func newPages() (*pages, error) {
+	t, err := template.New("stop.html").Parse(stopHTML)
+	if err != nil {
+		return nil, fmt.Errorf("parse the block page: %w", err)
+	}
+	var b bytes.Buffer
+	if err := t.Execute(&b, stopView{}); err != nil {
+		return nil, fmt.Errorf("render the block page: %w", err)
+	}
+	// The hash is of the style as the template engine writes it.
+	_, rest, _ := strings.Cut(b.String(), "<style>")
+	style, _, ok := strings.Cut(rest, "</style>")
+	if !ok {
+		return nil, noren.Errorf(noren.Internal, "the block page has no style")
+	}
+	sum := sha256.Sum256([]byte(style))
+	csp := "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
+		"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	return &pages{t, csp}, nil
+}
+
+// write answers a stopped request in the form its sender reads: a page for
+// people, a problem document (RFC 9457) for programs, a line for what a page
+// loads.
+func (p *pages) write(w http.ResponseWriter, r *http.Request, s *stop, site *Site, at time.Time) (int64, error) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Robots-Tag", "noindex, nofollow")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Vary", "Accept, Accept-Language")
+	if s.retry > 0 {
+		h.Set("Retry-After", strconv.Itoa(retrySeconds(s.retry)))
+	}
+	var body []byte
+	var err error
+	lang := language(r.Header.Get("Accept-Language"))
+	switch form(r) {
+	case "page":
+		h.Set("Content-Type", "text/html; charset=utf-8")
+		h.Set("Content-Security-Policy", p.csp)
+		h.Set("Content-Language", lang)
+		body, err = p.page(s, site, lang, at)
+	case "json":
+		h.Set("Content-Type", "application/problem+json")
+		body, err = problem(s, lang)
+	default:
+		h.Set("Content-Type", "text/plain; charset=utf-8")
+		body = []byte(s.ticket + "\n")
+	}
+	if err != nil {
+		return 0, err
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(s.status)
+	if r.Method == http.MethodHead {
+		return 0, nil
+	}
+	n, err := w.Write(body)
+	return int64(n), err
+}
+
+func (p *pages) page(s *stop, site *Site, lang string, at time.Time) ([]byte, error) {
+	k := s.words()
+	v := stopView{
+		Lang: lang, Heading: k.heading.In(lang), Ticket: s.ticket, TicketLabel: pageLabels.ticket.In(lang),
+		Lines: []string{k.body.In(lang), s.againLine(lang)}, When: when(at, lang),
+	}
+	if site != nil {
+		v.Shop, v.Contact, v.ContactLabel = site.Title.In(lang), site.Contact.In(lang), pageLabels.contact.In(lang)
+		v.Home = pageLabels.home.In(lang)
+	}
+	var b bytes.Buffer
+	err := p.stop.Execute(&b, v)
+	return b.Bytes(), err
+}
+
+func problem(s *stop, lang string) ([]byte, error) {
+	return json.Marshal(struct {
+		Type       string `json:"type"`
+		Title      string `json:"title"`
+		Status     int    `json:"status"`
+		Detail     string `json:"detail"`
+		Ticket     string `json:"ticket"`
+		RetryAfter int    `json:"retry_after,omitempty"`
+	}{"about:blank", s.words().heading.In(lang), s.status, s.words().body.In(lang), s.ticket, retrySeconds(s.retry)})
+}
+
+// words picks what the visitor reads; an unusual status reads like a refusal.
+func (s *stop) words() stopKind {
+	if s.cause == noren.CauseOverload && s.status == http.StatusServiceUnavailable {
+		return busy
+	}
+	switch s.status {
+	case http.StatusBadGateway, http.StatusGatewayTimeout:
+		return stopKinds[http.StatusServiceUnavailable]
+	}
+	if k, ok := stopKinds[s.status]; ok {
+		return k
+	}
+	return stopKinds[http.StatusForbidden]
+}
+
+func (s *stop) againLine(lang string) string {
+	again := s.words().again.In(lang)
+	if strings.Contains(again, "%s") {
+		return fmt.Sprintf(again, waiting(s.retry, lang))
+	}
+	return again
+}
+
+func retrySeconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
+
+// waiting is a time to wait as people say it.
+func waiting(d time.Duration, lang string) string {
+	seconds := max(retrySeconds(d), 1)
+	n, unit := seconds, noren.Text{Ja: "秒", En: "second"}
+	switch {
+	case seconds > 5400:
+		n, unit = (seconds+3599)/3600, noren.Text{Ja: "時間", En: "hour"}
+	case seconds > 90:
+		n, unit = (seconds+59)/60, noren.Text{Ja: "分", En: "minute"}
+	}
+	if lang != "en" {
+		return strconv.Itoa(n) + unit.Ja
+	}
+	if n == 1 {
+		return "1 " + unit.En
+	}
+	return strconv.Itoa(n) + " " + unit.En + "s"
+}
+
+// when is the time of the stop in Japan, where the shop's people read it too.
+func when(at time.Time, lang string) string {
+	at = at.In(time.FixedZone("JST", 9*60*60))
+	if lang == "en" {
+		return at.Format("2 January 2006, 15:04:05") + " (Japan)"
+	}
+	return at.Format("2006年1月2日 15時04分05秒")
+}
+
+// language picks ja or en: Japanese unless the browser prefers another language.
+func language(accept string) string {
+	bestJa, bestOther := 0.0, 0.0
+	for part := range strings.SplitSeq(accept, ",") {
+		tag, params, _ := strings.Cut(part, ";")
+		q := 1.0
+		if v, ok := strings.CutPrefix(strings.TrimSpace(params), "q="); ok {
+			if f, err := strconv.ParseFloat(v, 64); err == nil {
+				q = f
+			}
+		}
+		switch tag = strings.ToLower(strings.TrimSpace(tag)); {
+		case tag == "" || tag == "*":
+		case tag == "ja" || strings.HasPrefix(tag, "ja-"):
+			bestJa = max(bestJa, q)
+		default:
+			bestOther = max(bestOther, q)
+		}
+	}
+	if bestOther > bestJa {
+		return "en"
+	}
+	return "ja"
+}
+
+// form says what the sender reads: "page", "json" or "text".
+func form(r *http.Request) string {
+	accept := strings.ToLower(r.Header.Get("Accept"))
+	dest := r.Header.Get("Sec-Fetch-Dest")
+	switch {
+	case strings.Contains(accept, "text/html"):
+		return "page"
+	case strings.Contains(accept, "application/json"), strings.Contains(accept, "+json"):
+		return "json"
+	case dest == "empty", r.Header.Get("X-Requested-With") == "XMLHttpRequest":
+		return "json"
+	case dest != "" && dest != "document" && dest != "iframe" && dest != "frame":
+		return "text"
+	}
+	return "page"
+}

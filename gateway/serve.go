@@ -1,0 +1,202 @@
+package gateway
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"noren"
+	"noren/gateway/waf"
+)
+
+// exchange is one request on its way, and what is learnt about it.
+type exchange struct {
+	g     *Gateway
+	st    *state
+	w     *recorder
+	r     *http.Request
+	begun time.Time // for durations
+	at    noren.Time
+	id    string
+
+	peer    netip.AddrPort
+	client  netip.Addr
+	scheme  string
+	shop    *shop
+	place   Place
+	path    string // of the request line, as it came
+	session string // keyed hash
+	allow   *Entry // the allow-list entry the client is under
+
+	body    *body
+	result  waf.Result
+	attempt *Attempt
+	tryID   string // AttemptID
+
+	verdict  noren.Verdict
+	stopped  *stop
+	reached  time.Time // when the upstream was asked
+	upstream time.Duration
+	note     string // why an allowed request had no answer of the shop
+}
+
+// stop says why a request ends at the gateway.
+type stop struct {
+	cause  noren.Cause
+	rule   string // limit name, list entry, firewall rule, policy, pattern
+	status int
+	retry  time.Duration
+	ticket string
+}
+
+// path lists the steps before the upstream, in the order of ARCHITECTURE.md.
+// The first that returns a stop ends the request. The staff's door has its
+// place between limits and firewall.
+var path = [...]func(*exchange) *stop{
+	(*exchange).bound,
+	(*exchange).locate,
+	(*exchange).checkLists,
+	(*exchange).checkForbidden,
+	(*exchange).checkLimits,
+	(*exchange).inspect,
+	(*exchange).readAttempt,
+	(*exchange).decideRequest,
+	(*exchange).decideAttempt,
+}
+
+func (g *Gateway) begin(w http.ResponseWriter, r *http.Request) *exchange {
+	now := g.opts.Now()
+	x := &exchange{
+		g: g, st: g.state.Load(), w: newRecorder(w), r: r,
+		begun: time.Now(), at: noren.At(now), id: noren.NewID(now), peer: peerOf(r), verdict: noren.Allow,
+	}
+	x.client = x.peer.Addr()
+	x.path = rawPath(r)
+	return x
+}
+
+// admit runs the steps. A panic in one of them stops the request, not the
+// program.
+func (x *exchange) admit() (s *stop) {
+	defer func() {
+		if p := recover(); p != nil {
+			x.g.alarm("gateway panicked", "zone", x.place.Zone, "panic", panicText(p))
+			s = &stop{cause: noren.CauseOverload, rule: "fault", status: http.StatusServiceUnavailable, retry: retryFault}
+		}
+	}()
+	for _, step := range path {
+		if s := step(x); s != nil {
+			return s
+		}
+	}
+	return nil
+}
+
+// Times to wait that stopped visitors are told.
+const (
+	retryFault    = 30 * time.Second
+	retryOverload = 5 * time.Second
+	retryPolicy   = 30 * time.Second
+	maxRetry      = time.Hour
+)
+
+// locate finds the site and the zone, and whose request it is.
+func (x *exchange) locate() *stop {
+	if x.shop = x.st.find(x.r.Host); x.shop == nil {
+		return &stop{cause: noren.CauseMalformed, rule: "unknown_host", status: http.StatusMisdirectedRequest}
+	}
+	if !x.peer.IsValid() {
+		return malformed("peer")
+	}
+	x.client = clientOf(x.peer.Addr(), x.r.Header, x.shop.trusts)
+	x.scheme = schemeOf(x.r, x.peer.Addr(), x.shop.trusts)
+	cleanHeaders(x.r.Header)
+	x.place = x.shop.zones.Find(x.r.Method, x.path, x.r.URL.RawQuery)
+	if cookie := x.shop.sessionCookie(x.r.Header["Cookie"]); cookie != "" {
+		x.session = x.token("session", cookie)
+	}
+	return nil
+}
+
+// rawPath is the path as the client wrote it.
+func rawPath(r *http.Request) string {
+	if strings.HasPrefix(r.RequestURI, "/") {
+		path, _, _ := strings.Cut(r.RequestURI, "?")
+		return path
+	}
+	return r.URL.EscapedPath() // absolute form
+}
+
+// token is the keyed hash that stands for a value in keys and events.
+func (x *exchange) token(field, value string) string {
+	if x.g.opts.Token == nil {
+		return ""
+	}
+	return hex.EncodeToString(x.g.opts.Token(x.shop.Name, field, value))
+}
+
+// checkLists stops who is banned, unless an allow-list names them.
+func (x *exchange) checkLists() *stop {
+	if x.g.opts.Lists == nil {
+		return nil
+	}
+	allow, ban := x.g.opts.Lists.Check(x.shop.Name, x.client, x.at.Time)
+	x.allow = allow
+	if allow != nil || ban == nil {
+		return nil
+	}
+	s := &stop{cause: noren.CauseBan, rule: ban.ID, status: http.StatusForbidden}
+	if ban.Policy != "" {
+		s.rule = ban.Policy
+	}
+	return s
+}
+
+// checkForbidden stops requests for files that must never be served.
+func (x *exchange) checkForbidden() *stop {
+	if x.place.Zone != noren.ZoneForbidden {
+		return nil
+	}
+	return &stop{cause: noren.CauseForbidden, rule: x.place.Pattern, status: http.StatusForbidden}
+}
+
+// refuse ends a request at the gateway: recorded, then answered.
+func (x *exchange) refuse(s *stop) {
+	s.ticket = noren.NewTicket()
+	s.retry = min(s.retry, maxRetry)
+	x.stopped = s
+	x.verdict = noren.Block
+	if s.status == http.StatusTooManyRequests {
+		x.verdict = noren.Limit
+	}
+	x.reportBlock(s)
+	x.answer(s)
+}
+
+// answer writes the page of a stop. A body that was not read is not waited for.
+func (x *exchange) answer(s *stop) {
+	if x.r.ProtoMajor == 1 && x.r.ContentLength != 0 && x.body == nil {
+		x.w.Header().Set("Connection", "close")
+	}
+	var site *Site
+	if x.shop != nil {
+		site = &x.shop.Site
+	}
+	if _, err := x.g.pages.write(x.w, x.r, s, site, x.at.Time); err != nil && !errors.Is(err, context.Canceled) {
+		x.g.opts.Log.Debug("block page not delivered", "ticket", s.ticket, "err", err)
+	}
+}
+
+// finish frees what the request held and writes its line of the access log.
+func (x *exchange) finish() {
+	if x.body != nil {
+		x.body.Close()
+	}
+	if x.g.opts.Access != nil {
+		x.g.opts.Access.Write(x.line())
+	}
+}

@@ -1,0 +1,93 @@
+package gateway
+
+import (
+	"errors"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"noren"
+)
+
+// shop is a site, compiled.
+type shop struct {
+	Site
+	preset    Preset
+	zones     *zoneMap
+	guards    []Guard
+	limits    []Limit
+	sessions  []string
+	encodings []string
+	upstream  *url.URL
+	// lastAlarm keeps a dead upstream from filling the log.
+	lastAlarm atomic.Int64
+}
+
+func (g *Gateway) newShop(s Site, limits []Limit) (*shop, error) {
+	if err := s.Valid(); err != nil {
+		return nil, err
+	}
+	preset, err := LookupPreset(s.Preset)
+	if err != nil {
+		return nil, err
+	}
+	zones, errZones := s.zoneMap(preset)
+	guard, errGuard := s.guards(preset)
+	up, errUp := parseUpstream(s.Upstream)
+	if err := errors.Join(errZones, errGuard, errUp); err != nil {
+		return nil, err
+	}
+	return &shop{
+		Site: s, preset: preset, zones: zones, limits: limits, upstream: up,
+		guards:   append([]Guard{guard}, g.opts.Guards...),
+		sessions: pick(s.Session, preset.Session), encodings: pick(s.Encodings, preset.Encodings),
+	}, nil
+}
+
+func pick(own, preset []string) []string {
+	if len(own) > 0 {
+		return own
+	}
+	return preset
+}
+
+func (s *shop) bodyLimit() int64 {
+	if s.BodyLimit > 0 {
+		return s.BodyLimit
+	}
+	return DefaultBodyLimit
+}
+
+// inspectLimit is how much of a form or JSON is accepted, because all of it is
+// inspected. The shop's own people save long texts.
+func (s *shop) inspectLimit(z noren.Zone) int64 {
+	n := s.InspectLimit
+	if n <= 0 {
+		n = DefaultInspectLimit
+	}
+	if z == noren.ZoneAdmin || z == noren.ZoneCodeEdit {
+		n *= staffFactor
+	}
+	return n
+}
+
+func (s *shop) trusts(a netip.Addr) bool {
+	return slices.ContainsFunc(s.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+// sessionCookie returns the value of the shop's session cookie, "" without one.
+func (s *shop) sessionCookie(lines []string) string {
+	for _, want := range s.sessions {
+		for _, line := range lines {
+			for part := range strings.SplitSeq(line, ";") {
+				name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
+				if value != "" && glob(want, name) {
+					return value
+				}
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,176 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+
+	"noren"
+)
+
+// Site is one shop behind the gateway. Name, hosts and upstream suffice; the
+// zero value of the rest is usable.
+type Site struct {
+	Name     string   `yaml:"name" json:"name" jsonschema:"description=Short name: lower-case letters, digits, hyphens"`
+	Hosts    []string `yaml:"hosts" json:"hosts" jsonschema:"minItems=1,description=Host names visitors use; *.example.jp covers one level and * every host"`
+	Upstream string   `yaml:"upstream" json:"upstream" jsonschema:"description=Where the shop listens, such as http://127.0.0.1:3000"`
+	Preset   string   `yaml:"preset" json:"preset,omitempty" jsonschema:"description=What the shop runs on: eccube4, eccube2, woocommerce, welcart, magento2, vendure, sampleshop or generic,default=generic"`
+	TLS      *KeyPair `yaml:"tls" json:"tls,omitempty" jsonschema:"description=Certificate for this site's hosts"`
+	// AdminPrefix replaces the preset's.
+	AdminPrefix string `yaml:"admin_prefix" json:"admin_prefix,omitempty" jsonschema:"description=Path of the shop's admin when it was moved, such as /kanri"`
+	// Zones add patterns to the preset's, and take some out with "!".
+	Zones map[noren.Zone][]string `yaml:"zones" json:"zones,omitempty" jsonschema:"description=Further patterns by zone; a leading ! takes paths out of the zone"`
+	Guard GuardConfig             `yaml:"guard" json:"guard,omitempty" jsonschema:"description=Where customers sign in and pay, when the preset does not know"`
+	// Session and Encodings replace the preset's.
+	Session   []string `yaml:"session" json:"session,omitempty" jsonschema:"description=Names of the shop's session cookies; * at the end allowed"`
+	Encodings []string `yaml:"encodings" json:"encodings,omitempty" jsonschema:"description=Encodings of form values besides utf-8: shift_jis, euc-jp"`
+
+	TrustedProxies []netip.Prefix `yaml:"trusted_proxies" json:"trusted_proxies,omitempty" jsonschema:"description=Networks of the proxies or the CDN in front of Noren; only they are believed about a visitor's address"`
+	BodyLimit      int64          `yaml:"body_limit" json:"body_limit,omitempty" jsonschema:"description=Largest body in bytes; default 64 MiB"`
+	InspectLimit   int64          `yaml:"inspect_limit" json:"inspect_limit,omitempty" jsonschema:"description=Largest form or JSON in bytes; default 64 KiB, four times as much in the admin"`
+	WAF            WAFMode        `yaml:"waf" json:"waf,omitempty" jsonschema:"enum=on,enum=shadow,enum=off,default=on"`
+	Contact        noren.Text     `yaml:"contact" json:"contact,omitempty" jsonschema:"description=How a visitor who was stopped reaches the shop, printed on the page they see"`
+	Title          noren.Text     `yaml:"title" json:"title,omitempty" jsonschema:"description=The shop's name on the page of a visitor who was stopped"`
+}
+
+// KeyPair names a certificate and its key, PEM files.
+type KeyPair struct {
+	Cert string `yaml:"cert" json:"cert"`
+	Key  string `yaml:"key" json:"key"`
+}
+
+// WAFMode says what a finding of the web application firewall does.
+type WAFMode string
+
+// Modes of the firewall.
+const (
+	WAFOn     WAFMode = "on"     // a finding stops the request
+	WAFShadow WAFMode = "shadow" // a finding is recorded and passes
+	WAFOff    WAFMode = "off"
+)
+
+// Default limits on bodies.
+const (
+	DefaultBodyLimit    = 64 << 20
+	DefaultInspectLimit = 64 << 10
+	// staffFactor: the shop's own people save long product pages.
+	staffFactor = 4
+	// maxInspectLimit is what the firewall's own fence allows at most.
+	maxInspectLimit = 512 << 10
+)
+
+// Valid reports everything that is wrong with s, joined.
+func (s *Site) Valid() error {
+	var errs []error
+	fault := func(format string, args ...any) { errs = append(errs, noren.Errorf(noren.Invalid, format, args...)) }
+	if !noren.ValidName(s.Name) {
+		fault("site name %q is not lower-case letters, digits and hyphens", s.Name)
+	}
+	if len(s.Hosts) == 0 {
+		fault("site %s has no hosts", s.Name)
+	}
+	for _, h := range s.Hosts {
+		if err := validHost(h); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if _, err := parseUpstream(s.Upstream); err != nil {
+		errs = append(errs, err)
+	}
+	if s.TLS != nil && (s.TLS.Cert == "" || s.TLS.Key == "") {
+		fault("tls needs both cert and key")
+	}
+	switch s.WAF {
+	case "", WAFOn, WAFShadow, WAFOff:
+	default:
+		fault("waf %q is not on, shadow or off", s.WAF)
+	}
+	if s.BodyLimit < 0 || s.InspectLimit < 0 || s.InspectLimit > maxInspectLimit {
+		fault("body_limit and inspect_limit must be positive, inspect_limit at most %d", maxInspectLimit)
+	}
+	if p := s.AdminPrefix; p != "" && (!strings.HasPrefix(p, "/") || p == "/" || strings.ContainsAny(p, "*?#% ")) {
+		fault("admin_prefix %q is not a path such as /kanri", p)
+	}
+	errs = append(errs, s.validMap()...)
+	return errors.Join(errs...)
+}
+
+// validMap checks what needs the preset.
+func (s *Site) validMap() []error {
+	preset, err := LookupPreset(s.Preset)
+	if err != nil {
+		return []error{err}
+	}
+	var errs []error
+	if _, err := s.zoneMap(preset); err != nil {
+		errs = append(errs, err)
+	}
+	if _, err := s.guards(preset); err != nil {
+		errs = append(errs, err)
+	}
+	for _, e := range s.Encodings {
+		if !slices.Contains([]string{"utf-8", "shift_jis", "euc-jp"}, e) {
+			errs = append(errs, noren.Errorf(noren.Invalid, "encoding %q is not utf-8, shift_jis or euc-jp", e))
+		}
+	}
+	return errs
+}
+
+func (s *Site) zoneMap(preset Preset) (*zoneMap, error) {
+	return compileZones(s.adminPrefix(preset), forbidden(), preset.Zones, s.Zones)
+}
+
+func (s *Site) adminPrefix(preset Preset) string {
+	if s.AdminPrefix != "" {
+		return strings.TrimSuffix(s.AdminPrefix, "/")
+	}
+	return preset.AdminPrefix
+}
+
+// validHost accepts a name, an address, *.name, or * for every host; a port is
+// not part of it.
+func validHost(h string) error {
+	if h == "*" {
+		return nil
+	}
+	name := strings.TrimPrefix(h, "*.")
+	if _, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil && name == h {
+		return nil
+	}
+	ok := name != "" && len(name) <= 253
+	for label := range strings.SplitSeq(name, ".") {
+		ok = ok && label != "" && len(label) <= 63 && label[0] != '-' && strings.Trim(strings.ToLower(label), "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+	}
+	if ok {
+		return nil
+	}
+	return noren.WithHint(noren.Errorf(noren.Invalid, "host %q is not a host name", h),
+		"Give names without scheme, port or path; write a Japanese domain in its xn-- form.")
+}
+
+func parseUpstream(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return nil, noren.Errorf(noren.Invalid, "upstream %q is not an address such as http://127.0.0.1:3000", s)
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "":
+		return nil, noren.Errorf(noren.Invalid, "upstream %q holds more than scheme, host and port", s)
+	}
+	return u, nil
+}
+
+// hostOf is the host a client asked for as sites name it: lower case, without
+// port, dot at the end or brackets.
+func hostOf(host string) string {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	return strings.TrimSuffix(strings.ToLower(strings.Trim(host, "[]")), ".")
+}
+
+// siteFault names the site in an error about it.
+func siteFault(s *Site, err error) error { return fmt.Errorf("site %s: %w", s.Name, err) }

@@ -1,0 +1,155 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"strings"
+	"sync"
+	"time"
+
+	"noren"
+)
+
+// Times given to a shop.
+const (
+	dialTimeout   = 5 * time.Second
+	answerTimeout = 3 * time.Minute // an export or a payment may take its time
+	retryShop     = 30 * time.Second
+	alarmEvery    = 10 * time.Second
+)
+
+// reserved is the path prefix of visitor pages; shops never see it.
+const reserved = "/.noren/"
+
+// NewTransport is how the gateway reaches shops: kept connections, no proxy
+// from the environment, answers passed on as they are.
+func NewTransport() *http.Transport {
+	return &http.Transport{
+		DialContext:           (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
+		TLSHandshakeTimeout:   dialTimeout,
+		ResponseHeaderTimeout: answerTimeout,
+		ExpectContinueTimeout: time.Second,
+		MaxIdleConns:          1024,
+		MaxIdleConnsPerHost:   256,
+		IdleConnTimeout:       60 * time.Second,
+		DisableCompression:    true,
+		ForceAttemptHTTP2:     true,
+	}
+}
+
+// proxy is made per request: its hooks know their exchange.
+func (x *exchange) proxy() *httputil.ReverseProxy {
+	return &httputil.ReverseProxy{
+		Transport:     x.g.opts.Transport,
+		FlushInterval: -1, // streams (SSE) leave at once
+		BufferPool:    buffers,
+		ErrorLog:      x.g.proxyLog,
+		Rewrite: func(p *httputil.ProxyRequest) {
+			p.Out.URL.Scheme, p.Out.URL.Host = x.shop.upstream.Scheme, x.shop.upstream.Host
+			p.Out.Host = p.In.Host
+			// ReverseProxy drops parameters it cannot parse (a raw ;). The shop
+			// receives what was inspected.
+			p.Out.URL.RawQuery = p.In.URL.RawQuery
+			x.forwarded(p.Out)
+		},
+		ModifyResponse: func(res *http.Response) error {
+			x.upstream = time.Since(x.reached)
+			x.reportOutcome(res)
+			return nil
+		},
+		ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, err error) { x.upstreamFailed(err) },
+	}
+}
+
+// forwarded sets the headers by which the shop knows its visitor. The client's
+// own were dropped by cleanHeaders.
+func (x *exchange) forwarded(out *http.Request) {
+	out.Header.Set("X-Forwarded-For", x.client.String())
+	out.Header.Set("X-Real-Ip", x.client.String())
+	out.Header.Set("X-Forwarded-Proto", x.scheme)
+	out.Header.Set("X-Forwarded-Host", x.r.Host)
+	out.Header.Del("Expect") // answered by us: the body is here already
+	if b := x.body; b != nil && b.stream == nil {
+		// Lets the transport repeat a POST whose kept connection the shop had
+		// closed in the same moment.
+		out.GetBody = func() (io.ReadCloser, error) { return b.reader(), nil }
+	}
+}
+
+// forward hands the request to the shop, or to the visitor pages.
+func (x *exchange) forward() {
+	if strings.HasPrefix(x.r.URL.Path, reserved) {
+		if x.g.opts.Pages == nil {
+			http.NotFound(x.w, x.r)
+			return
+		}
+		x.g.opts.Pages.ServeHTTP(x.w, x.r)
+		return
+	}
+	x.reached = time.Now()
+	x.proxy().ServeHTTP(x.w, x.r)
+}
+
+// upstreamFailed answers for a shop that does not.
+func (x *exchange) upstreamFailed(err error) {
+	x.upstream = time.Since(x.reached)
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		x.refuse(tooLarge("body_limit"))
+		return
+	}
+	if errors.Is(err, errSlow) {
+		x.refuse(bodyStop(err))
+		return
+	}
+	if errors.Is(err, context.Canceled) && x.r.Context().Err() != nil {
+		x.note, x.w.status = "client_gone", statusClientGone
+		return
+	}
+	s := &stop{status: http.StatusBadGateway, retry: retryShop, ticket: noren.NewTicket()}
+	if refused(err) {
+		s.status = http.StatusServiceUnavailable
+	} else if timedOut(err) {
+		s.status = http.StatusGatewayTimeout
+	}
+	x.note = "upstream"
+	if now, last := time.Now().UnixNano(), x.shop.lastAlarm.Load(); now-last > int64(alarmEvery) && x.shop.lastAlarm.CompareAndSwap(last, now) {
+		x.g.alarm("shop does not answer", "site", x.shop.Name, "upstream", x.shop.Upstream, "status", s.status, "ticket", s.ticket, "err", err)
+	} else {
+		x.g.opts.Log.Warn("shop does not answer", "site", x.shop.Name, "status", s.status, "ticket", s.ticket)
+	}
+	x.stopped = s
+	x.answer(s)
+}
+
+// statusClientGone is nginx's 499: the visitor left before the answer.
+const statusClientGone = 499
+
+func refused(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "dial"
+}
+
+func timedOut(err error) bool {
+	t, ok := errors.AsType[net.Error](err)
+	return ok && t.Timeout()
+}
+
+// bufferPool lends copying buffers.
+type bufferPool struct{ pool sync.Pool }
+
+// buffers is shared by all proxies; it holds no state but spare memory.
+var buffers = &bufferPool{sync.Pool{New: func() any { return new([32 << 10]byte) }}}
+
+// Get lends a buffer.
+func (p *bufferPool) Get() []byte { return p.pool.Get().(*[32 << 10]byte)[:] }
+
+// Put takes it back.
+func (p *bufferPool) Put(b []byte) {
+	if len(b) == 32<<10 {
+		p.pool.Put((*[32 << 10]byte)(b))
+	}
+}

@@ -1,0 +1,267 @@
+package waf
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"mime"
+	"mime/multipart"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/japanese"
+	"golang.org/x/text/unicode/norm"
+)
+
+// arg is another reading of a form value.
+type arg struct{ name, value string }
+
+// maxViews bounds the readings added to a request. Coraza refuses a request
+// with more than 1,000 values, so a request full of oddities is refused, never
+// half inspected.
+const maxViews = 1001
+
+// views returns the readings of a request's values that its plain parse does
+// not show but that the shop may see: other encodings, folded full-width
+// letters, a query split at semicolons. They are inspected like the values
+// themselves, under the same names. Ordinary ASCII and Japanese have none.
+func views(r *Request) []arg {
+	legacy := legacyCharsets(r)
+	var out []arg
+	add := func(name, value string) {
+		for _, v := range readings(value, legacy) {
+			if len(out) < maxViews {
+				out = append(out, arg{name, v})
+			}
+		}
+	}
+	_, query, _ := strings.Cut(r.URI, "?")
+	query, _, _ = strings.Cut(query, "#")
+	eachPair(query, "&", add)
+	if strings.Contains(query, ";") {
+		// Some shops split a query at ; too. Both readings are inspected.
+		eachPair(query, "&;", func(name, value string) {
+			out = append(out, arg{name, value})
+			add(name, value)
+		})
+	}
+	for _, line := range r.Header["Cookie"] {
+		eachPair(strings.ReplaceAll(line, "; ", ";"), ";", add)
+	}
+	eachBodyValue(r, add)
+	return out[:min(len(out), maxViews)]
+}
+
+// legacyCharsets are the Japanese encodings the site or the request's own
+// Content-Type names besides UTF-8.
+func legacyCharsets(r *Request) []encoding.Encoding {
+	var out []encoding.Encoding
+	declared := ""
+	if ct := r.Header["Content-Type"]; len(ct) > 0 {
+		if _, params, err := mime.ParseMediaType(ct[0]); err == nil {
+			declared = params["charset"]
+		}
+	}
+	for _, name := range append(slices.Clone(r.Charsets), declared) {
+		if e := japaneseEncoding(name); e != nil && !slices.Contains(out, e) {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+func japaneseEncoding(name string) encoding.Encoding {
+	switch strings.ToLower(name) {
+	case "shift_jis", "shift-jis", "sjis", "windows-31j", "cp932", "x-sjis", "ms_kanji":
+		return japanese.ShiftJIS
+	case "euc-jp", "x-euc-jp", "eucjp-win":
+		return japanese.EUCJP
+	}
+	return nil
+}
+
+// eachPair calls f for each name and value of a form. Escapes that are not
+// valid stay as they are, as PHP and Coraza read them.
+func eachPair(form, separators string, f func(name, value string)) {
+	for part := range strings.FieldsFuncSeq(form, func(r rune) bool { return strings.ContainsRune(separators, r) }) {
+		name, value, _ := strings.Cut(part, "=")
+		f(Unescape(name), Unescape(value))
+	}
+}
+
+func eachBodyValue(r *Request, f func(name, value string)) {
+	if len(r.Body) == 0 {
+		return
+	}
+	contentType := ""
+	if ct := r.Header["Content-Type"]; len(ct) > 0 {
+		contentType = ct[0]
+	}
+	media, params, err := mime.ParseMediaType(contentType)
+	switch {
+	case err == nil && media == "multipart/form-data":
+		eachPart(r.Body, params["boundary"], f)
+	case err == nil && (media == "application/json" || strings.HasSuffix(media, "+json")):
+		eachString(r.Body, f)
+	default:
+		eachPair(string(r.Body), "&", f)
+	}
+}
+
+func eachPart(body []byte, boundary string, f func(name, value string)) {
+	mr := multipart.NewReader(bytes.NewReader(body), boundary)
+	for {
+		p, err := mr.NextRawPart()
+		if err != nil {
+			return // a body that cannot be read is refused by rule 100002
+		}
+		value, err := io.ReadAll(p)
+		if err != nil {
+			return
+		}
+		f(p.FormName(), string(value))
+		if name := p.FileName(); name != "" {
+			f(p.FormName(), name)
+		}
+	}
+}
+
+func eachString(body []byte, f func(name, value string)) {
+	d := json.NewDecoder(bytes.NewReader(body))
+	for {
+		tok, err := d.Token()
+		if err != nil {
+			return
+		}
+		if s, ok := tok.(string); ok {
+			f("json", s)
+		}
+	}
+}
+
+// readings are the other ways v may be read, without v itself.
+func readings(v string, legacy []encoding.Encoding) []string {
+	if isPlain(v) {
+		return nil
+	}
+	seen := []string{v}
+	add := func(s string) {
+		if s != "" && !slices.Contains(seen, s) {
+			seen = append(seen, s)
+		}
+		if folded := fold(s); folded != s && !slices.Contains(seen, folded) {
+			seen = append(seen, folded)
+		}
+	}
+	add(v)
+	if utf8.ValidString(v) {
+		if strings.ContainsAny(v, "¼¾") {
+			add(sevenBit.Replace(v))
+		}
+		return seen[1:]
+	}
+	if len(legacy) == 0 {
+		legacy = []encoding.Encoding{japanese.ShiftJIS, japanese.EUCJP}
+		add(stripHighBits(v))
+	}
+	add(decodeOverlong(v))
+	for _, e := range legacy {
+		if s, err := e.NewDecoder().String(v); err == nil {
+			add(s)
+		}
+	}
+	return seen[1:]
+}
+
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// fold turns full-width letters and signs into the ASCII that EC-CUBE 2
+// (mb_convert_kana) makes of them behind the firewall. Text in which nothing
+// becomes ASCII is returned as it is.
+func fold(s string) string {
+	if !strings.ContainsFunc(s, foldsToASCII) {
+		return s
+	}
+	return norm.NFKC.String(s)
+}
+
+// foldsToASCII finds what NFKC turns into ASCII that could matter: full-width
+// forms (FF01–FF5E), the small forms (FE50–FE6B) and the ideographic space.
+func foldsToASCII(r rune) bool {
+	return r >= 0xFF01 && r <= 0xFF5E || r >= 0xFE50 && r <= 0xFE6B || r == 0x3000
+}
+
+// sevenBit and stripHighBits read text as US-ASCII decoders do that drop the
+// eighth bit: ¼script¾ becomes a tag. CRS 941310 looks for the bytes BC and BE
+// themselves, which are in ordinary Japanese; see noren.conf.
+var sevenBit = strings.NewReplacer("¼", "<", "¾", ">")
+
+func stripHighBits(s string) string {
+	b := []byte(s)
+	for i := range b {
+		b[i] &= 0x7F
+	}
+	return string(b)
+}
+
+// decodeOverlong reads C0 and C1 sequences the way lenient decoders do: C0 BC
+// is "<".
+func decodeOverlong(s string) string {
+	b := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if (s[i] == 0xC0 || s[i] == 0xC1) && i+1 < len(s) && s[i+1]&0xC0 == 0x80 {
+			b = append(b, s[i]<<6|s[i+1]&0x3F)
+			i++
+			continue
+		}
+		if s[i] == 0xE0 && i+2 < len(s) && s[i+1]&0xE0 == 0x80 && s[i+1] < 0x82 && s[i+2]&0xC0 == 0x80 {
+			b = append(b, s[i+1]<<6|s[i+2]&0x3F)
+			i += 2
+			continue
+		}
+		b = append(b, s[i])
+	}
+	return string(b)
+}
+
+// Unescape decodes a form value leniently, as PHP does: + is a space and an
+// escape that is not valid stays.
+func Unescape(s string) string {
+	if !strings.ContainsAny(s, "%+") {
+		return s
+	}
+	b := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '+':
+			b = append(b, ' ')
+		case s[i] == '%' && i+2 < len(s) && unhex(s[i+1]) >= 0 && unhex(s[i+2]) >= 0:
+			b = append(b, byte(unhex(s[i+1])<<4|unhex(s[i+2])))
+			i += 2
+		default:
+			b = append(b, s[i])
+		}
+	}
+	return string(b)
+}
+
+func unhex(c byte) int {
+	switch {
+	case c >= '0' && c <= '9':
+		return int(c - '0')
+	case c >= 'a' && c <= 'f':
+		return int(c-'a') + 10
+	case c >= 'A' && c <= 'F':
+		return int(c-'A') + 10
+	}
+	return -1
+}

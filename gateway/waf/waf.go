@@ -1,0 +1,261 @@
+// Package waf inspects requests with the OWASP Core Rule Set on Coraza, made to
+// pass ordinary Japanese. It is the only package that knows Coraza.
+//
+// One WAF serves all sites: it holds no state of a client, and its answer
+// depends on the request alone. Client addresses reach it as netip.AddrPort,
+// because Coraza's own middleware keeps the brackets of an IPv6 address and
+// then misses it in every address rule.
+package waf
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	coreruleset "github.com/corazawaf/coraza-coreruleset/v4"
+	"github.com/corazawaf/coraza/v3"
+	"github.com/corazawaf/coraza/v3/debuglog"
+	"github.com/corazawaf/coraza/v3/experimental/plugins/plugintypes"
+	"github.com/corazawaf/coraza/v3/types"
+
+	"noren"
+)
+
+//go:embed setup.conf
+var setupConf string
+
+//go:embed noren.conf
+var norenConf string
+
+// ruleFiles are the request rules of the Core Rule Set in their order. 905 is
+// left out: it switches the rules off for requests from loopback, where a
+// front-end's requests may come from. Responses are not inspected here.
+var ruleFiles = []string{
+	"901-INITIALIZATION", "911-METHOD-ENFORCEMENT", "913-SCANNER-DETECTION", "920-PROTOCOL-ENFORCEMENT",
+	"921-PROTOCOL-ATTACK", "922-MULTIPART-ATTACK", "930-APPLICATION-ATTACK-LFI", "931-APPLICATION-ATTACK-RFI",
+	"932-APPLICATION-ATTACK-RCE", "933-APPLICATION-ATTACK-PHP", "934-APPLICATION-ATTACK-GENERIC",
+	"941-APPLICATION-ATTACK-XSS", "942-APPLICATION-ATTACK-SQLI", "943-APPLICATION-ATTACK-SESSION-FIXATION",
+	"944-APPLICATION-ATTACK-JAVA",
+}
+
+// judgeFile compares the score with the threshold. It must see the scores of
+// our own rules too, so it comes after noren.conf.
+const judgeFile = "949-BLOCKING-EVALUATION"
+
+// ErrOverload says that no place to inspect came free in time. The request was
+// not inspected.
+var ErrOverload = errors.New("waf: no place to inspect came free in time")
+
+// Defaults of Options, and what counts as a heavy body.
+const (
+	DefaultWait = 250 * time.Millisecond
+	// heavyBytes: an inspection costs about 10 ms per KiB of one field, so a
+	// few heavy bodies could hold every place. They get places of their own.
+	heavyBytes = 8 << 10
+)
+
+// Options say how much may be inspected at once.
+type Options struct {
+	// Slots is how many requests are inspected at once; 0 means twice GOMAXPROCS.
+	Slots int
+	// Wait is how long a request waits for a place; 0 means DefaultWait.
+	Wait time.Duration
+	Log  *slog.Logger
+}
+
+// WAF inspects requests. It is safe for concurrent use.
+type WAF struct {
+	engine coraza.WAF
+	light  chan struct{}
+	heavy  chan struct{}
+	wait   time.Duration
+	log    *slog.Logger
+}
+
+// New compiles the rules, which takes about a third of a second.
+func New(o Options) (*WAF, error) {
+	return build(o, norenConf)
+}
+
+func build(o Options, adjustments string) (*WAF, error) {
+	if o.Slots <= 0 {
+		o.Slots = 2 * runtime.GOMAXPROCS(0)
+	}
+	if o.Wait <= 0 {
+		o.Wait = DefaultWait
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	engine, err := coraza.NewWAF(coraza.NewWAFConfig().
+		WithRootFS(coreruleset.FS).
+		WithDebugLogger(debuglog.Noop()).
+		WithDirectives(directives(adjustments)))
+	if err != nil {
+		return nil, fmt.Errorf("compile the WAF rules: %w", err)
+	}
+	return &WAF{
+		engine: engine,
+		light:  make(chan struct{}, o.Slots),
+		heavy:  make(chan struct{}, max(1, o.Slots/4)),
+		wait:   o.Wait,
+		log:    o.Log,
+	}, nil
+}
+
+func directives(adjustments string) string {
+	var b strings.Builder
+	b.WriteString(setupConf)
+	for _, f := range ruleFiles {
+		fmt.Fprintf(&b, "\nInclude @owasp_crs/REQUEST-%s.conf\n", f)
+	}
+	b.WriteString(adjustments)
+	fmt.Fprintf(&b, "\nInclude @owasp_crs/REQUEST-%s.conf\n", judgeFile)
+	return b.String()
+}
+
+// Request is what is inspected: the request as the shop will receive it.
+type Request struct {
+	Addr   netip.AddrPort // the client
+	Method string
+	URI    string // as on the request line
+	Proto  string // HTTP/1.1, HTTP/2.0
+	Host   string
+	Header map[string][]string
+	// Body is the whole body, or of an upload the part that is inspected; see
+	// Reduce.
+	Body []byte
+	Zone noren.Zone
+	// Charsets are the encodings the site reads form values in, as in a
+	// Content-Type; nil means UTF-8 only.
+	Charsets []string
+}
+
+// Result is what the rules say about a request.
+type Result struct {
+	Score   int         // anomaly score; 0 is clean
+	Blocked bool        // the score reached the threshold, or a strict rule denied
+	Status  int         // the HTTP status a denial asks for
+	Hits    []noren.Hit // what matched, heaviest first, values redacted
+	Micros  int64       // time spent inspecting, without waiting for a place
+}
+
+// Inspect runs the rules over r. It returns ErrOverload when no place came free
+// in time, and another error when the engine failed; the caller decides then,
+// by zone, which way to fail. A Result that came with an error says nothing.
+func (w *WAF) Inspect(ctx context.Context, r *Request) (Result, error) {
+	release, err := w.enter(ctx, len(r.Body) > heavyBytes)
+	if err != nil {
+		return Result{}, err
+	}
+	defer release()
+	return w.run(r)
+}
+
+func (w *WAF) enter(ctx context.Context, heavy bool) (release func(), err error) {
+	lane := w.light
+	if heavy {
+		lane = w.heavy
+	}
+	select {
+	case lane <- struct{}{}:
+		return func() { <-lane }, nil
+	default:
+	}
+	t := time.NewTimer(w.wait)
+	defer t.Stop()
+	select {
+	case lane <- struct{}{}:
+		return func() { <-lane }, nil
+	case <-t.C:
+		return nil, ErrOverload
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waf: wait for a place: %w", ctx.Err())
+	}
+}
+
+// run is one transaction. A panic of the engine is an error of this request
+// only.
+func (w *WAF) run(r *Request) (res Result, err error) {
+	start := time.Now()
+	defer func() {
+		if p := recover(); p != nil {
+			w.log.Error("waf engine panicked", "panic", fmt.Sprint(p), "method", r.Method, "zone", r.Zone)
+			res, err = Result{}, noren.Errorf(noren.Internal, "waf: engine panicked: %v", p)
+		}
+	}()
+	tx := w.engine.NewTransaction()
+	defer func() {
+		if cerr := tx.Close(); cerr != nil && err == nil {
+			err = fmt.Errorf("waf: close transaction: %w", cerr)
+		}
+	}()
+	if err := process(tx, r); err != nil {
+		return Result{}, err
+	}
+	res, err = result(tx)
+	res.Micros = time.Since(start).Microseconds()
+	return res, err
+}
+
+func process(tx types.Transaction, r *Request) error {
+	state, ok := tx.(plugintypes.TransactionState)
+	if !ok {
+		return noren.Errorf(noren.Internal, "waf: this Coraza hides its variables")
+	}
+	state.Variables().TX().Set("noren_zone", []string{string(r.Zone)})
+	tx.ProcessConnection(r.Addr.Addr().Unmap().WithZone("").String(), int(r.Addr.Port()), "", 0)
+	tx.ProcessURI(r.URI, r.Method, r.Proto)
+	for _, v := range views(r) {
+		tx.AddGetRequestArgument(v.name, v.value)
+	}
+	for name, values := range r.Header {
+		for _, v := range values {
+			tx.AddRequestHeader(name, v)
+		}
+	}
+	tx.AddRequestHeader("Host", r.Host)
+	tx.SetServerName(r.Host)
+	if tx.ProcessRequestHeaders() != nil {
+		return nil
+	}
+	if len(r.Body) > 0 {
+		if it, _, err := tx.WriteRequestBody(r.Body); err != nil || it != nil {
+			return wrap("read the body", err)
+		}
+	}
+	_, err := tx.ProcessRequestBody()
+	return wrap("run the rules", err)
+}
+
+func wrap(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("waf: %s: %w", doing, err)
+}
+
+func result(tx types.Transaction) (Result, error) {
+	var res Result
+	vars := tx.(plugintypes.TransactionState).Variables()
+	if s := vars.TX().Get("inbound_anomaly_score_pl1"); len(s) > 0 {
+		n, err := strconv.Atoi(s[0])
+		if err != nil {
+			return Result{}, fmt.Errorf("waf: read the score: %w", err)
+		}
+		res.Score = n
+	}
+	if it := tx.Interruption(); it != nil {
+		res.Blocked, res.Status = true, it.Status
+		res.Score = max(res.Score, scoreOf(types.RuleSeverityCritical))
+	}
+	res.Hits = hits(tx.MatchedRules())
+	return res, nil
+}

@@ -1,0 +1,175 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"noren"
+	"noren/kv"
+)
+
+// Explanation says what would happen to a request and why, for an operator who
+// asks about an address.
+type Explanation struct {
+	Site    string       `json:"site"`
+	Address netip.Addr   `json:"address"`
+	Method  string       `json:"method"`
+	Place   Place        `json:"place"`
+	Allow   []Entry      `json:"allow,omitempty"` // widest first
+	Ban     []Entry      `json:"ban,omitempty"`
+	Limits  []LimitState `json:"limits,omitempty"`
+	// Would is the first thing that would stop the request; Pass when nothing
+	// that is known before its content would.
+	Would Would `json:"would"`
+	// Warnings are about the address itself, not about what it did.
+	Warnings []noren.Text `json:"warnings,omitempty"`
+}
+
+// Would is what would happen.
+type Would struct {
+	Pass   bool        `json:"pass"`
+	Cause  noren.Cause `json:"cause,omitempty"`
+	Rule   string      `json:"rule,omitempty"`
+	Status int         `json:"status,omitempty"`
+	Text   noren.Text  `json:"text"`
+}
+
+// LimitState is one limit that counts such a request, and how full it is.
+type LimitState struct {
+	Name       string        `json:"name"`
+	By         By            `json:"by"`
+	Rate       Rate          `json:"rate"`
+	Burst      int           `json:"burst"`
+	Remaining  int64         `json:"remaining"`
+	RetryAfter time.Duration `json:"retry_after,omitempty"` // 0: allowed now
+}
+
+// Why explains what would happen to a request of addr to target ("/path?query"
+// or a whole address) at the site. It changes nothing.
+func (g *Gateway) Why(ctx context.Context, site string, addr netip.Addr, method, target string) (Explanation, error) {
+	sh := g.state.Load().shops[site]
+	if sh == nil {
+		return Explanation{}, noren.Errorf(noren.NotFound, "there is no site %q", site)
+	}
+	path, query, err := splitTarget(target)
+	if err != nil {
+		return Explanation{}, err
+	}
+	if method == "" {
+		method = http.MethodGet
+	}
+	addr = addr.Unmap().WithZone("")
+	e := Explanation{Site: site, Address: addr, Method: method, Place: sh.zones.Find(method, path, query), Warnings: warnings(sh, addr)}
+	now := g.opts.Now()
+	if g.opts.Lists != nil {
+		e.Allow, e.Ban = g.opts.Lists.Around(site, addr, now)
+	}
+	if e.Limits, err = g.fill(ctx, sh, e.Place.Zone, method, addr, now); err != nil {
+		return e, err
+	}
+	e.Would = e.judge()
+	return e, nil
+}
+
+func splitTarget(target string) (path, query string, err error) {
+	if target == "" {
+		return "/", "", nil
+	}
+	if strings.Contains(target, "://") {
+		u, err := url.Parse(target)
+		if err != nil {
+			return "", "", noren.Errorf(noren.Invalid, "%q is not an address: %w", target, err)
+		}
+		target = u.RequestURI()
+	}
+	if !strings.HasPrefix(target, "/") {
+		target = "/" + target
+	}
+	path, query, _ = strings.Cut(target, "?")
+	return path, query, nil
+}
+
+// fill looks at the limits of a client without a session.
+func (g *Gateway) fill(ctx context.Context, sh *shop, z noren.Zone, method string, addr netip.Addr, now time.Time) ([]LimitState, error) {
+	if g.opts.KV == nil {
+		return nil, nil
+	}
+	limits, ops := sh.takes(z, method, party{addr: addr}, now, true, func(l *Limit) bool { return l.By != ByAccount })
+	if len(ops) == 0 {
+		return nil, nil
+	}
+	results, err := g.opts.KV.Do(ctx, ops...)
+	if err != nil {
+		return nil, noren.Errorf(noren.Unavailable, "look at the limits: %w", err)
+	}
+	return states(limits, results), nil
+}
+
+func states(limits []*Limit, results []kv.Result) []LimitState {
+	out := make([]LimitState, len(limits))
+	for i, l := range limits {
+		out[i] = LimitState{Name: l.Name, By: l.By, Rate: l.Rate, Burst: l.Burst, Remaining: results[i].Remaining}
+		if !results[i].Allowed {
+			out[i].RetryAfter = results[i].RetryAfter
+		}
+	}
+	return out
+}
+
+// judge walks the path as a request would, as far as it does not need the
+// request itself.
+func (e *Explanation) judge() Would {
+	switch {
+	case len(e.Allow) == 0 && len(e.Ban) > 0:
+		b := e.Ban[len(e.Ban)-1]
+		return Would{Cause: noren.CauseBan, Rule: b.ID, Status: http.StatusForbidden, Text: noren.Text{
+			Ja: "遮断中です（" + b.Prefix.String() + "、" + b.Reason.In("ja") + "）",
+			En: "Banned (" + b.Prefix.String() + ": " + b.Reason.In("en") + ")",
+		}}
+	case e.Place.Zone == noren.ZoneForbidden:
+		return Would{Cause: noren.CauseForbidden, Rule: e.Place.Pattern, Status: http.StatusForbidden, Text: noren.Text{
+			Ja: "誰にも見せない場所です（" + e.Place.Pattern + "）", En: "A place that is never served (" + e.Place.Pattern + ")",
+		}}
+	}
+	for _, l := range e.Limits {
+		if l.RetryAfter > 0 && len(e.Allow) == 0 {
+			return Would{Cause: noren.CauseLimit, Rule: l.Name, Status: http.StatusTooManyRequests, Text: noren.Text{
+				Ja: "回数の上限です（" + l.Name + "、あと" + waiting(l.RetryAfter, "ja") + "）",
+				En: "Too fast (" + l.Name + ", " + waiting(l.RetryAfter, "en") + " to go)",
+			}}
+		}
+	}
+	if len(e.Allow) > 0 {
+		a := e.Allow[len(e.Allow)-1]
+		return Would{Pass: true, Text: noren.Text{
+			Ja: "許可リストにあるため、遮断と回数の上限を受けません（" + a.Prefix.String() + "）。内容の検査は受けます",
+			En: "On the allow-list (" + a.Prefix.String() + "): spared bans and limits, inspected like everyone",
+		}}
+	}
+	return Would{Pass: true, Text: noren.Text{
+		Ja: "通ります。止めるかどうかは、送られた内容とポリシーで決まります",
+		En: "Passes; only its content and the policies can still stop it",
+	}}
+}
+
+// warnings are about addresses that stand for more than one visitor.
+func warnings(sh *shop, addr netip.Addr) []noren.Text {
+	var out []noren.Text
+	if addr.IsLoopback() || addr.IsPrivate() || addr.IsLinkLocalUnicast() {
+		out = append(out, noren.Text{
+			Ja: "このアドレスはお店の中（または手前の機器）のものです。遮断すると、お客様全員を止めるおそれがあります",
+			En: "This address is inside your own network or a device in front; banning it may stop every visitor",
+		})
+	}
+	if sh.trusts(addr) {
+		out = append(out, noren.Text{
+			Ja: "trusted_proxies に含まれる中継機器です。遮断しても、その後ろの来訪者には効きません",
+			En: "One of trusted_proxies: a ban of it does not touch the visitors behind it",
+		})
+	}
+	return out
+}

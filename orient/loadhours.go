@@ -1,0 +1,160 @@
+package orient
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"noren"
+)
+
+// fetchHours reads whole hours in one snapshot: those rolled up, and sums of
+// the events of hours that are not, or not as they are now.
+func (o *Orient) fetchHours(ctx context.Context, q querier, st *state, w *wanted, res *loaded) error {
+	l := &w.layout.slots[w.party.slot]
+	from := hourOf(w.at - l.reach - lateness)
+	res.hoursFrom = from
+	pending, err := pendingHours(ctx, q, w.site, from)
+	if err != nil {
+		return err
+	}
+	err = q.QueryRowContext(ctx, newestQuery(o.entities.names[w.party.slot]), int64(w.party.key)).Scan(&res.newest)
+	if err != nil {
+		return noren.Errorf(noren.Unavailable, "read newest event: %w", err)
+	}
+	// The snapshot stands now. Whatever is reserved after this look at the open
+	// effects is committed after the snapshot.
+	if res.present, err = o.fetchPresent(ctx, q, o.openEffects(st)); err != nil {
+		return err
+	}
+	for _, g := range l.longGroups() {
+		if res.buckets[g], err = rolledHours(ctx, q, w.party.key, g, from, pending); err != nil {
+			return err
+		}
+	}
+	return o.sumPending(ctx, q, w, l.longGroups(), pending, res)
+}
+
+// openEffects are the events whose rows the snapshot may or may not hold.
+func (o *Orient) openEffects(st *state) (ids []key) {
+	s := o.cache.lock(st.key)
+	defer s.mu.Unlock()
+	if st.hours == nil {
+		return nil
+	}
+	for id, e := range st.hours.open {
+		if e.state != effectClosed {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// pendingHours are the hours from from on that orient_hours does not hold as
+// they are.
+func pendingHours(ctx context.Context, q querier, site key, from int64) (map[int64]bool, error) {
+	out := map[int64]bool{}
+	for hour := from - 1; ; {
+		err := q.QueryRowContext(ctx, pendingHourQuery, int64(site), hour).Scan(&hour)
+		if err != nil {
+			return nil, noren.Errorf(noren.Unavailable, "read hours to roll up: %w", err)
+		}
+		if hour < 0 {
+			return out, nil
+		}
+		out[hour] = true
+	}
+}
+
+func rolledHours(ctx context.Context, q querier, token key, g group, from int64, pending map[int64]bool) (out []bucket, err error) {
+	rows, err := q.QueryContext(ctx, rolledQuery, int64(token), int64(g), from)
+	if err != nil {
+		return nil, noren.Errorf(noren.Unavailable, "read hours: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var b bucket
+		if err := rows.Scan(&b.hour, &b.sums.n, &b.sums.failed, &b.sums.amount, &b.sums.quantity); err != nil {
+			return nil, noren.Errorf(noren.Unavailable, "read hours: %w", err)
+		}
+		if !pending[b.hour] {
+			out = append(out, b)
+		}
+	}
+	return out, rows.Err()
+}
+
+// sumPending counts the events of pending hours, one query per run of them.
+func (o *Orient) sumPending(ctx context.Context, q querier, w *wanted, gs []group, pending map[int64]bool, res *loaded) error {
+	query := hoursQuery(o.entities.names[w.party.slot], groupList(gs))
+	for hour := range pending {
+		if pending[hour-1] {
+			continue // not the start of a run
+		}
+		end := hour + 1
+		for pending[end] {
+			end++
+		}
+		if err := sumHours(ctx, q, query, w.party.key, hour, end, res); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func sumHours(ctx context.Context, q querier, query string, token key, hour, end int64, res *loaded) error {
+	rows, err := q.QueryContext(ctx, query, int64(token), hour*hourMicros, end*hourMicros)
+	if err != nil {
+		return noren.Errorf(noren.Unavailable, "sum hours: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var g int64
+		var b bucket
+		if err := rows.Scan(&g, &b.hour, &b.sums.n, &b.sums.failed, &b.sums.amount, &b.sums.quantity); err != nil {
+			return noren.Errorf(noren.Unavailable, "sum hours: %w", err)
+		}
+		res.buckets[g] = append(res.buckets[g], b)
+	}
+	return rows.Err()
+}
+
+// fetchPresent says of each id whether its event and its settlement are in SQL.
+func (o *Orient) fetchPresent(ctx context.Context, q querier, ids []key) (map[key]presence, error) {
+	out := make(map[key]presence, len(ids))
+	for len(ids) > 0 {
+		n := min(len(ids), 500)
+		args := make([]any, n)
+		marks := make([]string, n)
+		for i, id := range ids[:n] {
+			args[i], marks[i] = int64(id), fmt.Sprintf("$%d", i+1)
+			out[id] = presence{}
+		}
+		in := ` WHERE id IN (` + strings.Join(marks, ", ") + `)`
+		err := eachID(ctx, q, func(id key) { p := out[id]; p.marked = true; out[id] = p }, `SELECT id FROM orient_events`+in, args...)
+		if err == nil {
+			err = eachID(ctx, q, func(id key) { p := out[id]; p.settled = true; out[id] = p }, `SELECT id FROM orient_settles`+in, args...)
+		}
+		if err != nil {
+			return nil, noren.Errorf(noren.Unavailable, "look up open events: %w", err)
+		}
+		ids = ids[n:]
+	}
+	return out, nil
+}
+
+func eachID(ctx context.Context, q querier, f func(key), query string, args ...any) error {
+	rows, err := q.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return err
+		}
+		f(key(id))
+	}
+	return rows.Err()
+}

@@ -1,0 +1,156 @@
+package orient
+
+import (
+	"context"
+
+	"noren"
+)
+
+// Observe turns an event into the facts named in needs and reserves its
+// counters. Facts of an entity the event does not have are zero (its age -1).
+// needs may be the same slice every time: it is compiled once.
+//
+// An error means that needs names an unknown fact. What cannot be asked within
+// ctx (the database, shared state, a source) makes the observation Degraded.
+func (o *Orient) Observe(ctx context.Context, ev *noren.Event, needs []string) (Observation, error) {
+	p, err := o.plan(needs)
+	if err != nil {
+		return Observation{}, err
+	}
+	w := work{ev: ev, at: ev.At.UnixMicro(), plan: p}
+	o.parties(ev, &w)
+	record, again, degraded := o.effect(ctx, ev, &w.parties)
+	w.record, w.degraded = record, degraded
+
+	if record != nil {
+		o.apply(&w, !again)
+	}
+	o.ask(ctx, &w)
+	obs := Observation{Facts: make(noren.Facts, p.facts)}
+	if err := o.read(ctx, &w, obs.Facts); err != nil {
+		return Observation{}, err
+	}
+	o.addressFactsOf(&w, obs.Facts)
+	o.readSources(ctx, &w, obs.Facts)
+	obs.Degraded = w.degraded
+	if record != nil && o.db != nil {
+		obs.Rows = o.rows(&w)
+	}
+	return obs, nil
+}
+
+// work is one Observe under way.
+type work struct {
+	ev       *noren.Event
+	at       int64
+	plan     *plan
+	parties  parties
+	info     *AddressInfo
+	record   *record
+	rates    []int64 // of layout.requests, by index
+	degraded bool
+}
+
+// apply reserves or settles the event in the states of its parties.
+func (o *Orient) apply(w *work, pin bool) {
+	c, l := w.record.did.Load(), o.layout.Load()
+	pins := func(party) int {
+		if pin && o.db != nil {
+			return 1
+		}
+		return 0
+	}
+	o.carryOut(c, l, w.at, pins)
+}
+
+// carryOut applies a change under a layout.
+func (o *Orient) carryOut(c *change, l *layout, now int64, pins func(party) int) {
+	for _, p := range c.reserve {
+		o.touch(p, l, func(st *state) {
+			st.reserve(c.group, c.m, now)
+			st.pins += pins(p)
+		})
+	}
+	for _, p := range c.settle {
+		o.touch(p, l, func(st *state) {
+			st.settle(c.group, c.m, now)
+			st.pins += pins(p)
+		})
+	}
+}
+
+// touch runs f on the state of p, made when there is none.
+func (o *Orient) touch(p party, l *layout, f func(*state)) {
+	s := o.cache.lock(p.key)
+	defer s.mu.Unlock()
+	if p.slot != slotUnknown {
+		f(s.get(p, l))
+	} else if st := s.states[p.key]; st != nil {
+		f(st)
+	}
+}
+
+// Committed tells that the rows of ev are committed: the entities it concerns
+// may leave memory, because a load finds them. Call it once Append (or Post,
+// Rows) has them in the database; while they are in the spool, do not. An event
+// nobody tells of is taken for committed after 65,536 later ones.
+func (o *Orient) Committed(ev *noren.Event) {
+	r := o.registry.release(o.eventKey(ev.Site, ev.ID), false)
+	if r != nil {
+		o.unpin(r)
+	}
+}
+
+// unpin lets the states of r's parties go.
+func (o *Orient) unpin(r *record) {
+	if o.db == nil {
+		return
+	}
+	c := r.did.Load()
+	for _, p := range append(clip(c.reserve), c.settle...) {
+		o.existing(p, func(st *state) {
+			st.pins = max(st.pins-1, 0)
+			st.commit(c.group, c.m, o.shared)
+		})
+	}
+}
+
+// existing runs f on the state of p if there is one.
+func (o *Orient) existing(p party, f func(*state)) {
+	s := o.cache.lock(p.key)
+	defer s.mu.Unlock()
+	if st := s.states[p.key]; st != nil {
+		f(st)
+	}
+}
+
+// Cancel gives back what ev reserved or settled: its entry could not be
+// recorded. Request rates keep it; the request did come.
+func (o *Orient) Cancel(ev *noren.Event) {
+	r := o.registry.release(o.eventKey(ev.Site, ev.ID), true)
+	if r == nil {
+		return
+	}
+	c := r.did.Load()
+	o.takeBack(c.reserve, c, false)
+	o.takeBack(c.settle, c, true)
+	if r.settles != nil {
+		o.registry.unsettle(r)
+	}
+}
+
+func (o *Orient) takeBack(from []party, c *change, successOnly bool) {
+	kind := itemCancel
+	if successOnly {
+		kind = itemUnsettle
+	}
+	for _, p := range from {
+		o.existing(p, func(st *state) {
+			st.cancel(c.group, c.m, successOnly)
+			st.pins = max(st.pins-1, 0)
+		})
+		if o.shared {
+			o.unsent.add(p, encodeItem(kind, c.group, c.m))
+		}
+	}
+}

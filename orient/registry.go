@@ -1,0 +1,258 @@
+package orient
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// record is a recent event that counts: what its mark is and where.
+type record struct {
+	id, ref key // of the event, of the attempt it is or belongs to
+	group   group
+	m       mark // m.ok follows the outcome
+	outcome bool // an outcome that stands for its own attempt
+
+	// parties that carry the mark; of an outcome of a known attempt, those it
+	// was the first to name.
+	parties []party
+
+	// Of an outcome that settled an attempt:
+	settles *record
+	success bool // it was the one that made it a success
+
+	did     atomic.Pointer[change] // what it did to states
+	pending int                    // how many Observes wait for Committed or Cancel
+}
+
+// ownMark names the mark that an event's facts count as its own.
+type ownMark struct {
+	id key
+	at int64
+}
+
+func (r *record) own() ownMark {
+	switch {
+	case r == nil:
+		return ownMark{}
+	case r.settles != nil:
+		return ownMark{r.settles.id, r.settles.m.at}
+	}
+	return ownMark{r.id, r.m.at}
+}
+
+// registry remembers recent events: to count each once, to find the attempt of
+// an outcome, to take back what could not be recorded. It forgets by number, or
+// (without a database) when the last window has passed.
+type registry struct {
+	mu     sync.Mutex
+	byID   map[key]*record
+	byRef  map[key]*record
+	queue  []*record
+	head   int
+	newest int64
+	most   int   // 0: by time
+	keep   int64 // how long, when by time
+}
+
+// maxRecords is how many events a registry with a database behind it keeps.
+const maxRecords = 65_536
+
+func newRegistry(most int) *registry {
+	return &registry{byID: map[key]*record{}, byRef: map[key]*record{}, most: most}
+}
+
+// enter adds r unless its event is there already, and returns the record of the
+// event. gone are records that were forgotten while still pending. used says
+// which slots have states.
+func (g *registry) enter(r *record, used func(slot) bool) (was *record, gone []*record) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if was = g.byID[r.id]; was != nil {
+		was.pending += r.pending
+		return was, nil
+	}
+	g.byID[r.id] = r
+	if r.settles != nil {
+		g.settle(r)
+	} else if r.ref != 0 {
+		g.byRef[r.ref] = r
+	}
+	r.did.Store(g.change(r, used))
+	g.queue = append(g.queue, r)
+	g.newest = max(g.newest, r.m.at)
+	return r, g.trim()
+}
+
+// settle notes at the attempt what its outcome r adds: success, and parties
+// that the attempt did not name.
+func (g *registry) settle(r *record) {
+	a := r.settles
+	r.success = r.m.ok && !a.m.ok
+	a.m.ok = a.m.ok || r.m.ok
+	r.parties = newcomers(r.parties, a.parties)
+	if len(r.parties) > 0 {
+		a.parties = append(clip(a.parties), r.parties...)
+	}
+}
+
+// newcomers are the parties of an outcome whose entity its attempt did not
+// name. Coarse ones follow from the attempt alone.
+func newcomers(outcome, attempt []party) (out []party) {
+	for _, p := range outcome {
+		named := func(a party) bool { return a.slot == p.slot }
+		if !coarse(p.slot) && !slices.ContainsFunc(attempt, named) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+func clip(ps []party) []party { return append(make([]party, 0, len(ps)), ps...) }
+
+// change is what a record does to the states of its parties. It is immutable.
+type change struct {
+	group   group
+	m       mark
+	named   []party // whom the event itself brought
+	reserve []party // get the mark
+	settle  []party // have it and see it succeed
+}
+
+func (g *registry) change(r *record, used func(slot) bool) *change {
+	c := &change{group: r.group, m: r.m, named: r.parties}
+	c.reserve = slices.DeleteFunc(clip(r.parties), func(p party) bool { return !used(p.slot) })
+	if r.settles == nil {
+		return c
+	}
+	c.m = r.settles.m
+	c.m.open = r.m.open
+	if r.success {
+		c.settle = slices.DeleteFunc(clip(r.settles.parties), func(p party) bool {
+			return !used(p.slot) || slices.Contains(r.parties, p)
+		})
+	}
+	return c
+}
+
+// retrack makes the records still to be committed part of slots that are used
+// now and were not: nothing but memory knows of them. It returns them with the
+// parties that are new.
+func (g *registry) retrack(used func(slot) bool) (again []retracked) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, r := range g.byID {
+		if r.pending == 0 {
+			continue
+		}
+		was := r.did.Load()
+		now := *was
+		now.reserve = slices.DeleteFunc(clip(was.named), func(p party) bool { return !used(p.slot) })
+		if r.settles != nil {
+			now.settle = g.change(r, used).settle
+		}
+		r.did.Store(&now)
+		again = append(again, retracked{&now, was})
+	}
+	return again
+}
+
+// retracked is a pending change and what it was before.
+type retracked struct{ now, was *change }
+
+// waiting reports whether r is still to be committed.
+func (g *registry) waiting(r *record) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return r.pending > 0
+}
+
+// attempt finds the attempt, or the outcome that stands for one.
+func (g *registry) attempt(ref key, of group) *record {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if r := g.byRef[ref]; r != nil && r.group == of {
+		return r
+	}
+	return nil
+}
+
+// release ends the wait of one Observe of the event id. It returns the record
+// when it was the last, and, with undo, takes it out.
+func (g *registry) release(id key, undo bool) *record {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	r := g.byID[id]
+	if r == nil || r.pending == 0 {
+		return nil
+	}
+	if !undo {
+		r.pending = 0 // durable once is durable
+		return r
+	}
+	if r.pending--; r.pending > 0 {
+		return nil
+	}
+	g.remove(r)
+	return r
+}
+
+// unsettle reverses settle, once the change it made is known.
+func (g *registry) unsettle(r *record) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	a := r.settles
+	if r.success {
+		a.m.ok = false
+	}
+	if len(r.parties) > 0 {
+		a.parties = slices.DeleteFunc(clip(a.parties), func(p party) bool { return slices.Contains(r.parties, p) })
+	}
+}
+
+func (g *registry) remove(r *record) {
+	delete(g.byID, r.id)
+	if g.byRef[r.ref] == r {
+		delete(g.byRef, r.ref)
+	}
+}
+
+// trim forgets the oldest records.
+func (g *registry) trim() (gone []*record) {
+	for g.head < len(g.queue) && g.past(g.queue[g.head]) {
+		r := g.queue[g.head]
+		g.queue[g.head] = nil
+		g.head++
+		if g.byID[r.id] != r {
+			continue // taken back
+		}
+		g.remove(r)
+		if r.pending > 0 {
+			gone = append(gone, r)
+		}
+	}
+	if g.head > 1024 && g.head > len(g.queue)/2 {
+		g.queue = append(g.queue[:0], g.queue[g.head:]...)
+		g.head = 0
+	}
+	return gone
+}
+
+func (g *registry) past(r *record) bool {
+	if g.most > 0 {
+		return len(g.queue)-g.head > g.most
+	}
+	return r.m.at < g.newest-g.keep
+}
+
+// forget drops the records of a party, so that nothing settles what was erased.
+// Those still to be committed stay: their rows come after the erasure.
+func (g *registry) forget(k key) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, r := range g.byID {
+		if r.pending == 0 && slices.ContainsFunc(r.parties, func(p party) bool { return p.key == k }) {
+			g.remove(r)
+		}
+	}
+}

@@ -1,0 +1,107 @@
+package orient_test
+
+import (
+	"database/sql"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"noren"
+	"noren/db"
+	"noren/db/dbtest"
+	"noren/orient"
+)
+
+// node is one process: an Orient over a database, its events committed later
+// and in order, as the journal does.
+type node struct {
+	t    *rapid.T
+	o    *orient.Orient
+	d    *db.DB
+	open []pendingEvent
+}
+
+type pendingEvent struct {
+	ev   *noren.Event
+	rows []db.Row
+}
+
+func (n *node) observe(ev *noren.Event, names []string) noren.Facts {
+	obs, err := n.o.Observe(n.t.Context(), ev, names)
+	if err != nil || obs.Degraded {
+		n.t.Fatalf("observe %s: %v, degraded %v", ev.ID, err, obs.Degraded)
+	}
+	n.open = append(n.open, pendingEvent{ev, obs.Rows})
+	return obs.Facts
+}
+
+// commit makes the first few open events durable.
+func (n *node) commit(count int) {
+	for _, p := range n.open[:count] {
+		err := n.d.Write(n.t.Context(), func(tx *sql.Tx) error { return db.Insert(n.t.Context(), tx, p.rows) })
+		if err != nil {
+			n.t.Fatal(err)
+		}
+		n.o.Committed(p.ev)
+	}
+	n.open = slices.Clone(n.open[count:])
+}
+
+// crash forgets everything that is not committed.
+func (n *node) crash(m *model, o *orient.Orient) {
+	for _, p := range slices.Backward(n.open) {
+		m.cancel(p.ev)
+	}
+	n.open, n.o = nil, o
+}
+
+var sites atomic.Int64
+
+func TestStoredCountsLikeTheReference(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		rapid.Check(t, func(t *rapid.T) {
+			fresh := func() *orient.Orient {
+				o, err := orient.New(orient.Options{DB: d, Token: token, Entities: []string{"terminal"}, MaxEntities: rapid.SampledFrom([]int{1, 4, 1000}).Draw(t, "room")})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if rapid.Bool().Draw(t, "track") {
+					if err := o.Track(asked); err != nil {
+						t.Fatal(err)
+					}
+				}
+				return o
+			}
+			late := rapid.SampledFrom([]time.Duration{0, 50 * time.Minute, 40 * time.Hour}).Draw(t, "lateness")
+			m, g := newModel(), &gen{site: fmt.Sprintf("shop%d", sites.Add(1)), now: start, late: late}
+			n := &node{t: t, o: fresh(), d: d}
+			for range rapid.IntRange(1, 50).Draw(t, "events") {
+				ev := g.next(t)
+				names := asked
+				if rapid.IntRange(0, 3).Draw(t, "few?") == 0 {
+					names = rapid.SliceOfNDistinct(rapid.SampledFrom(asked), 1, 3, rapid.ID).Draw(t, "names")
+				}
+				got := n.observe(ev, names)
+				expect(t, m, ev, m.observe(ev), names, got)
+				switch rapid.IntRange(0, 11).Draw(t, "then") {
+				case 0:
+					n.crash(m, fresh())
+				case 1:
+					n.o.Cancel(ev)
+					m.cancel(ev)
+					n.open = n.open[:len(n.open)-1]
+				case 2:
+					if _, err := n.o.Roll(t.Context(), g.now); err != nil {
+						t.Fatal(err)
+					}
+				case 3, 4, 5, 6, 7:
+					n.commit(rapid.IntRange(0, len(n.open)).Draw(t, "commit"))
+				}
+			}
+		})
+	})
+}

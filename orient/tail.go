@@ -1,0 +1,201 @@
+package orient
+
+import (
+	"encoding/binary"
+	"sync"
+
+	"noren/kv"
+)
+
+// itemKind says what an item of a shared tail does to the entity's state.
+type itemKind byte
+
+const (
+	itemMark     itemKind = 1
+	itemSettle   itemKind = 2
+	itemCancel   itemKind = 3
+	itemUnsettle itemKind = 4
+	itemForget   itemKind = 5 // an erasure: m.id is who, m.quantity the slot, m.at the newest row
+)
+
+const itemSize = 3 + 8 + 8 + 8 + 4 + 8*dims
+
+// encodeItem writes an item: kind, group, success, then the mark, big endian.
+func encodeItem(kind itemKind, g group, m mark) []byte {
+	b := make([]byte, 0, itemSize)
+	ok := byte(0)
+	if m.ok {
+		ok = 1
+	}
+	b = append(b, byte(kind), byte(g), ok)
+	b = binary.BigEndian.AppendUint64(b, uint64(m.at))
+	b = binary.BigEndian.AppendUint64(b, uint64(m.id))
+	b = binary.BigEndian.AppendUint64(b, uint64(m.amount))
+	b = binary.BigEndian.AppendUint32(b, uint32(m.quantity))
+	for _, p := range m.parties {
+		b = binary.BigEndian.AppendUint64(b, uint64(p))
+	}
+	return b
+}
+
+// decodeItem reads an item; ok is false for one that this version did not write.
+func decodeItem(b []byte) (kind itemKind, g group, m mark, ok bool) {
+	if len(b) != itemSize || b[0] < byte(itemMark) || b[0] > byte(itemForget) || b[1] >= groups || b[2] > 1 {
+		return 0, 0, mark{}, false
+	}
+	m.ok = b[2] == 1
+	m.at = int64(binary.BigEndian.Uint64(b[3:]))
+	m.id = key(binary.BigEndian.Uint64(b[11:]))
+	m.amount = int64(binary.BigEndian.Uint64(b[19:]))
+	m.quantity = int32(binary.BigEndian.Uint32(b[27:]))
+	for i := range m.parties {
+		m.parties[i] = key(binary.BigEndian.Uint64(b[31+8*i:]))
+	}
+	return itemKind(b[0]), group(b[1]), m, true
+}
+
+// tails adds the exchange of marks: the event's to those of its parties, and
+// what other nodes wrote about them and about the entities needed.
+func (a *asking) tails() {
+	if r := a.w.record; r != nil {
+		r.did.Load().items(func(p party, item []byte) { a.exchange(p, item) })
+	}
+	for i := range a.w.plan.slots {
+		s := a.w.plan.slots[i].slot
+		if k := a.w.parties.of(s); k != 0 && !a.exchanged(k) {
+			a.exchange(party{s, k})
+		}
+	}
+	if !a.o.alone() {
+		a.resend()
+	}
+}
+
+// items are what a change tells other nodes, party by party.
+func (c *change) items(f func(party, []byte)) {
+	for _, p := range c.reserve {
+		f(p, encodeItem(itemMark, c.group, c.m))
+	}
+	for _, p := range c.settle {
+		f(p, encodeItem(itemSettle, c.group, c.m))
+	}
+}
+
+func (a *asking) exchanged(k key) bool {
+	for _, p := range a.tail {
+		if p.key == k {
+			return true
+		}
+	}
+	return false
+}
+
+func (a *asking) exchange(p party, items ...[]byte) {
+	op := kv.Tail{Key: kvKey("m:", p.key, ""), Items: items, Keep: tailKeep}
+	a.o.existing(p, func(st *state) { op.Epoch, op.From = st.epoch, st.next })
+	a.ops = append(a.ops, op)
+	a.tail = append(a.tail, p)
+}
+
+// received merges what other nodes wrote.
+func (a *asking) received(res []kv.Result) {
+	for i, p := range a.tail {
+		a.o.existing(p, func(st *state) { st.merge(&res[i], a.w.at) })
+		for _, item := range res[i].Items {
+			if kind, _, m, ok := decodeItem(item); ok && kind == itemForget {
+				a.o.forget(p, m)
+			}
+		}
+	}
+}
+
+// merge takes in the answer of a tail.
+func (st *state) merge(r *kv.Result, now int64) {
+	if r.Fresh && (st.epoch != "" || st.loaded) {
+		st.loaded = false // something may have been missed
+	}
+	if r.Fresh || r.Next > st.next {
+		st.epoch, st.next = r.Epoch, r.Next
+	}
+	for _, item := range r.Items {
+		kind, g, m, ok := decodeItem(item)
+		if !ok {
+			continue
+		}
+		switch kind {
+		case itemMark:
+			st.receive(g, m, now)
+		case itemSettle:
+			st.settle(g, m, now)
+		case itemCancel:
+			st.cancel(g, m, false)
+		case itemUnsettle:
+			st.cancel(g, m, true)
+		}
+	}
+}
+
+// receive is reserve for another node's mark, which may be of an event that was
+// received here too.
+func (st *state) receive(g group, m mark, now int64) {
+	if s := st.series[g]; s != nil && s.recent(m.id) {
+		return
+	}
+	st.reserve(g, m, now)
+}
+
+// unsent holds items that could not be told to other nodes.
+type unsent struct {
+	mu    sync.Mutex
+	items []unsentItem
+}
+
+type unsentItem struct {
+	party party
+	item  []byte
+}
+
+// maxUnsent bounds what is kept while shared state is away; beyond it, other
+// nodes see the marks when they load the entity again.
+const maxUnsent = 10_000
+
+func (u *unsent) add(p party, item []byte) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if len(u.items) < maxUnsent {
+		u.items = append(u.items, unsentItem{p, item})
+	}
+}
+
+// take removes up to n items.
+func (u *unsent) take(n int) []unsentItem {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	n = min(n, len(u.items))
+	out := u.items[:n:n]
+	u.items = u.items[n:]
+	return out
+}
+
+// resendBatch is how many unsent items go along with one event.
+const resendBatch = 32
+
+func (a *asking) resend() {
+	a.resent = a.o.unsent.take(resendBatch)
+	for _, u := range a.resent {
+		a.exchange(u.party, u.item)
+	}
+}
+
+// keepUnsent keeps what this round trip did not tell the others.
+func (a *asking) keepUnsent() {
+	if !a.o.shared {
+		return
+	}
+	if r := a.w.record; r != nil {
+		r.did.Load().items(a.o.unsent.add)
+	}
+	for _, u := range a.resent {
+		a.o.unsent.add(u.party, u.item)
+	}
+}

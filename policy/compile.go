@@ -1,0 +1,374 @@
+package policy
+
+import (
+	"fmt"
+	"regexp"
+	"regexp/syntax"
+	"slices"
+	"strings"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common"
+	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/types"
+
+	"noren"
+)
+
+// Limits on a condition, checked when it is loaded. With the cost limit of
+// cost.go they are why nothing is counted while it runs.
+const (
+	maxNodes        = 500 // of the syntax tree, macros expanded
+	maxNesting      = 32
+	maxPattern      = 512   // bytes of a regular expression
+	maxPatternInsts = 1_000 // instructions of its compiled form
+)
+
+// compiler turns conditions into programs. It works in two passes: parse all
+// and collect the facts they name, then check all against one environment.
+type compiler struct {
+	cat   *noren.Catalogue
+	base  *cel.Env
+	facts map[string]noren.Fact // every fact that some condition names
+}
+
+func newCompiler(cat *noren.Catalogue) (*compiler, error) {
+	base, err := cel.NewEnv(
+		cel.CrossTypeNumericComparisons(true),
+		cel.EnableMacroCallTracking(), // to write conditions back in one form, for the version
+		cel.ParserExpressionSizeLimit(MaxWhen),
+		cel.ParserRecursionLimit(maxNesting),
+		cel.ExpressionNodeLimit(maxNodes),
+	)
+	return &compiler{cat: cat, base: base, facts: map[string]noren.Fact{}}, err
+}
+
+// parsed is a condition between the passes.
+type parsed struct {
+	*source
+	ast   *cel.Ast
+	names []string      // of the facts, sorted
+	begin map[int64]int // id of a.b.c → the byte where a begins; checking forgets it
+}
+
+// compile turns sources into rules, collecting the faults of all.
+func (l *loader) compile(sources []*source) {
+	var conditions []*parsed
+	for _, s := range sources {
+		if p := l.parse(s); p != nil {
+			conditions = append(conditions, p)
+		}
+	}
+	env, err := l.compiler.env()
+	if err != nil {
+		l.faults = append(l.faults, fmt.Errorf("policy: declare facts: %w", err))
+		return
+	}
+	for _, p := range conditions {
+		r := p.check(env)
+		if r == nil {
+			continue
+		}
+		l.runRows(p, r)
+		l.rules = append(l.rules, r)
+	}
+}
+
+// parse reads a condition and looks its facts up.
+func (l *loader) parse(s *source) *parsed {
+	if s.policy.When == "" || len(s.policy.When) > MaxWhen {
+		return nil // reported
+	}
+	tree, issues := l.compiler.base.Parse(s.policy.When)
+	if issues.Err() != nil {
+		s.issues(issues)
+		return nil
+	}
+	p := &parsed{source: s, ast: tree, begin: map[int64]int{}}
+	ok := true
+	p.walk(tree.NativeRep().Expr(), nil, func(id int64, name string) {
+		if slices.Contains(p.names, name) {
+			return
+		}
+		if msg := l.lookup(s, name); msg != "" {
+			ok = false
+			s.faultInside(p.offset(id), msg)
+		}
+		p.names = append(p.names, name)
+	}, func(id int64, msg string) {
+		ok = false
+		s.faultInside(p.offset(id), msg)
+	})
+	if !ok {
+		return nil
+	}
+	slices.Sort(p.names)
+	return p
+}
+
+// computed are the facts among p.names that an event does not hold itself.
+func (p *parsed) computed() []string {
+	var out []string
+	for _, n := range p.names {
+		if p.l.compiler.facts[n].Read == nil {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// lookup finds a fact and says what is wrong with it for this policy.
+func (l *loader) lookup(s *source, name string) string {
+	f, err := l.cat.Lookup(name)
+	if err != nil {
+		return err.Error()
+	}
+	for _, k := range s.policy.Kinds {
+		if f.Kinds != nil && !slices.Contains(f.Kinds, k) {
+			return fmt.Sprintf("fact %q does not exist for %s, only for %s", name, k, joinKinds(f.Kinds))
+		}
+	}
+	l.compiler.facts[name] = f
+	return ""
+}
+
+func joinKinds(kinds []noren.Kind) string {
+	s := make([]string, len(kinds))
+	for i, k := range kinds {
+		s[i] = string(k)
+	}
+	return strings.Join(s, ", ")
+}
+
+// walk visits every fact that e names, and every use of what is not allowed.
+// bound are the variables of the macros around e.
+func (p *parsed) walk(e ast.Expr, bound []string, fact, refuse func(id int64, name string)) {
+	again := func(e ast.Expr) { p.walk(e, bound, fact, refuse) }
+	switch e.Kind() {
+	case ast.IdentKind:
+		if name := e.AsIdent(); !slices.Contains(bound, name) {
+			fact(e.ID(), name)
+		}
+	case ast.SelectKind:
+		if e.AsSelect().IsTestOnly() {
+			refuse(e.ID(), "has() is not needed: a fact that is not known has the zero value of its type")
+			return
+		}
+		if id, name, ok := dotted(e); ok && !slices.Contains(bound, rootOf(name)) {
+			p.begin[e.ID()] = p.offset(id)
+			fact(id, name)
+			return
+		}
+		again(e.AsSelect().Operand())
+	case ast.CallKind:
+		p.walkCall(e, again, refuse)
+	case ast.ListKind:
+		for _, x := range e.AsList().Elements() {
+			again(x)
+		}
+	case ast.MapKind, ast.StructKind:
+		refuse(e.ID(), "a condition cannot build maps")
+	case ast.ComprehensionKind:
+		c := e.AsComprehension()
+		again(c.IterRange())
+		again(c.AccuInit())
+		bound = append(slices.Clip(bound), c.IterVar(), c.IterVar2(), c.AccuVar())
+		for _, x := range []ast.Expr{c.LoopCondition(), c.LoopStep(), c.Result()} {
+			p.walk(x, bound, fact, refuse)
+		}
+	}
+}
+
+func (p *parsed) walkCall(e ast.Expr, again func(ast.Expr), refuse func(int64, string)) {
+	c := e.AsCall()
+	if c.IsMemberFunction() {
+		again(c.Target())
+	}
+	for _, x := range c.Args() {
+		again(x)
+	}
+	if c.FunctionName() != "matches" || len(c.Args()) == 0 {
+		return
+	}
+	pattern := c.Args()[len(c.Args())-1]
+	if msg := patternFault(pattern); msg != "" {
+		refuse(pattern.ID(), msg)
+	}
+}
+
+// patternFault says what is wrong with a regular expression; "" when nothing is.
+func patternFault(e ast.Expr) string {
+	if e.Kind() != ast.LiteralKind {
+		return "the pattern of matches() must be a constant text"
+	}
+	pattern, ok := e.AsLiteral().Value().(string)
+	if !ok {
+		return "the pattern of matches() must be a text"
+	}
+	if len(pattern) > maxPattern {
+		return fmt.Sprintf("the regular expression has %d bytes; at most %d are allowed", len(pattern), maxPattern)
+	}
+	if _, err := regexp.Compile(pattern); err != nil {
+		return "not a regular expression: " + strings.TrimPrefix(err.Error(), "error parsing regexp: ")
+	}
+	tree, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return "not a regular expression"
+	}
+	prog, err := syntax.Compile(tree.Simplify())
+	if err != nil || len(prog.Inst) > maxPatternInsts {
+		return fmt.Sprintf("the regular expression is too large: more than %d steps once compiled", maxPatternInsts)
+	}
+	return ""
+}
+
+// dotted reads a.b.c; id is that of a, where the name begins.
+func dotted(e ast.Expr) (id int64, name string, ok bool) {
+	switch e.Kind() {
+	case ast.IdentKind:
+		return e.ID(), e.AsIdent(), true
+	case ast.SelectKind:
+		s := e.AsSelect()
+		id, name, ok = dotted(s.Operand())
+		return id, name + "." + s.FieldName(), ok
+	}
+	return 0, "", false
+}
+
+func rootOf(name string) string {
+	root, _, _ := strings.Cut(name, ".")
+	return root
+}
+
+// env declares every fact that was found.
+func (c *compiler) env() (*cel.Env, error) {
+	var opts []cel.EnvOption
+	for name, f := range c.facts {
+		opts = append(opts, cel.Variable(name, celType(f.Type)))
+	}
+	return c.base.Extend(opts...)
+}
+
+func celType(t noren.FactType) *cel.Type {
+	switch t {
+	case noren.Bool:
+		return cel.BoolType
+	case noren.Int:
+		return cel.IntType
+	case noren.Float:
+		return cel.DoubleType
+	case noren.List:
+		return cel.ListType(cel.StringType)
+	}
+	return cel.StringType
+}
+
+// check types a condition, bounds its cost and makes it a rule.
+func (p *parsed) check(env *cel.Env) *rule {
+	checked, issues := env.Check(p.ast)
+	if issues.Err() != nil {
+		p.checkIssues(issues)
+		return nil
+	}
+	if t := checked.OutputType(); !t.IsExactType(types.BoolType) {
+		p.fault(fmt.Sprintf("the condition is of type %s, not true or false", typeName(t)), "when")
+		return nil
+	}
+	cost, err := estimate(env, checked)
+	if err != nil || cost > MaxCost {
+		p.fault(fmt.Sprintf("the condition may cost %s, more than the limit of %d; test fewer or shorter texts and lists", costText(cost), MaxCost), "when")
+		return nil
+	}
+	prog, err := env.Program(checked, cel.EvalOptions(cel.OptOptimize))
+	if err != nil {
+		p.fault("the condition cannot be prepared: "+firstLine(err.Error()), "when")
+		return nil
+	}
+	canonical, err := cel.AstToString(p.ast)
+	if err != nil {
+		canonical = p.policy.When
+	}
+	return newRule(p, prog, canonical, cost)
+}
+
+// issues reports what CEL found when it parsed, each at its place.
+func (s *source) issues(iss *cel.Issues) {
+	for _, e := range iss.Errors() {
+		s.faultInside(offsetIn(s.policy.When, e.Location.Line(), e.Location.Column()), celMessage(e))
+	}
+}
+
+// checkIssues reports what CEL found when it checked types. It points at the
+// last dot of a fact's name; people look for the beginning.
+func (p *parsed) checkIssues(iss *cel.Issues) {
+	for _, e := range iss.Errors() {
+		offset := offsetIn(p.policy.When, e.Location.Line(), e.Location.Column())
+		if begin, ok := p.begin[e.ExprID]; ok {
+			offset = begin
+		}
+		p.faultInside(offset, celMessage(e))
+	}
+}
+
+// celOperators matches the names CEL gives its operators: '_>=_', '_[_]', '!_'.
+var celOperators = regexp.MustCompile(`'_?([!@?<>=&|+*/%\[\]a-z-]+?)_?\]?'`)
+
+// celMessage words a message of CEL's for people who write conditions.
+func celMessage(e *common.Error) string {
+	msg := firstLine(strings.TrimSuffix(e.Message, " (in container '')"))
+	if rest, ok := strings.CutPrefix(msg, "Syntax error: "); ok {
+		rest, _, _ = strings.Cut(rest, " expecting ")
+		return "not a CEL expression: " + rest
+	}
+	if rest, ok := strings.CutPrefix(msg, "found no matching overload for "); ok {
+		rest = celOperators.ReplaceAllString(rest, "'$1'")
+		return strings.Replace(rest, " applied to ", " cannot be applied to ", 1)
+	}
+	return msg
+}
+
+func firstLine(s string) string {
+	s, _, _ = strings.Cut(s, "\n")
+	return clipTo(s, 300)
+}
+
+func clipTo(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n], "") + "…"
+}
+
+func typeName(t *cel.Type) string {
+	switch t.Kind() {
+	case types.StringKind:
+		return "text"
+	case types.DoubleKind:
+		return "float"
+	}
+	return t.String()
+}
+
+// offset is where the expression with this id begins, in bytes of the condition.
+func (p *parsed) offset(id int64) int {
+	loc := p.ast.NativeRep().SourceInfo().GetStartLocation(id)
+	return offsetIn(p.policy.When, loc.Line(), loc.Column())
+}
+
+// offsetIn turns CEL's line (from 1) and column (characters, from 0) into bytes.
+func offsetIn(text string, line, col int) int {
+	start := 0
+	for range line - 1 {
+		i := strings.IndexByte(text[start:], '\n')
+		if i < 0 {
+			break
+		}
+		start += i + 1
+	}
+	for i := range text[start:] {
+		if col--; col < 0 {
+			return start + i
+		}
+	}
+	return len(text)
+}

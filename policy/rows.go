@@ -1,0 +1,116 @@
+package policy
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"noren"
+)
+
+// runRows evaluates the test rows of a condition.
+func (l *loader) runRows(p *parsed, r *rule) {
+	set := rowSet(p.names, l.compiler.facts)
+	for i, row := range p.policy.Tests {
+		if i == MaxRows {
+			return // reported
+		}
+		v := newVars(set)
+		if !l.fillRow(p, v, i, row) || row.Fires == nil {
+			continue
+		}
+		fired, err := r.fires(v)
+		switch {
+		case err != nil:
+			p.fault(fmt.Sprintf("%s cannot be evaluated: %s", rowName(i, row), firstLine(err.Error())), "tests", i)
+		case fired && !*row.Fires:
+			p.fault(rowName(i, row)+" must not fire, but the condition is true", "tests", i)
+		case !fired && *row.Fires:
+			p.fault(rowName(i, row)+" must fire, but the condition is false", "tests", i)
+		}
+	}
+}
+
+func rowName(i int, row Row) string {
+	if row.Name == "" {
+		return fmt.Sprintf("test row %d", i+1)
+	}
+	return fmt.Sprintf("test row %q", clip(row.Name))
+}
+
+// rowSet knows the facts of one condition as if all were computed, so that a
+// row gives those of the event like any other.
+func rowSet(names []string, facts map[string]noren.Fact) *Set {
+	s := &Set{index: make(map[string]int, len(names))}
+	for i, n := range names {
+		f := facts[n]
+		f.Name, f.Read = n, nil
+		s.facts = append(s.facts, f)
+		s.index[n] = i
+	}
+	return s
+}
+
+// fillRow puts a row's facts where the condition finds them.
+func (l *loader) fillRow(p *parsed, v *vars, i int, row Row) bool {
+	ok := true
+	for _, name := range slices.Sorted(maps.Keys(row.Facts)) {
+		if msg := l.rowFact(v, name, row.Facts[name]); msg != "" {
+			p.fault(msg, "tests", i, "facts", name)
+			ok = false
+		}
+	}
+	return ok
+}
+
+func (l *loader) rowFact(v *vars, name string, value any) string {
+	place, used := v.set.index[name]
+	if !used {
+		if _, err := l.cat.Lookup(name); err != nil {
+			return err.Error()
+		}
+		return fmt.Sprintf("the condition does not ask for %s", name)
+	}
+	f := &v.set.facts[place]
+	typed, ok := factValue(f.Type, value)
+	if !ok {
+		return fmt.Sprintf("%s is of type %s", name, f.Type)
+	}
+	v.values[place] = celValue(f, typed)
+	return ""
+}
+
+// factValue makes a value read from YAML one of the fact's type.
+func factValue(t noren.FactType, value any) (any, bool) {
+	switch value := value.(type) {
+	case nil:
+		return t.Zero(), true
+	case bool:
+		return value, t == noren.Bool
+	case int64:
+		if t == noren.Float {
+			return float64(value), true
+		}
+		return value, t == noren.Int
+	case float64:
+		return value, t == noren.Float
+	case string:
+		return value, t == noren.Str
+	case []any:
+		list, ok := texts(value)
+		return list, ok && t == noren.List
+	}
+	return nil, false
+}
+
+func texts(values []any) ([]string, bool) {
+	out := make([]string, len(values))
+	for i, v := range values {
+		s, ok := v.(string)
+		if !ok {
+			return nil, false
+		}
+		out[i] = s
+	}
+	return out, true
+}

@@ -1,0 +1,84 @@
+package policy
+
+import (
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/interpreter"
+
+	"noren"
+)
+
+// vars gives the facts of one event to conditions. Each fact is read once,
+// when a condition first asks for it. A vars is reused for the next event.
+type vars struct {
+	set    *Set
+	ev     *noren.Event
+	facts  noren.Facts
+	values []ref.Val // by place in set.facts; nil: not read yet
+}
+
+func newVars(s *Set) *vars { return &vars{set: s, values: make([]ref.Val, len(s.facts))} }
+
+func (s *Set) takeVars(ev *noren.Event, facts noren.Facts) *vars {
+	v := s.vars.Get().(*vars)
+	v.ev, v.facts = ev, facts
+	return v
+}
+
+func (s *Set) giveBack(v *vars) {
+	v.ev, v.facts = nil, nil
+	clear(v.values) // hold no visitor's data
+	s.vars.Put(v)
+}
+
+// ResolveName implements cel.Activation.
+func (v *vars) ResolveName(name string) (any, bool) {
+	i, ok := v.set.index[name]
+	if !ok {
+		return nil, false
+	}
+	if v.values[i] == nil {
+		v.values[i] = v.read(&v.set.facts[i])
+	}
+	return v.values[i], true
+}
+
+// Parent implements cel.Activation.
+func (v *vars) Parent() interpreter.Activation { return nil }
+
+func (v *vars) read(f *noren.Fact) ref.Val {
+	if f.Read != nil {
+		return celValue(f, f.Read(v.ev))
+	}
+	return celValue(f, v.facts[f.Name])
+}
+
+// celValue makes a fact's value CEL's; nil is a fact that is not known.
+func celValue(f *noren.Fact, value any) ref.Val {
+	if value == nil {
+		value = f.Type.Zero()
+	}
+	switch value := value.(type) {
+	case bool:
+		if f.Type == noren.Bool {
+			return types.Bool(value)
+		}
+	case int64:
+		if f.Type == noren.Int {
+			return types.Int(value)
+		}
+	case float64:
+		if f.Type == noren.Float {
+			return types.Double(value)
+		}
+	case string:
+		if f.Type == noren.Str {
+			return types.String(value)
+		}
+	case []string:
+		if f.Type == noren.List {
+			return types.NewStringList(types.DefaultTypeAdapter, value)
+		}
+	}
+	return types.NewErr("fact %s has a value of type %T, not %s", f.Name, value, f.Type)
+}

@@ -1,0 +1,183 @@
+package yamlfile
+
+import (
+	"encoding"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+)
+
+// decoder fills Go values from nodes and collects every fault on the way.
+type decoder struct {
+	file   string
+	nodes  int
+	faults []*Fault
+}
+
+func (d *decoder) fault(p Pos, format string, args ...any) {
+	if len(d.faults) < maxFaults {
+		d.faults = append(d.faults, &Fault{d.file, p.Line, p.Col, fmt.Sprintf(format, args...)})
+	}
+}
+
+// decode fills what into points to; anything but a struct pointer is a mistake
+// in the program.
+func (d *decoder) decode(root *node, into any) {
+	v := reflect.ValueOf(into)
+	if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct {
+		panic(fmt.Sprintf("yamlfile: cannot decode into %T, only into a pointer to a struct", into))
+	}
+	d.value(root, v.Elem(), "")
+}
+
+var (
+	durationType  = reflect.TypeFor[time.Duration]()
+	textUnmarshal = reflect.TypeFor[encoding.TextUnmarshaler]()
+)
+
+// value decodes n into v; key names the value in faults.
+func (d *decoder) value(n *node, v reflect.Value, key string) {
+	// Aliases are followed here, so this count is what bounds an alias bomb.
+	if d.nodes++; d.nodes > maxNodes {
+		if d.nodes == maxNodes+1 {
+			d.fault(n.pos, "more than %d values once aliases are followed", maxNodes)
+		}
+		return
+	}
+	if n.kind == nullNode {
+		return // a key left empty is a key not given
+	}
+	if v.Kind() != reflect.Pointer && v.Type() != durationType && reflect.PointerTo(v.Type()).Implements(textUnmarshal) {
+		d.unmarshalText(n, v, key)
+		return
+	}
+	switch v.Kind() {
+	case reflect.Pointer:
+		elem := reflect.New(v.Type().Elem())
+		d.value(n, elem.Elem(), key)
+		v.Set(elem)
+	case reflect.Struct:
+		d.structure(n, v, key)
+	case reflect.Map:
+		d.mapping(n, v, key)
+	case reflect.Slice:
+		d.list(n, v, key)
+	case reflect.Interface:
+		if a := d.any(n, key); a != nil {
+			v.Set(reflect.ValueOf(a))
+		}
+	default:
+		d.scalar(n, v, key)
+	}
+}
+
+func (d *decoder) want(n *node, kind nodeKind, what, key string) bool {
+	if n.kind == kind {
+		return true
+	}
+	d.fault(n.pos, "%s must be %s, not %s", nameOr(key, "this"), what, n.describe())
+	return false
+}
+
+func nameOr(key, other string) string {
+	if key == "" {
+		return other
+	}
+	return key
+}
+
+func (d *decoder) list(n *node, v reflect.Value, key string) {
+	if !d.want(n, listNode, "a list", key) {
+		return
+	}
+	out := reflect.MakeSlice(v.Type(), len(n.items), len(n.items))
+	for i, item := range n.items {
+		if item.kind == nullNode {
+			d.fault(item.pos, "%s has an empty element", nameOr(key, "the list"))
+			continue
+		}
+		d.value(item, out.Index(i), key)
+	}
+	v.Set(out)
+}
+
+func (d *decoder) mapping(n *node, v reflect.Value, key string) {
+	if !d.want(n, mapNode, "a map", key) {
+		return
+	}
+	if v.Type().Key().Kind() != reflect.String {
+		panic("yamlfile: a map must have string keys, not " + v.Type().String())
+	}
+	out := reflect.MakeMapWithSize(v.Type(), len(n.entries))
+	for _, e := range d.unique(n) {
+		elem := reflect.New(v.Type().Elem()).Elem()
+		d.value(e.value, elem, e.key)
+		out.SetMapIndex(reflect.ValueOf(e.key).Convert(v.Type().Key()), elem)
+	}
+	v.Set(out)
+}
+
+// unique returns n's entries without repeated keys, which are faults.
+func (d *decoder) unique(n *node) []entry {
+	first := make(map[string]Pos, len(n.entries))
+	out := make([]entry, 0, len(n.entries))
+	for _, e := range n.entries {
+		if p, dup := first[e.key]; dup {
+			d.fault(e.pos, "key %q stands twice; it is first in line %d", shorten(e.key), p.Line)
+			continue
+		}
+		first[e.key] = e.pos
+		out = append(out, e)
+	}
+	return out
+}
+
+func (d *decoder) structure(n *node, v reflect.Value, key string) {
+	if !d.want(n, mapNode, "a map of keys", key) {
+		return
+	}
+	fields := map[string]reflect.Value{}
+	collect(v, fields)
+	for _, e := range d.unique(n) {
+		if f, ok := fields[e.key]; ok {
+			d.value(e.value, f, e.key)
+			continue
+		}
+		d.fault(e.pos, "unknown key %q%s", shorten(e.key), suggest(e.key, fields))
+	}
+}
+
+// collect gathers the fields of a struct by key, inlined structs included.
+func collect(v reflect.Value, into map[string]reflect.Value) {
+	t := v.Type()
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, option, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		switch {
+		case !f.IsExported() || name == "-":
+		case option == "inline":
+			collect(v.Field(i), into)
+		case name == "":
+			into[strings.ToLower(f.Name)] = v.Field(i)
+		default:
+			into[name] = v.Field(i)
+		}
+	}
+}
+
+func suggest(key string, fields map[string]reflect.Value) string {
+	names := make([]string, 0, len(fields))
+	for n := range fields {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	if near := Nearest(key, names); near != "" {
+		return fmt.Sprintf("; did you mean %q?", near)
+	}
+	if len(names) == 0 || len(names) > 20 {
+		return ""
+	}
+	return "; keys here are " + strings.Join(names, ", ")
+}
