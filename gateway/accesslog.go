@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -67,6 +68,10 @@ const (
 // AccessLog writes one JSON line per request, in files that are rotated by size
 // and day, compressed in the background and bounded in all. A full disk costs
 // lines, never requests.
+//
+// Several processes may have one directory open: during a hand-over, or while a
+// command erases a person. They append whole lines, notice within a second
+// when another has rotated the file, and change rotated files under a lock.
 type AccessLog struct {
 	opts    AccessOptions
 	queue   chan Line
@@ -77,8 +82,9 @@ type AccessLog struct {
 
 	// The writer's own:
 	file      *os.File
-	out       *bufio.Writer
-	good      int64 // bytes of the file that are whole lines on disk
+	out       *bufio.Writer // holds whole lines only
+	size      int64         // of the file, as this process knows it
+	torn      bool          // the file may end inside a line
 	day       string
 	sampler   sampler
 	lastAlarm time.Time
@@ -184,6 +190,7 @@ func (a *AccessLog) writeLoop() {
 		case <-tick.C:
 			a.summarise(a.opts.Now())
 			a.flush()
+			a.follow()
 			a.rotateIfDue()
 		case <-a.done:
 			a.drain()
@@ -238,41 +245,89 @@ func (a *AccessLog) summarise(now time.Time) {
 }
 
 func (a *AccessLog) open() error {
-	f, err := os.OpenFile(filepath.Join(a.opts.Dir, currentFile), os.O_WRONLY|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(filepath.Join(a.opts.Dir, currentFile), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
-	end, err := f.Seek(0, 2)
+	info, err := f.Stat()
 	if err != nil {
 		f.Close()
 		return err
 	}
-	a.file, a.good, a.out = f, end, bufio.NewWriterSize(f, accessBuffer)
+	a.file, a.size, a.torn = f, info.Size(), !endsLine(f.Name(), info.Size())
+	if a.out == nil {
+		a.out = bufio.NewWriterSize(f, accessBuffer)
+	} else {
+		a.out.Reset(f)
+	}
 	a.day = a.opts.Now().UTC().Format(time.DateOnly)
 	return nil
 }
 
-// flush brings the buffer to the file. After a fault the file is cut back to
-// its last whole line and the buffer is lost.
+// endsLine reports whether a file of this size ends with a whole line; a crash
+// or a full disk may have cut the last one.
+func endsLine(name string, size int64) bool {
+	if size == 0 {
+		return true
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	var last [1]byte
+	_, err = f.ReadAt(last[:], size-1)
+	return err == nil && last[0] == '\n'
+}
+
+// follow opens the current file again when another process has rotated it.
+func (a *AccessLog) follow() {
+	if a.file != nil {
+		mine, err := a.file.Stat()
+		current, cerr := os.Stat(filepath.Join(a.opts.Dir, currentFile))
+		if err == nil && cerr == nil && os.SameFile(mine, current) {
+			a.size = current.Size()
+			return
+		}
+		a.closeFile()
+	}
+	if err := a.open(); err != nil {
+		a.lost(0, err)
+	}
+}
+
+// flush brings the buffer to the file, in one append of whole lines. After a
+// fault the buffer is lost, and the next lines begin on a new one.
 func (a *AccessLog) flush() {
-	if a.file == nil && a.open() != nil {
-		a.lost(1, os.ErrClosed)
+	if a.file == nil {
+		a.lost(int64(a.out.Buffered()/averageLine), os.ErrClosed)
+		a.out.Reset(io.Discard)
 		return
+	}
+	if a.out.Buffered() == 0 {
+		return
+	}
+	if a.torn {
+		if _, err := a.file.WriteString("\n"); err != nil {
+			a.failed(err)
+			return
+		}
+		a.torn = false
 	}
 	n := int64(a.out.Buffered())
 	if err := a.out.Flush(); err != nil {
 		a.failed(err)
 		return
 	}
-	a.good += n
+	a.size += n
 }
 
+const averageLine = 300 // bytes, for estimating what was lost
+
 func (a *AccessLog) failed(err error) {
-	a.lost(int64(1+a.out.Buffered()/256), err) // a line is about 256 bytes
+	a.lost(int64(1+a.out.Buffered()/averageLine), err)
 	a.out.Reset(a.file)
-	if terr := a.file.Truncate(a.good); terr == nil {
-		_, _ = a.file.Seek(a.good, 0)
-	}
+	a.torn = true
 }
 
 // lost counts lines and says so, not more often than every ten seconds.

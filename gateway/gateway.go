@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"os"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -57,6 +58,8 @@ type Options struct {
 type Settings struct {
 	Sites  []Site
 	Limits []Limit // nil: the shipped ones
+	// SiteLimits replace Limits for single sites, by name.
+	SiteLimits map[string][]Limit
 }
 
 // Gateway serves all sites. It is safe for concurrent use.
@@ -94,6 +97,11 @@ func New(o Options) (*Gateway, error) {
 	}
 	if o.SpoolMax <= 0 {
 		o.SpoolMax = defaultSpoolMax
+	}
+	if o.SpoolDir != "" {
+		if err := os.MkdirAll(o.SpoolDir, 0o700); err != nil {
+			return nil, noren.Errorf(noren.Unavailable, "make the directory for large bodies: %w", err)
+		}
 	}
 	p, err := newPages()
 	if err != nil {
@@ -136,16 +144,18 @@ func (g *Gateway) compile(s Settings) (*state, error) {
 		}
 	}
 	st := &state{exact: map[string]*shop{}, wild: map[string]*shop{}, shops: map[string]*shop{}}
-	var errs []error
-	for i := range limits {
-		errs = append(errs, limits[i].Valid())
-	}
+	errs := validLimits(limits)
 	for _, site := range s.Sites {
 		if st.shops[site.Name] != nil {
 			errs = append(errs, noren.Errorf(noren.Invalid, "site name %s stands twice", site.Name))
 			continue
 		}
-		sh, err := g.newShop(site, limits)
+		own := limits
+		if l, ok := s.SiteLimits[site.Name]; ok {
+			own = l
+			errs = append(errs, validLimits(own)...)
+		}
+		sh, err := g.newShop(site, own)
 		if err != nil {
 			errs = append(errs, siteFault(&site, err))
 			continue
@@ -154,6 +164,13 @@ func (g *Gateway) compile(s Settings) (*state, error) {
 		errs = append(errs, st.addHosts(sh)...)
 	}
 	return st, errors.Join(errs...)
+}
+
+func validLimits(limits []Limit) (errs []error) {
+	for i := range limits {
+		errs = append(errs, limits[i].Valid())
+	}
+	return errs
 }
 
 func (st *state) addHosts(sh *shop) (errs []error) {

@@ -75,6 +75,8 @@ type PaymentForm struct {
 	Currency string       `yaml:"currency" json:"currency,omitempty"` // default JPY
 	Method   []string     `yaml:"method" json:"method,omitempty"`
 	Token    []string     `yaml:"token" json:"token,omitempty"`     // the PSP's token or fingerprint
+	BIN      []string     `yaml:"bin" json:"bin,omitempty"`         // first six to eight digits, when the form has them by themselves
+	Last4    []string     `yaml:"last4" json:"last4,omitempty"`     // last four digits, likewise
 	Number   []string     `yaml:"number" json:"number,omitempty"`   // a field that holds a card number: only its BIN and last four are read
 	Account  []string     `yaml:"account" json:"account,omitempty"` // the customer's mail address
 	Success  []AnswerRule `yaml:"success" json:"success"`
@@ -264,6 +266,9 @@ func (f *paymentForm) attempt(values url.Values) (*Attempt, error) {
 		}
 	}
 	bin, last4 := cardParts(get(f.Number))
+	if bin == "" {
+		bin, last4 = onlyDigits(get(f.BIN), 6, 8), onlyDigits(get(f.Last4), 4, 4)
+	}
 	pay.Last4 = last4
 	set(noren.EntityBIN, bin)
 	set(noren.EntityCard, get(f.Token))
@@ -310,16 +315,19 @@ func amount(s string) int64 {
 // cardParts keeps of a card number what may be kept: its first six and last
 // four digits.
 func cardParts(number string) (bin, last4 string) {
-	digits := strings.Map(func(r rune) rune {
-		if r >= '0' && r <= '9' {
-			return r
-		}
-		return -1
-	}, number)
-	if len(digits) < 13 || len(digits) > 19 {
+	digits := onlyDigits(strings.NewReplacer(" ", "", "-", "").Replace(number), 13, 19)
+	if digits == "" {
 		return "", ""
 	}
 	return digits[:6], digits[len(digits)-4:]
+}
+
+// onlyDigits returns s when it is between least and most digits, else "".
+func onlyDigits(s string, least, most int) string {
+	if len(s) < least || len(s) > most || strings.Trim(s, "0123456789") != "" {
+		return ""
+	}
+	return s
 }
 
 // cutBytes cuts s to at most n bytes at a rune's beginning.

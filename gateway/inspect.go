@@ -57,6 +57,7 @@ func (x *exchange) wafRequest() *waf.Request {
 	req := &waf.Request{
 		Addr: netip.AddrPortFrom(x.client, x.peer.Port()), Method: x.r.Method, URI: x.r.RequestURI, Proto: x.r.Proto,
 		Host: x.r.Host, Header: x.r.Header, Zone: x.place.Zone, Charsets: x.shop.encodings,
+		Chunked: x.body != nil && x.body.stream != nil && x.r.ContentLength < 0,
 	}
 	if x.body != nil {
 		req.Body = x.body.inspect

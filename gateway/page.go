@@ -275,7 +275,7 @@ func language(accept string) string {
 			}
 		}
 		switch tag = strings.ToLower(strings.TrimSpace(tag)); {
-		case tag == "" || tag == "*":
+		case strings.Trim(tag, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || len(tag) < 2:
 		case tag == "ja" || strings.HasPrefix(tag, "ja-"):
 			bestJa = max(bestJa, q)
 		default:

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"noren"
@@ -31,7 +32,7 @@ func (a *AccessLog) rotateIfDue() {
 	if a.file == nil {
 		return
 	}
-	size := a.good + int64(a.out.Buffered())
+	size := a.size + int64(a.out.Buffered())
 	today := a.opts.Now().UTC().Format(time.DateOnly)
 	if size >= a.opts.FileBytes || today != a.day && size > 0 {
 		a.rotate()
@@ -41,7 +42,8 @@ func (a *AccessLog) rotateIfDue() {
 
 func (a *AccessLog) rotate() {
 	a.flush()
-	if a.good == 0 {
+	a.follow()
+	if a.file == nil || a.size == 0 {
 		return
 	}
 	if err := a.file.Sync(); err != nil {
@@ -65,38 +67,78 @@ func (a *AccessLog) wakeCompressor() {
 	}
 }
 
+// settled is how long a rotated file is left alone: until no process writes to
+// it any more.
+const settled = 3 * time.Second
+
 func (a *AccessLog) compressLoop() {
 	for {
 		select {
 		case <-a.done:
 			return
 		case <-a.compressor:
-			if err := a.tidy(); err != nil {
+			again, err := a.tidy()
+			if err != nil {
 				a.opts.Log.Error("access log cannot be compressed or bounded", "alarm", true, "err", err)
+			}
+			if again {
+				time.AfterFunc(settled, a.wakeCompressor)
 			}
 		}
 	}
 }
 
-// tidy removes what a crash left half done, compresses rotated files and drops
-// the oldest when all together are over the bound.
-func (a *AccessLog) tidy() error {
+// lock keeps other goroutines and processes from changing rotated files.
+func (a *AccessLog) lock() (unlock func(), err error) {
 	a.files.Lock()
-	defer a.files.Unlock()
+	f, err := os.OpenFile(filepath.Join(a.opts.Dir, ".lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err == nil {
+		if err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+			f.Close()
+		}
+	}
+	if err != nil {
+		a.files.Unlock()
+		return nil, err
+	}
+	return func() {
+		f.Close() // releases the lock
+		a.files.Unlock()
+	}, nil
+}
+
+// tidy removes what a crash left half done, compresses rotated files and drops
+// the oldest when all together are over the bound. again says that a file was
+// too fresh to be touched.
+func (a *AccessLog) tidy() (again bool, err error) {
+	unlock, err := a.lock()
+	if err != nil {
+		return false, err
+	}
+	defer unlock()
 	names, err := a.rotated()
 	if err != nil {
-		return err
+		return false, err
 	}
 	var errs []error
 	for _, n := range names {
-		if strings.HasSuffix(n, unfinished) {
+		switch {
+		case strings.HasSuffix(n, unfinished):
 			errs = append(errs, os.Remove(filepath.Join(a.opts.Dir, n)))
-		} else if strings.HasSuffix(n, plainSuffix) {
+		case !strings.HasSuffix(n, plainSuffix):
+		case a.fresh(n):
+			again = true
+		default:
 			_, err := a.rewrite(n, func([]byte) bool { return true })
 			errs = append(errs, err)
 		}
 	}
-	return errors.Join(append(errs, a.dropOldest())...)
+	return again, errors.Join(append(errs, a.dropOldest())...)
+}
+
+func (a *AccessLog) fresh(name string) bool {
+	info, err := os.Stat(filepath.Join(a.opts.Dir, name))
+	return err == nil && time.Since(info.ModTime()) < settled
 }
 
 // rotated lists the rotated files, oldest first.
@@ -193,6 +235,9 @@ func eachLine(file string, f func(line []byte) error) error {
 	lines := bufio.NewScanner(src)
 	lines.Buffer(make([]byte, 64<<10), 1<<20)
 	for lines.Scan() {
+		if len(lines.Bytes()) == 0 {
+			continue // a torn line was ended here
+		}
 		if err := f(lines.Bytes()); err != nil {
 			return err
 		}
@@ -210,8 +255,17 @@ func (a *AccessLog) Erase(ctx context.Context, site string, s noren.Subject) (in
 	if err := a.call(ctx, func() { a.drain(); a.rotate() }); err != nil {
 		return 0, fmt.Errorf("erase from the access log: %w", err)
 	}
-	a.files.Lock()
-	defer a.files.Unlock()
+	// Another process may still write to the file that was current till now.
+	select {
+	case <-time.After(settled):
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+	unlock, err := a.lock()
+	if err != nil {
+		return 0, fmt.Errorf("erase from the access log: %w", err)
+	}
+	defer unlock()
 	names, err := a.rotated()
 	if err != nil {
 		return 0, fmt.Errorf("erase from the access log: %w", err)
@@ -253,7 +307,11 @@ func ofSubject(site string, s noren.Subject) func(line []byte) bool {
 		needle := []byte(s.ID)
 		return func(line []byte) bool {
 			var l Line
-			return bytes.Contains(line, needle) && json.Unmarshal(line, &l) == nil && l.Site == site && l.Address == s.ID
+			if !bytes.Contains(line, needle) {
+				return false
+			}
+			// A torn line that names the address goes too.
+			return json.Unmarshal(line, &l) != nil || l.Site == site && l.Address == s.ID
 		}
 	case noren.EntityAccount:
 		who := strings.ToLower(s.ID)

@@ -74,8 +74,13 @@ func (g *Gateway) begin(w http.ResponseWriter, r *http.Request) *exchange {
 		g: g, st: g.state.Load(), w: newRecorder(w), r: r,
 		begun: time.Now(), at: noren.At(now), id: noren.NewID(now), peer: peerOf(r), verdict: noren.Allow,
 	}
-	x.client = x.peer.Addr()
-	x.path = rawPath(r)
+	x.client, x.scheme, x.path = x.peer.Addr(), "http", rawPath(r)
+	// Known before the first step, so that also a malformed request stands in
+	// its site's journal under its client and not under the proxy before us.
+	if x.shop = x.st.find(r.Host); x.shop != nil && x.peer.IsValid() {
+		x.client = clientOf(x.peer.Addr(), r.Header, x.shop.trusts)
+		x.scheme = schemeOf(r, x.peer.Addr(), x.shop.trusts)
+	}
 	return x
 }
 
@@ -104,16 +109,14 @@ const (
 	maxRetry      = time.Hour
 )
 
-// locate finds the site and the zone, and whose request it is.
+// locate finds the zone, and drops what only a proxy may say.
 func (x *exchange) locate() *stop {
-	if x.shop = x.st.find(x.r.Host); x.shop == nil {
+	if x.shop == nil {
 		return &stop{cause: noren.CauseMalformed, rule: "unknown_host", status: http.StatusMisdirectedRequest}
 	}
 	if !x.peer.IsValid() {
 		return malformed("peer")
 	}
-	x.client = clientOf(x.peer.Addr(), x.r.Header, x.shop.trusts)
-	x.scheme = schemeOf(x.r, x.peer.Addr(), x.shop.trusts)
 	cleanHeaders(x.r.Header)
 	x.place = x.shop.zones.Find(x.r.Method, x.path, x.r.URL.RawQuery)
 	if cookie := x.shop.sessionCookie(x.r.Header["Cookie"]); cookie != "" {

@@ -20,6 +20,10 @@ const (
 	answerTimeout = 3 * time.Minute // an export or a payment may take its time
 	retryShop     = 30 * time.Second
 	alarmEvery    = 10 * time.Second
+	// idleShop is below the 5 s after which Apache and Node close a kept
+	// connection: a POST that meets a closing one is lost, and sending it again
+	// might place an order twice.
+	idleShop = 4 * time.Second
 )
 
 // reserved is the path prefix of visitor pages; shops never see it.
@@ -35,7 +39,7 @@ func NewTransport() *http.Transport {
 		ExpectContinueTimeout: time.Second,
 		MaxIdleConns:          1024,
 		MaxIdleConnsPerHost:   256,
-		IdleConnTimeout:       60 * time.Second,
+		IdleConnTimeout:       idleShop,
 		DisableCompression:    true,
 		ForceAttemptHTTP2:     true,
 	}
@@ -74,8 +78,8 @@ func (x *exchange) forwarded(out *http.Request) {
 	out.Header.Set("X-Forwarded-Host", x.r.Host)
 	out.Header.Del("Expect") // answered by us: the body is here already
 	if b := x.body; b != nil && b.stream == nil {
-		// Lets the transport repeat a POST whose kept connection the shop had
-		// closed in the same moment.
+		// Lets the transport begin again on a new connection when nothing was
+		// sent on the kept one yet.
 		out.GetBody = func() (io.ReadCloser, error) { return b.reader(), nil }
 	}
 }

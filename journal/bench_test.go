@@ -83,3 +83,28 @@ func BenchmarkAppend(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkVerify verifies a log of 100,000 entries.
+func BenchmarkVerify(b *testing.B) {
+	for _, e := range []db.Engine{db.SQLite, db.Postgres} {
+		b.Run(string(e), func(b *testing.B) {
+			j := open(b, dbtest.Open(b, e))
+			const entries = 100_000
+			for n := range entries {
+				if err := j.Post(b.Context(), entry("shop", n)); err != nil {
+					b.Fatal(err)
+				}
+			}
+			if err := j.Flush(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+			b.ResetTimer()
+			for b.Loop() {
+				if rep := verify(b, j, journal.VerifyOptions{}); !rep.Clean() || rep.Logs[0].Entries != entries {
+					b.Fatalf("%+v", rep)
+				}
+			}
+			b.ReportMetric(float64(entries)*float64(b.N)/b.Elapsed().Seconds(), "entries/s")
+		})
+	}
+}

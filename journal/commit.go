@@ -162,6 +162,8 @@ func (c *committer) store(ctx context.Context, group []*record, look bool) error
 			sleep(ctx, pause)
 			pause *= 2
 		case try == 0: // an id that is there already, or a commit that failed late
+		case !c.reachable(ctx):
+			return err
 		case len(group) > 1:
 			return c.halve(ctx, group)
 		default:

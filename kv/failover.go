@@ -3,6 +3,7 @@ package kv
 import (
 	"context"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,13 +12,14 @@ import (
 // Bounds of Failover.
 const (
 	sharedTimeout = 50 * time.Millisecond // how long one Do waits for the shared store
-	retryEvery    = time.Second
+	retryEvery    = time.Second           // give or take a fifth, so that nodes do not come back as one
 	beatWindow    = 10 * time.Second
 )
 
 // Failover serves from a shared store. When that fails it serves from this
 // process with every rate divided by the number of nodes last seen alive, and
-// tries the shared store again in the background.
+// tries the shared store again in the background. The first failure switches,
+// so one outage holds up each call in flight by 50 ms at most and no later one.
 type Failover struct {
 	shared Store
 	local  *Memory
@@ -65,7 +67,7 @@ func (f *Failover) Do(ctx context.Context, ops ...Op) ([]Result, error) {
 		}
 		f.leave(err)
 	}
-	return f.local.Do(ctx, f.divided(ops)...)
+	return f.local.do(f.divided(ops))
 }
 
 // divided gives this node its share of every limit.
@@ -89,20 +91,22 @@ func (f *Failover) leave(err error) {
 }
 
 func (f *Failover) watch(ctx context.Context) {
-	tick := time.NewTicker(retryEvery)
-	defer tick.Stop()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for {
+		timer.Reset(retryEvery*4/5 + rand.N(retryEvery*2/5))
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-timer.C:
 			f.beat(ctx)
 		}
 	}
 }
 
 // beat tells the others that this node lives and learns how many do; it is also
-// how a store that was away is found again.
+// how a store that was away is found again. Nodes come and go with their beats,
+// so the time of one is the clock's.
 func (f *Failover) beat(ctx context.Context) {
 	bounded, cancel := context.WithTimeout(ctx, retryEvery)
 	defer cancel()

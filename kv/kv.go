@@ -8,6 +8,7 @@ package kv
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"noren"
@@ -44,12 +45,18 @@ func (r Rate) Interval() int64 {
 // Capacity is how many events fit at once.
 func (r Rate) Capacity() int64 { return int64(r.Events) + int64(r.Burst) }
 
-// Divide shares the rate among n nodes; nothing becomes zero.
+// Divide shares the rate among n nodes. One that has fewer events than there
+// are nodes becomes a rarer one, never none.
 func (r Rate) Divide(n int64) Rate {
 	if n <= 1 {
 		return r
 	}
-	return Rate{Events: max(1, r.Events/int(n)), Per: r.Per, Burst: r.Burst / int(n)}
+	d := Rate{Events: r.Events / int(n), Per: r.Per, Burst: r.Burst / int(n)}
+	if d.Events == 0 {
+		d.Events = 1
+		d.Per = min(maxRefill, time.Duration(float64(r.Per)*float64(n)/float64(r.Events)))
+	}
+	return d
 }
 
 // Take asks a limit for Cost units by the generic cell rate algorithm (ITU-T
@@ -64,7 +71,8 @@ type Take struct {
 
 // Count is an exact sliding window: how many were added with At later than
 // At−Window. With Member it counts distinct members, else distinct IDs, so that
-// adding an event twice counts once. Result: N, Capped.
+// adding an event twice counts once; the latest At of each counts. What fell out
+// of the window is forgotten, so one Key has one Window. Result: N, Capped.
 type Count struct {
 	Key    string
 	At     time.Time
@@ -116,20 +124,33 @@ type Result struct {
 	Next       int64
 }
 
-// Limits on what an op may carry.
+// Limits on what an op may carry. Servers compute in doubles, which are exact
+// below 2^53: enough for microseconds until 2200 and a year of refilling.
 const (
-	maxKey  = 512
-	maxItem = 4096
-	maxCap  = 1 << 16
+	maxKey    = 512
+	maxItem   = 4096
+	maxCap    = 1 << 16
+	maxMicros = 7_258_118_400_000_000 // 2200-01-01
+	maxWindow = 400 * 24 * time.Hour
+	maxRefill = 366 * 24 * time.Hour
+	maxNumber = 1 << 53
 )
 
-// Valid reports a Take without key, rate or with a negative cost.
+// Valid reports a Take without key, time or rate, or with a cost or a bucket
+// that takes more than a year to refill.
 func (t Take) Valid() error {
 	if err := validKey(t.Key); err != nil {
 		return err
 	}
-	if t.Rate.Events < 1 || t.Rate.Per < time.Millisecond || t.Rate.Burst < 0 || t.Cost < 0 {
-		return noren.Errorf(noren.Invalid, "take: rate %+v or cost %d is out of range", t.Rate, t.Cost)
+	if err := validAt(t.At); err != nil {
+		return err
+	}
+	r := t.Rate
+	if r.Events < 1 || r.Events > math.MaxInt32 || r.Per < time.Millisecond || r.Per > maxRefill || r.Burst < 0 || r.Burst > math.MaxInt32 || t.Cost < 0 {
+		return noren.Errorf(noren.Invalid, "take: rate %+v or cost %d is out of range", r, t.Cost)
+	}
+	if max(t.cost(), r.Capacity()) > maxRefill.Microseconds()/r.Interval() {
+		return noren.Errorf(noren.Invalid, "take: rate %+v or cost %d takes more than %s to refill", r, t.Cost, maxRefill)
 	}
 	return nil
 }
@@ -141,7 +162,10 @@ func (c Count) Valid() error {
 	if err := validKey(c.Key); err != nil {
 		return err
 	}
-	if c.Window < time.Millisecond || c.Cap < 0 || c.Cap > maxCap {
+	if err := validAt(c.At); err != nil {
+		return err
+	}
+	if c.Window < time.Millisecond || c.Window > maxWindow || c.Cap < 0 || c.Cap > maxCap {
 		return noren.Errorf(noren.Invalid, "count: window %s or cap %d is out of range", c.Window, c.Cap)
 	}
 	if !c.Peek && c.Counted() == "" || len(c.Counted()) > maxKey {
@@ -171,7 +195,7 @@ func (t Tail) Valid() error {
 	if err := validKey(t.Key); err != nil {
 		return err
 	}
-	if t.From < 0 || t.Keep < time.Second || len(t.Items) > MaxTail {
+	if t.From < 0 || t.From > maxNumber || len(t.Epoch) > maxKey || t.Keep < time.Second || t.Keep > maxWindow || len(t.Items) > MaxTail {
 		return noren.Errorf(noren.Invalid, "tail: from %d, keep %s or %d items are out of range", t.From, t.Keep, len(t.Items))
 	}
 	for _, item := range t.Items {
@@ -184,10 +208,26 @@ func (t Tail) Valid() error {
 
 // Valid reports a Beat without node or window.
 func (b Beat) Valid() error {
-	if b.Window < time.Second {
-		return noren.Errorf(noren.Invalid, "beat: window %s is under a second", b.Window)
+	if b.Window < time.Second || b.Window > maxWindow {
+		return noren.Errorf(noren.Invalid, "beat: window %s is out of range", b.Window)
+	}
+	if err := validAt(b.At); err != nil {
+		return err
 	}
 	return validKey(b.Node)
+}
+
+// Count is the beat as what it is: a count of distinct nodes, under a key of
+// its own.
+func (b Beat) Count() Count {
+	return Count{Key: "nodes", At: b.At, Window: b.Window, Member: b.Node}
+}
+
+func validAt(at time.Time) error {
+	if us := at.UnixMicro(); us <= 0 || us > maxMicros {
+		return noren.Errorf(noren.Invalid, "time %s is not between 1970 and 2200", at.Format(time.RFC3339))
+	}
+	return nil
 }
 
 func validKey(k string) error {

@@ -108,6 +108,9 @@ func worthAnEntry(info noren.KindInfo, e *noren.Entry) bool {
 	return d.Verdict != noren.Allow || len(d.Reasons) > 0 || len(d.Shadow) > 0 || d.Fault != ""
 }
 
+// Flush writes all counted entries now, those of the running minute included.
+func (l *Loop) Flush(ctx context.Context) { l.flush(ctx, true) }
+
 // flush writes the counted entries of past minutes, of all when final.
 func (l *Loop) flush(ctx context.Context, final bool) {
 	now := l.clock.now()

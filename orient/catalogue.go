@@ -1,6 +1,8 @@
 package orient
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,7 +65,7 @@ func (p parser) counter(name string) (c counter, ok bool, err error) {
 	case m == nil:
 		return counter{}, false, nil
 	case !known:
-		return counter{}, false, noren.Errorf(noren.Invalid, "fact %q: unknown entity %q%s; a policy file may declare it under entities", name, entity, didYouMean(nearest(entity, p.entities.names)))
+		return counter{}, false, noren.Errorf(noren.Invalid, "fact %q: unknown entity %q%s; a policy file may declare it under entities", name, entity, didYouMean(nearest(entity, slices.Sorted(maps.Keys(p.entities.index)))))
 	}
 	w, err := parseWindow(span)
 	if err != nil {
@@ -176,7 +178,7 @@ func (p parser) seenError(name string) error {
 	if rest != firstSeen {
 		return nil
 	}
-	return noren.Errorf(noren.Invalid, "fact %q: unknown entity %q%s; a policy file may declare it under entities", name, entity, didYouMean(nearest(entity, p.entities.names)))
+	return noren.Errorf(noren.Invalid, "fact %q: unknown entity %q%s; a policy file may declare it under entities", name, entity, didYouMean(nearest(entity, slices.Sorted(maps.Keys(p.entities.index)))))
 }
 
 func exampleOf(m *measure) string {

@@ -72,7 +72,9 @@ func (o *Orient) newMark(ev *noren.Event, g group, half noren.Half, ps *parties)
 		amount:   min(max(amount, 0), maxAmount),
 		quantity: int32(min(max(quantity, 0), maxQuantity)),
 		ok:       ok && half != noren.Attempt,
-		open:     o.db != nil,
+	}
+	if o.db != nil {
+		m.open = openMark
 	}
 	m.parties[dimAccount] = ps.of(slotAccount)
 	m.parties[dimAddress] = ps.of(slotAddress)

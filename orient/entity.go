@@ -59,19 +59,23 @@ const slotUnknown slot = 255
 // maxSlots bounds built-in and declared entities together.
 const maxSlots = 48
 
-// entities names every slot of one instance.
+// entities names the slots of one instance. Slots are given once: those of a
+// successor begin with its predecessor's.
 type entities struct {
-	names []string
-	index map[string]slot
-	codes map[int64]slot // by the code of the name, which rows hold
+	names []string        // every slot, also of entities declared no more
+	index map[string]slot // those counted by now
+	codes map[int64]slot  // the same by the code of the name, which rows hold
 }
 
 // code is what rows know an entity's name by: slots change with what is
 // declared.
 func code(name string) int64 { return int64(crc32.ChecksumIEEE([]byte(name))) }
 
-func newEntities(declared []string) (*entities, error) {
+func newEntities(declared []string, after *entities) (*entities, error) {
 	es := &entities{index: map[string]slot{}, codes: map[int64]slot{}}
+	if after != nil {
+		es.names = slices.Clone(after.names)
+	}
 	for _, b := range builtins {
 		es.add(b.name)
 	}
@@ -79,21 +83,20 @@ func newEntities(declared []string) (*entities, error) {
 		if !noren.ValidIdent(name) || name == "entity" {
 			return nil, noren.Errorf(noren.Invalid, "declared entity %q: use lower-case letters, digits and _, beginning with a letter, and not the word \"entity\"", name)
 		}
-		if _, dup := es.index[name]; dup {
-			continue
+		if es.add(name); len(es.names) > maxSlots {
+			return nil, noren.Errorf(noren.Invalid, "declared entity %q: at most %d entities can be declared (those declared since the start count)", name, maxSlots-len(builtins))
 		}
-		if len(es.names) == maxSlots {
-			return nil, noren.Errorf(noren.Invalid, "declared entity %q: at most %d entities can be declared", name, maxSlots-len(builtins))
-		}
-		es.add(name)
 	}
 	return es, nil
 }
 
 func (es *entities) add(name string) {
-	es.index[name] = slot(len(es.names))
-	es.codes[code(name)] = slot(len(es.names))
-	es.names = append(es.names, name)
+	i := slices.Index(es.names, name)
+	if i < 0 {
+		i = len(es.names)
+		es.names = append(es.names, name)
+	}
+	es.index[name], es.codes[code(name)] = slot(i), slot(i)
 }
 
 func (es *entities) text(s slot) noren.Text {

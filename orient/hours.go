@@ -16,19 +16,23 @@ type hours struct {
 	groups [groups]*hourSeries
 	// open are effects whose rows may not be in SQL yet; a load must add those
 	// it did not find there.
-	open    map[key]openEffect
+	open    map[effectKey]openEffect
 	sweepAt int // size of open at which old effects are forgotten
 }
 
-// openEffect is a mark, a settlement, or both of one event.
+// effectKey names a mark or its settlement: they come with different events.
+type effectKey struct {
+	id      key
+	settled bool
+}
+
+// openEffect is a new mark, or its settlement as a success.
 type openEffect struct {
-	group   group
-	m       mark
-	since   int64 // the time of the event that brought it
-	own     bool  // of this node
-	marked  bool  // the mark is new
-	settled bool  // it was settled as a success
-	state   effectState
+	group group
+	m     mark
+	since int64 // the time of the event that brought it
+	own   bool  // of this node
+	state effectState
 }
 
 type effectState uint8
@@ -66,7 +70,7 @@ type edge struct {
 }
 
 func newHours(l *slotLayout) *hours {
-	h := &hours{open: map[key]openEffect{}, sweepAt: minSweep}
+	h := &hours{open: map[effectKey]openEffect{}, sweepAt: minSweep}
 	for g := range l.longs {
 		if len(l.longs[g]) == 0 {
 			continue
@@ -252,48 +256,34 @@ func (e *edge) forget(m mark, successOnly bool) {
 	e.before = nil
 }
 
-// reserve counts a new mark that came with an event of time now.
-func (h *hours) reserve(g group, m mark, now int64) {
-	s := h.groups[g]
-	e := h.open[m.id]
-	if s == nil || e.marked {
+// note counts a mark, or its settlement, that came with an event of time now;
+// once.
+func (h *hours) note(g group, m mark, settled bool, now int64) {
+	s, k := h.groups[g], effectKey{m.id, settled}
+	if _, again := h.open[k]; s == nil || again {
 		return
 	}
-	e.group, e.m, e.marked, e.state, e.since, e.own = g, m, true, effectOpen, now, m.open
-	h.note(e, now)
-	s.apply(m, true, false, 1)
+	if len(h.open) >= h.sweepAt {
+		h.sweep(now - recently)
+		h.sweepAt = max(minSweep, 2*len(h.open))
+	}
+	h.open[k] = openEffect{group: g, m: m, since: now, own: m.open != 0}
+	s.apply(m, settled, 1)
 }
 
-// settle counts a mark that was failed so far as a success.
-func (h *hours) settle(g group, m mark, now int64) {
-	s := h.groups[g]
-	e := h.open[m.id]
-	if s == nil || e.settled {
-		return
-	}
-	if !e.marked {
-		e.m = m
-	}
-	e.group, e.settled, e.state, e.since, e.own = g, true, effectOpen, now, m.open
-	h.note(e, now)
-	s.apply(m, false, true, 1)
-}
-
-// apply adds or takes away the parts of an effect.
-func (s *hourSeries) apply(m mark, marked, settled bool, sign int64) {
-	var by sums
-	if marked {
+// apply adds or takes away a mark, or its success.
+func (s *hourSeries) apply(m mark, settled bool, sign int64) {
+	by := sums{failed: -1}
+	if !settled {
+		by = sums{}
 		by.add(&m, 1)
 	}
-	if settled {
-		by.failed--
-	}
 	s.change(hourOf(m.at), by, sign)
-	s.touch(m, marked, settled, sign)
+	s.touch(m, settled, sign)
 }
 
 // touch makes the edge of the mark's hour, if it is loaded, follow.
-func (s *hourSeries) touch(m mark, marked, settled bool, sign int64) {
+func (s *hourSeries) touch(m mark, settled bool, sign int64) {
 	e := s.edge(hourOf(m.at))
 	if e == nil {
 		return
@@ -302,29 +292,26 @@ func (s *hourSeries) touch(m mark, marked, settled bool, sign int64) {
 	if sign > 0 {
 		e.put(m)
 	} else {
-		e.forget(m, !marked)
+		e.forget(m, settled)
 	}
 }
 
-// cancel takes back an event: its mark with all that became of it, or only its
-// success.
-func (h *hours) cancel(id key, marked bool) {
-	e := h.open[id]
-	marked, settled := marked && e.marked, e.settled
-	if !marked && !settled {
-		return
-	}
-	h.groups[e.group].apply(e.m, marked, settled, -1)
-	e.marked, e.settled = e.marked && !marked, e.settled && !settled
-	h.open[id] = e
-	if !e.marked && !e.settled {
-		delete(h.open, id)
+// cancel takes back a mark with all that became of it, or only its success.
+func (h *hours) cancel(id key, successOnly bool) {
+	for _, settled := range []bool{true, false} {
+		k := effectKey{id, settled}
+		e, ok := h.open[k]
+		if !ok || successOnly && !settled {
+			continue
+		}
+		h.groups[e.group].apply(e.m, settled, -1)
+		delete(h.open, k)
 	}
 }
 
-// commit notes that an event's rows are in SQL.
-func (h *hours) commit(id key, loading, remember bool) {
-	e, ok := h.open[id]
+// commit notes that the rows of a mark, or of its settlement, are in SQL.
+func (h *hours) commit(k effectKey, loading, remember bool) {
+	e, ok := h.open[k]
 	switch {
 	case !ok:
 		return
@@ -333,21 +320,13 @@ func (h *hours) commit(id key, loading, remember bool) {
 	case remember:
 		e.state = effectClosed
 	default:
-		delete(h.open, id)
+		delete(h.open, k)
 		return
 	}
-	h.open[id] = e
+	h.open[k] = e
 }
 
 const minSweep = 1024
-
-func (h *hours) note(e openEffect, now int64) {
-	if len(h.open) >= h.sweepAt {
-		h.sweep(now - recently)
-		h.sweepAt = max(minSweep, 2*len(h.open))
-	}
-	h.open[e.m.id] = e
-}
 
 // sweep forgets effects that came before limit and are in SQL by now: those
 // committed here, and other nodes', which shared state does not bring again.

@@ -4,7 +4,7 @@ import "slices"
 
 // install takes over what a load brought. The state's shard is locked.
 func (st *state) install(res *loaded, w *wanted, shared bool) {
-	if st.layout != w.layout {
+	if !st.of().equal(&w.layout.slots[st.slot]) {
 		return // the policies changed meanwhile; the next event loads again
 	}
 	if !w.all {
@@ -55,7 +55,7 @@ func (st *state) installMarks(res *loaded) {
 func (s *series) keep(old []mark, since int64) {
 	mine := map[key]int64{}
 	for i := range old {
-		if old[i].open || old[i].at > since {
+		if old[i].open != 0 || old[i].at > since {
 			mine[old[i].id] = old[i].at
 		}
 	}
@@ -84,14 +84,10 @@ func (st *state) installHours(res *loaded) {
 		s.buckets = res.buckets[g]
 		slices.SortFunc(s.buckets, func(a, b bucket) int { return int(a.hour - b.hour) })
 	}
-	for id, e := range open {
+	for k, e := range open {
 		s := st.hours.groups[e.group]
-		if s == nil || e.state == effectClosed {
-			continue
-		}
-		p := res.present[id]
-		if marked, settled := e.marked && !p.marked, e.settled && !p.settled; marked || settled {
-			s.apply(e.m, marked, settled, 1)
+		if s != nil && e.state != effectClosed && !res.present[k] {
+			s.apply(e.m, k.settled, 1)
 		}
 	}
 }
@@ -107,9 +103,9 @@ func (st *state) installEdges(res *loaded) {
 			continue
 		}
 		s.install(e.edge)
-		for _, open := range st.hours.open {
+		for k, open := range st.hours.open {
 			if open.group == e.group && open.state != effectClosed && hourOf(open.m.at) == e.edge.hour {
-				s.touch(open.m, open.marked, open.settled, 1)
+				s.touch(open.m, k.settled, 1)
 			}
 		}
 	}
@@ -120,9 +116,9 @@ func (st *state) closeEffects(shared bool) {
 	if st.hours == nil {
 		return
 	}
-	for id, e := range st.hours.open {
+	for k, e := range st.hours.open {
 		if e.state == effectClosing {
-			st.hours.commit(id, false, shared)
+			st.hours.commit(k, false, shared)
 		}
 	}
 }

@@ -13,11 +13,17 @@ import (
 // is immutable; a change of policies makes a new one.
 type layout struct {
 	gen      uint64
-	names    map[string]bool // the facts it was made from
+	facts    map[string]tracked // what it was made from
 	slots    []slotLayout
 	requests []requestSpec
 	stored   bool // there is a database
 	keepAll  bool // there is none, and nobody has said yet what will be asked
+}
+
+// tracked is a fact as its name was read: a counter, an age, or neither.
+type tracked struct {
+	counter counter
+	seen    bool
 }
 
 // slotLayout is what is kept of the entities of one slot.
@@ -27,6 +33,15 @@ type slotLayout struct {
 	horizon int64                // the longest exact window
 	reach   int64                // the longest over whole hours
 	first   bool
+}
+
+func (l *slotLayout) equal(o *slotLayout) bool {
+	for g := range l.windows {
+		if !slices.Equal(l.windows[g], o.windows[g]) || !slices.Equal(l.longs[g], o.longs[g]) {
+			return false
+		}
+	}
+	return l.horizon == o.horizon && l.first == o.first
 }
 
 func (l *slotLayout) used() bool { return l.horizon > 0 || l.reach > 0 || l.first }
@@ -53,22 +68,17 @@ type requestSpec struct {
 // exact marks; longer ones are whole hours and exact edges.
 const exactCoarse = time.Hour
 
-// newLayout lays out the named facts. Names that are no counters are ignored.
-func (o *Orient) newLayout(gen uint64, names map[string]bool, keepAll bool) (*layout, error) {
-	l := &layout{gen: gen, names: names, slots: make([]slotLayout, len(o.entities.names)), stored: o.db != nil, keepAll: keepAll}
-	for _, name := range slices.Sorted(maps.Keys(names)) {
-		if _, err := o.catalogue.Lookup(name); err != nil {
-			return nil, err
+// newLayout lays out facts.
+func (o *Orient) newLayout(gen uint64, facts map[string]tracked, keepAll bool) (*layout, error) {
+	l := &layout{gen: gen, facts: facts, slots: make([]slotLayout, maxSlots), stored: o.db != nil, keepAll: keepAll}
+	for _, name := range slices.Sorted(maps.Keys(facts)) {
+		f := facts[name]
+		switch {
+		case f.seen:
+			l.slots[f.counter.slot].first = true
+		case f.counter.measure != nil:
+			l.add(name, f.counter)
 		}
-		if s, ok := o.parser.seen(name); ok {
-			l.slots[s].first = true
-			continue
-		}
-		c, ok, err := o.parser.counter(name)
-		if err != nil || !ok {
-			continue // a plain fact
-		}
-		l.add(name, c)
 	}
 	if len(l.requests) > maxRates {
 		return nil, noren.Errorf(noren.Invalid, "%d different request rates are asked for; at most %d can be counted for every request", len(l.requests), maxRates)
@@ -79,6 +89,27 @@ func (o *Orient) newLayout(gen uint64, names map[string]bool, keepAll bool) (*la
 		}
 	}
 	return l, nil
+}
+
+// track reads the name of a fact.
+func (o *Orient) track(name string) (tracked, error) {
+	if _, err := o.catalogue.Lookup(name); err != nil {
+		return tracked{}, err
+	}
+	if s, ok := o.parser.seen(name); ok {
+		return tracked{counter{slot: s}, true}, nil
+	}
+	if o.plain(name) {
+		return tracked{}, nil
+	}
+	c, _, err := o.parser.counter(name)
+	return tracked{counter: c}, err
+}
+
+// plain reports whether a fact is neither a counter nor an age.
+func (o *Orient) plain(name string) bool {
+	_, sourced := o.sourceOf[name]
+	return sourced || o.addressFact[name]
 }
 
 func (l *layout) add(name string, c counter) {
@@ -117,18 +148,9 @@ func (c counter) long(stored bool) bool {
 // ignored. Without it, request rates (and, without a database, history) count
 // from the first Observe that asks for them.
 func (o *Orient) Track(names []string) error {
-	wanted := make(map[string]bool, len(names))
-	for _, n := range names {
-		wanted[n] = true
-	}
 	o.layoutMu.Lock()
 	defer o.layoutMu.Unlock()
-	l, err := o.newLayout(o.layout.Load().gen+1, wanted, false)
-	if err != nil {
-		return err
-	}
-	o.setLayout(l)
-	return nil
+	return o.relayout(map[string]tracked{}, names, false)
 }
 
 // extend adds names that nobody tracked to what is counted.
@@ -139,14 +161,22 @@ func (o *Orient) extend(needs []string) error {
 	if !old.lacks(needs) {
 		return nil
 	}
-	if len(old.names)+len(needs) > maxTracked {
+	return o.relayout(maps.Clone(old.facts), needs, old.keepAll)
+}
+
+// relayout makes a layout of facts and names the one in force.
+func (o *Orient) relayout(facts map[string]tracked, names []string, keepAll bool) error {
+	for _, name := range names {
+		f, err := o.track(name)
+		if err != nil {
+			return err
+		}
+		facts[name] = f
+	}
+	if len(facts) > maxTracked {
 		return noren.Errorf(noren.Invalid, "more than %d different facts are asked for", maxTracked)
 	}
-	names := maps.Clone(old.names)
-	for _, n := range needs {
-		names[n] = true
-	}
-	l, err := o.newLayout(old.gen+1, names, old.keepAll)
+	l, err := o.newLayout(o.layout.Load().gen+1, facts, keepAll)
 	if err != nil {
 		return err
 	}
@@ -158,13 +188,26 @@ func (o *Orient) extend(needs []string) error {
 const maxTracked = 2000
 
 func (l *layout) lacks(needs []string) bool {
-	return slices.ContainsFunc(needs, func(n string) bool { return !l.names[n] })
+	for _, n := range needs {
+		if _, ok := l.facts[n]; !ok {
+			return true
+		}
+	}
+	return false
+}
+
+// longest is the longest window over exact marks.
+func (l *layout) longest() (span int64) {
+	for i := range l.slots {
+		span = max(span, l.slots[i].horizon)
+	}
+	return span
 }
 
 func (o *Orient) setLayout(l *layout) {
 	o.layout.Store(l)
-	o.plans.clear()
 	if o.db == nil {
+		o.registry.keepFor(l.longest() + lateness)
 		return
 	}
 	for _, r := range o.registry.retrack(l.used) {

@@ -62,7 +62,7 @@ type loaded struct {
 	buckets   [groups][]bucket
 	edges     []edgeOfGroup
 	// present says which open effects SQL already held.
-	present map[key]presence
+	present map[effectKey]bool
 	gone    bool // an erasure that is not committed yet: load again next time
 }
 
@@ -70,8 +70,6 @@ type edgeOfGroup struct {
 	group group
 	edge  edge
 }
-
-type presence struct{ marked, settled bool }
 
 // start loads what w wants in the background, unless it is under way. The
 // state's shard is locked.

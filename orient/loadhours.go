@@ -3,6 +3,7 @@ package orient
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"noren"
@@ -42,9 +43,9 @@ func (o *Orient) openEffects(st *state) (ids []key) {
 	if st.hours == nil {
 		return nil
 	}
-	for id, e := range st.hours.open {
+	for k, e := range st.hours.open {
 		if e.state != effectClosed {
-			ids = append(ids, id)
+			ids = append(ids, k.id)
 		}
 	}
 	return ids
@@ -119,26 +120,23 @@ func sumHours(ctx context.Context, q querier, query string, token key, hour, end
 	return rows.Err()
 }
 
-// fetchPresent says of each id whether its event and its settlement are in SQL.
-func (o *Orient) fetchPresent(ctx context.Context, q querier, ids []key) (map[key]presence, error) {
-	out := make(map[key]presence, len(ids))
-	for len(ids) > 0 {
-		n := min(len(ids), 500)
-		args := make([]any, n)
-		marks := make([]string, n)
-		for i, id := range ids[:n] {
+// fetchPresent says whose events and settlements are in SQL.
+func (o *Orient) fetchPresent(ctx context.Context, q querier, ids []key) (map[effectKey]bool, error) {
+	out := make(map[effectKey]bool, len(ids))
+	for batch := range slices.Chunk(ids, 500) {
+		args := make([]any, len(batch))
+		marks := make([]string, len(batch))
+		for i, id := range batch {
 			args[i], marks[i] = int64(id), fmt.Sprintf("$%d", i+1)
-			out[id] = presence{}
 		}
 		in := ` WHERE id IN (` + strings.Join(marks, ", ") + `)`
-		err := eachID(ctx, q, func(id key) { p := out[id]; p.marked = true; out[id] = p }, `SELECT id FROM orient_events`+in, args...)
+		err := eachID(ctx, q, func(id key) { out[effectKey{id, false}] = true }, `SELECT id FROM orient_events`+in, args...)
 		if err == nil {
-			err = eachID(ctx, q, func(id key) { p := out[id]; p.settled = true; out[id] = p }, `SELECT id FROM orient_settles`+in, args...)
+			err = eachID(ctx, q, func(id key) { out[effectKey{id, true}] = true }, `SELECT id FROM orient_settles`+in, args...)
 		}
 		if err != nil {
 			return nil, noren.Errorf(noren.Unavailable, "look up open events: %w", err)
 		}
-		ids = ids[n:]
 	}
 	return out, nil
 }

@@ -107,10 +107,10 @@ func (o *Orient) unpin(r *record) {
 		return
 	}
 	c := r.did.Load()
-	for _, p := range append(clip(c.reserve), c.settle...) {
+	for i, p := range append(clip(c.reserve), c.settle...) {
 		o.existing(p, func(st *state) {
 			st.pins = max(st.pins-1, 0)
-			st.commit(c.group, c.m, o.shared)
+			st.commit(c.group, c.m, i >= len(c.reserve), o.shared)
 		})
 	}
 }

@@ -1,6 +1,7 @@
 package orient
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"log/slog"
@@ -35,6 +36,10 @@ type Options struct {
 	Addresses *Addresses // what is known of addresses; nothing when nil
 	Sources   []Source
 	Entities  []string // declared extra entities
+	// After is the Orient that this one follows when the settings change. The two
+	// share what they count, so that no event in hand is lost between them; DB,
+	// KV, Shared, Token and MaxEntities are the predecessor's.
+	After *Orient
 	// MaxEntities bounds the cache of entities with a database behind it.
 	MaxEntities int
 	Log         *slog.Logger
@@ -45,12 +50,7 @@ const defaultMaxEntities = 50_000
 
 // Orient turns events into facts. It is safe for concurrent use.
 type Orient struct {
-	db        *db.DB
-	kv        kv.Store
-	spare     *kv.Memory // counts while kv fails
-	shared    bool
-	log       *slog.Logger
-	tokens    *tokens
+	*core
 	entities  *entities
 	parser    parser
 	addresses *Addresses
@@ -59,10 +59,20 @@ type Orient struct {
 	catalogue   *noren.Catalogue
 	sourceOf    map[string]int
 	addressFact map[string]bool
+	plans       plans
+}
+
+// core is what one instance counts, whatever its settings are.
+type core struct {
+	db     *db.DB
+	kv     kv.Store
+	spare  *kv.Memory // counts while kv fails
+	shared bool
+	log    *slog.Logger
+	tokens *tokens
 
 	layoutMu sync.Mutex
 	layout   atomic.Pointer[layout]
-	plans    plans
 
 	cache    *cache
 	registry *registry
@@ -85,57 +95,60 @@ type Observation struct {
 
 // New makes an Orient. Nothing is loaded until an event needs it.
 func New(o Options) (*Orient, error) {
-	if o.DB != nil && o.Token == nil {
+	var before *entities
+	c := (*core)(nil)
+	if o.After != nil {
+		c, before = o.After.core, o.After.entities
+	} else if o.DB != nil && o.Token == nil {
 		return nil, noren.Errorf(noren.Internal, "orient: a database needs tokens")
 	}
-	es, err := newEntities(o.Entities)
+	es, err := newEntities(o.Entities, before)
 	if err != nil {
 		return nil, err
 	}
-	n := &Orient{
-		db: o.DB, kv: o.KV, shared: o.Shared && o.DB != nil, log: o.Log, entities: es, parser: parser{es},
-		addresses: o.Addresses, sources: slices.Clone(o.Sources), spare: kv.NewMemory(spareKeys),
+	if c == nil {
+		c = newCore(&o)
 	}
-	n.fill(o)
+	n := &Orient{core: c, entities: es, parser: parser{es}, addresses: o.Addresses, sources: slices.Clone(o.Sources)}
+	if n.addresses == nil {
+		n.addresses = NoAddresses()
+	}
 	if err := n.declare(); err != nil {
 		return nil, err
 	}
-	l, err := n.newLayout(1, map[string]bool{}, o.DB == nil)
-	if err != nil {
-		return nil, err
+	if c.layout.Load() == nil {
+		l, err := n.newLayout(1, map[string]tracked{}, c.db == nil)
+		if err != nil {
+			return nil, err
+		}
+		c.layout.Store(l)
 	}
-	n.layout.Store(l)
 	return n, nil
 }
 
 const spareKeys = 20_000
 
-// fill sets what has a default.
-func (o *Orient) fill(opt Options) {
-	if o.log == nil {
-		o.log = slog.New(slog.DiscardHandler)
+func newCore(o *Options) *core {
+	c := &core{
+		db: o.DB, kv: o.KV, shared: o.Shared && o.DB != nil, log: o.Log, spare: kv.NewMemory(spareKeys),
+		cache: newCache(cmp.Or(max(o.MaxEntities, 0), defaultMaxEntities)), loader: newLoader(o.DB), registry: newRegistry(maxRecords),
 	}
-	if o.kv == nil {
-		o.kv = kv.NewMemory(0)
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
 	}
-	if o.addresses == nil {
-		o.addresses = NoAddresses()
+	if c.kv == nil {
+		c.kv = kv.NewMemory(0)
 	}
-	if opt.Token == nil {
-		opt.Token = throwaway()
+	token := o.Token
+	if token == nil {
+		token = throwaway()
 	}
-	if opt.MaxEntities <= 0 {
-		opt.MaxEntities = defaultMaxEntities
+	c.tokens = newTokens(token)
+	if c.db == nil {
+		c.registry = newRegistry(0)
+		c.registry.keep = maxWindow.Microseconds()
 	}
-	o.tokens = newTokens(opt.Token)
-	o.cache = newCache(opt.MaxEntities)
-	o.loader = newLoader(o.db)
-	if o.db != nil {
-		o.registry = newRegistry(maxRecords)
-	} else {
-		o.registry = newRegistry(0)
-		o.registry.keep = maxWindow.Microseconds()
-	}
+	return c
 }
 
 // throwaway keys tokens that nobody ever compares with another process's.

@@ -69,12 +69,6 @@ func (p *plans) put(needs []string, made *plan) {
 	p.byNeed[keyOfNeeds(needs)] = made
 }
 
-func (p *plans) clear() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.byNeed = nil
-}
-
 func keyOfNeeds(needs []string) planKey {
 	if len(needs) == 0 {
 		return planKey{}

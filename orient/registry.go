@@ -126,7 +126,7 @@ func (g *registry) change(r *record, used func(slot) bool) *change {
 		return c
 	}
 	c.m = r.settles.m
-	c.m.open = r.m.open
+	c.m.open = r.m.open << 1 // openMark to openSettle
 	if r.success {
 		c.settle = slices.DeleteFunc(clip(r.settles.parties), func(p party) bool {
 			return !used(p.slot) || slices.Contains(r.parties, p)
@@ -165,6 +165,13 @@ func (g *registry) waiting(r *record) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return r.pending > 0
+}
+
+// keepFor sets how long a registry without a database remembers.
+func (g *registry) keepFor(micros int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.keep = micros
 }
 
 // attempt finds the attempt, or the outcome that stands for one.

@@ -14,9 +14,17 @@ type mark struct {
 	amount   int64 // minor units, or records of a staff action
 	quantity int32
 	ok       bool // settled as a success
-	open     bool // its rows may not be committed yet
+	open     open // which of its rows may not be committed yet
 	parties  [dims]key
 }
+
+// open says which rows of a mark may not be in SQL yet.
+type open uint8
+
+const (
+	openMark   open = 1
+	openSettle open = 2
+)
 
 func before(a, b *mark) bool { return a.at < b.at || a.at == b.at && a.id < b.id }
 
@@ -116,7 +124,7 @@ func (s *series) recent(id key) bool {
 func (s *series) put(m mark) bool {
 	i, found := s.find(m.at, m.id)
 	if found {
-		s.marks[i].open = s.marks[i].open || m.open
+		s.marks[i].open |= m.open
 		if m.ok {
 			s.settle(i, true)
 		}
@@ -217,9 +225,10 @@ func (s *series) drop(n int) {
 }
 
 // dropUntil forgets marks at or before limit; it reports whether there were any.
+// A mark that is nowhere else yet stays, with those after it.
 func (s *series) dropUntil(limit int64) bool {
 	n := 0
-	for s.head+n < len(s.marks) && s.marks[s.head+n].at <= limit {
+	for s.head+n < len(s.marks) && s.marks[s.head+n].at <= limit && s.marks[s.head+n].open == 0 {
 		n++
 	}
 	if n > 0 {

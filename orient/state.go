@@ -99,8 +99,12 @@ func (st *state) adapt(l *layout) {
 	if st.layout != nil && st.layout.gen >= l.gen {
 		return
 	}
-	st.layout = l
 	sl := &l.slots[st.slot]
+	same := st.layout != nil && st.layout.keepAll == l.keepAll && st.of().equal(sl)
+	st.layout = l
+	if same {
+		return
+	}
 	for g := range st.series {
 		if st.series[g] != nil {
 			st.series[g].watch(sl.windows[g])
@@ -139,7 +143,7 @@ func (st *state) reserve(g group, m mark, now int64) {
 		st.trim(s)
 	}
 	if st.hours != nil {
-		st.hours.reserve(g, m, now)
+		st.hours.note(g, m, false, now)
 		st.hoursFrom = max(st.hoursFrom, st.hours.dropUntil(hourOf(st.newest-st.of().reach-lateness)))
 	}
 }
@@ -147,14 +151,14 @@ func (st *state) reserve(g group, m mark, now int64) {
 // settle counts a mark as a success; one that is not here is added, because
 // the load that brings it may not see the settlement yet.
 func (st *state) settle(g group, m mark, now int64) {
-	m.ok = true
 	st.first.note(m.at, m.id)
+	if st.hours != nil {
+		st.hours.note(g, m, true, now)
+	}
+	m.ok = true
 	if s := st.ring(g); s != nil {
 		s.put(m)
 		st.trim(s)
-	}
-	if st.hours != nil {
-		st.hours.settle(g, m, now)
 	}
 }
 
@@ -163,12 +167,13 @@ func (st *state) cancel(g group, m mark, successOnly bool) {
 	if s := st.series[g]; s != nil {
 		if i, found := s.find(m.at, m.id); found && successOnly {
 			s.settle(i, false)
+			s.marks[i].open &^= m.open
 		} else if found {
 			s.remove(i)
 		}
 	}
 	if st.hours != nil {
-		st.hours.cancel(m.id, !successOnly)
+		st.hours.cancel(m.id, successOnly)
 	}
 	if !successOnly && st.first.forget(m.id) {
 		st.loaded = st.loaded && !st.layout.stored // to find the one that it displaced
@@ -189,14 +194,14 @@ func (st *state) noteOldest() {
 }
 
 // commit notes that the rows of a mark, or of its settlement, are in SQL.
-func (st *state) commit(g group, m mark, remember bool) {
+func (st *state) commit(g group, m mark, settled, remember bool) {
 	if s := st.series[g]; s != nil && st.loading == nil {
 		if i, found := s.find(m.at, m.id); found {
-			s.marks[i].open = false
+			s.marks[i].open &^= m.open
 		}
 	}
 	if st.hours != nil {
-		st.hours.commit(m.id, st.loading != nil, remember)
+		st.hours.commit(effectKey{m.id, settled}, st.loading != nil, remember)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"time"
 
 	"pgregory.net/rapid"
@@ -28,6 +29,7 @@ type gen struct {
 	now  time.Time
 	late time.Duration // how far events may be out of order
 	open []*noren.Event
+	once bool // an attempt has one outcome at most
 }
 
 func pick(t *rapid.T, label string, of ...string) string {
@@ -95,7 +97,11 @@ func (g *gen) outcome(t *rapid.T, ev *noren.Event) {
 	ok := rapid.Bool().Draw(t, "success")
 	ev.Kind, ev.Payload, ev.Entities = noren.LoginOutcome, &noren.LoginResult{Success: ok}, g.entities(t, "session")
 	if len(g.open) > 0 && rapid.IntRange(0, 5).Draw(t, "known?") > 0 {
-		of := rapid.SampledFrom(g.open).Draw(t, "of")
+		i := rapid.IntRange(0, len(g.open)-1).Draw(t, "of")
+		of := g.open[i]
+		if g.once {
+			g.open = slices.Delete(g.open, i, i+1)
+		}
 		ev.AttemptID = of.AttemptID
 		if ev.AttemptID == "" {
 			ev.AttemptID = of.ID

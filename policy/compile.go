@@ -3,13 +3,11 @@ package policy
 import (
 	"fmt"
 	"regexp"
-	"regexp/syntax"
 	"slices"
 	"strings"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common"
-	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/types"
 
 	"noren"
@@ -18,10 +16,8 @@ import (
 // Limits on a condition, checked when it is loaded. With the cost limit of
 // cost.go they are why nothing is counted while it runs.
 const (
-	maxNodes        = 500 // of the syntax tree, macros expanded
-	maxNesting      = 32
-	maxPattern      = 512   // bytes of a regular expression
-	maxPatternInsts = 1_000 // instructions of its compiled form
+	maxNodes   = 500 // of the syntax tree, macros expanded
+	maxNesting = 32
 )
 
 // compiler turns conditions into programs. It works in two passes: parse all
@@ -138,106 +134,6 @@ func joinKinds(kinds []noren.Kind) string {
 		s[i] = string(k)
 	}
 	return strings.Join(s, ", ")
-}
-
-// walk visits every fact that e names, and every use of what is not allowed.
-// bound are the variables of the macros around e.
-func (p *parsed) walk(e ast.Expr, bound []string, fact, refuse func(id int64, name string)) {
-	again := func(e ast.Expr) { p.walk(e, bound, fact, refuse) }
-	switch e.Kind() {
-	case ast.IdentKind:
-		if name := e.AsIdent(); !slices.Contains(bound, name) {
-			fact(e.ID(), name)
-		}
-	case ast.SelectKind:
-		if e.AsSelect().IsTestOnly() {
-			refuse(e.ID(), "has() is not needed: a fact that is not known has the zero value of its type")
-			return
-		}
-		if id, name, ok := dotted(e); ok && !slices.Contains(bound, rootOf(name)) {
-			p.begin[e.ID()] = p.offset(id)
-			fact(id, name)
-			return
-		}
-		again(e.AsSelect().Operand())
-	case ast.CallKind:
-		p.walkCall(e, again, refuse)
-	case ast.ListKind:
-		for _, x := range e.AsList().Elements() {
-			again(x)
-		}
-	case ast.MapKind, ast.StructKind:
-		refuse(e.ID(), "a condition cannot build maps")
-	case ast.ComprehensionKind:
-		c := e.AsComprehension()
-		again(c.IterRange())
-		again(c.AccuInit())
-		bound = append(slices.Clip(bound), c.IterVar(), c.IterVar2(), c.AccuVar())
-		for _, x := range []ast.Expr{c.LoopCondition(), c.LoopStep(), c.Result()} {
-			p.walk(x, bound, fact, refuse)
-		}
-	}
-}
-
-func (p *parsed) walkCall(e ast.Expr, again func(ast.Expr), refuse func(int64, string)) {
-	c := e.AsCall()
-	if c.IsMemberFunction() {
-		again(c.Target())
-	}
-	for _, x := range c.Args() {
-		again(x)
-	}
-	if c.FunctionName() != "matches" || len(c.Args()) == 0 {
-		return
-	}
-	pattern := c.Args()[len(c.Args())-1]
-	if msg := patternFault(pattern); msg != "" {
-		refuse(pattern.ID(), msg)
-	}
-}
-
-// patternFault says what is wrong with a regular expression; "" when nothing is.
-func patternFault(e ast.Expr) string {
-	if e.Kind() != ast.LiteralKind {
-		return "the pattern of matches() must be a constant text"
-	}
-	pattern, ok := e.AsLiteral().Value().(string)
-	if !ok {
-		return "the pattern of matches() must be a text"
-	}
-	if len(pattern) > maxPattern {
-		return fmt.Sprintf("the regular expression has %d bytes; at most %d are allowed", len(pattern), maxPattern)
-	}
-	if _, err := regexp.Compile(pattern); err != nil {
-		return "not a regular expression: " + strings.TrimPrefix(err.Error(), "error parsing regexp: ")
-	}
-	tree, err := syntax.Parse(pattern, syntax.Perl)
-	if err != nil {
-		return "not a regular expression"
-	}
-	prog, err := syntax.Compile(tree.Simplify())
-	if err != nil || len(prog.Inst) > maxPatternInsts {
-		return fmt.Sprintf("the regular expression is too large: more than %d steps once compiled", maxPatternInsts)
-	}
-	return ""
-}
-
-// dotted reads a.b.c; id is that of a, where the name begins.
-func dotted(e ast.Expr) (id int64, name string, ok bool) {
-	switch e.Kind() {
-	case ast.IdentKind:
-		return e.ID(), e.AsIdent(), true
-	case ast.SelectKind:
-		s := e.AsSelect()
-		id, name, ok = dotted(s.Operand())
-		return id, name + "." + s.FieldName(), ok
-	}
-	return 0, "", false
-}
-
-func rootOf(name string) string {
-	root, _, _ := strings.Cut(name, ".")
-	return root
 }
 
 // env declares every fact that was found.

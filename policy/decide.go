@@ -12,9 +12,9 @@ import (
 
 // Decide evaluates the policies for ev's kind and zone over the event and its
 // computed facts. It is pure and safe for concurrent use. Kinds that tell of
-// Noren itself are always allowed, and what the gateway stopped stays stopped. A policy that cannot be evaluated counts as
-// the kind's failure side and is named in Fault; the others still decide, and
-// the strictest answer wins.
+// Noren itself are always allowed, and what the gateway stopped stays stopped.
+// A policy that cannot be evaluated counts as the kind's failure side and is
+// named in Fault; the others still decide, and the strictest answer wins.
 func (s *Set) Decide(ev *noren.Event, facts noren.Facts) noren.Decision {
 	d := noren.Decision{EventID: ev.ID, Verdict: ev.Given(), Policies: s.version}
 	b := s.bucketFor(ev.Kind, ev.Zone)

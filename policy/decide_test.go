@@ -199,6 +199,20 @@ func TestOperationalKindsAreAllowed(t *testing.T) {
 	}
 }
 
+// What the gateway stopped stays stopped, whatever the policies say of it.
+func TestDecideKeepsWhatWasGiven(t *testing.T) {
+	s := rules(t, "p http.blocked on challenge address.asn == 1")
+	for cause, want := range map[noren.Cause]noren.Verdict{noren.CauseLimit: noren.Limit, noren.CauseWAF: noren.Block} {
+		ev := &noren.Event{Kind: noren.HTTPBlocked, Payload: &noren.Blocked{Cause: cause}}
+		if got := s.Decide(ev, nil).Verdict; got != want {
+			t.Errorf("stopped by %s: %s, want %s", cause, got, want)
+		}
+		if got := s.Decide(ev, noren.Facts{"address.asn": int64(1)}).Verdict; got != noren.Strictest(want, noren.Challenge) {
+			t.Errorf("stopped by %s, and the policy fires: %s", cause, got)
+		}
+	}
+}
+
 func TestDecideConcurrently(t *testing.T) {
 	s := rules(t, "a order.placed on hold address.asn == 1 && order.total > 10 || address.asn == 1 && order.total == 0")
 	var wg sync.WaitGroup

@@ -42,9 +42,9 @@ func TestShippedLeaveTheUnknownAlone(t *testing.T) {
 	s := mustLoad(t, Shipped()...)
 	for _, k := range noren.Kinds() {
 		for _, z := range noren.Zones() {
-			d := s.Decide(&noren.Event{ID: "e", Kind: k.Kind, Zone: z.Zone, At: at, Payload: k.NewPayload(),
-				Entities: noren.Entities{"address": "203.0.113.7"}}, nil)
-			if d.Verdict != noren.Allow || len(d.Reasons)+len(d.Shadow)+len(d.Actions) > 0 || d.Fault != "" {
+			ev := &noren.Event{ID: "e", Kind: k.Kind, Zone: z.Zone, At: at, Payload: k.NewPayload(), Entities: noren.Entities{"address": "203.0.113.7"}}
+			d := s.Decide(ev, nil)
+			if d.Verdict != ev.Given() || len(d.Reasons)+len(d.Shadow)+len(d.Actions) > 0 || d.Fault != "" {
 				t.Errorf("%s in %s: %+v", k.Kind, z.Zone, d)
 			}
 		}
@@ -110,8 +110,9 @@ func TestShippedLeaveACarriersCustomersAlone(t *testing.T) {
 			}
 		}
 		info, _ := k.Info()
-		d := s.Decide(&noren.Event{Kind: k, Zone: noren.ZoneCheckout, Payload: info.NewPayload(), Entities: noren.Entities{"address": "203.0.113.7"}}, facts)
-		if d.Verdict != noren.Allow {
+		ev := &noren.Event{Kind: k, Zone: noren.ZoneCheckout, Payload: info.NewPayload(), Entities: noren.Entities{"address": "203.0.113.7"}}
+		d := s.Decide(ev, facts)
+		if d.Verdict != ev.Given() {
 			t.Errorf("%s: %s because of %v", k, d.Verdict, d.Reasons)
 		}
 	}

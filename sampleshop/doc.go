@@ -41,7 +41,9 @@
 // /checkout/confirm?card_token=….
 //
 // POST /checkout/payment is the attempt to pay by card, with the form fields
-// "card_token", "card_bin" (first six digits) and "card_last4". Its answers:
+// "card_token", "card_bin" (first six digits), "card_last4", and "order" and
+// "amount" (yen), which tell whoever reads along what it is about; the shop goes
+// by its own record of both. Its answers:
 //
 //	302 to /checkout/complete   the provider took the money, the order stands
 //	402 with a page             the provider declined; the page says

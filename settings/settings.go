@@ -7,11 +7,12 @@ package settings
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
-	"path"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"noren"
 )
@@ -28,70 +29,76 @@ const (
 // Paths lists the files in order.
 func (s Set) Paths() []string { return slices.Sorted(maps.Keys(s)) }
 
-// Hash names the content: equal sets have equal hashes.
+// Hash names the content: equal sets have equal hashes. It is the first half of
+// a SHA-256, long enough that nobody can make two sets of one name.
 func (s Set) Hash() string {
 	h := sha256.New()
 	for _, p := range s.Paths() {
 		fmt.Fprintf(h, "%d %s %d\n%s\n", len(p), p, len(s[p]), s[p])
 	}
-	return hex.EncodeToString(h.Sum(nil))[:16]
+	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// Valid reports what no set may hold: absolute or climbing paths, hidden files,
-// too many files, too many bytes.
+// Valid reports every fault that no set may have: files at places settings do
+// not have, too many files or bytes, content that is not text. What the files
+// mean is for their owners to check.
 func (s Set) Valid() error {
+	var errs []error
 	total := 0
-	for p, content := range s {
-		if err := validPath(p); err != nil {
-			return err
+	for _, p := range s.Paths() {
+		total += len(p) + len(s[p])
+		if !validPath(p) {
+			errs = append(errs, fmt.Errorf("settings file %q: expected policies/NAME.yaml, lists/NAME.txt or NAME.yaml, at the top or under sites/SITE/, in lower-case letters, digits, - and _", p))
 		}
-		total += len(content)
+		if !utf8.ValidString(s[p]) || strings.ContainsRune(s[p], 0) {
+			errs = append(errs, fmt.Errorf("settings file %q is not UTF-8 text", p))
+		}
 	}
 	if len(s) > maxFiles || total > maxBytes {
-		return noren.Errorf(noren.Invalid, "the settings hold %d files and %d bytes; at most %d and %d fit", len(s), total, maxFiles, maxBytes)
+		errs = append(errs, tooMuch(len(s), total))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return noren.Errorf(noren.Invalid, "%w", err)
 	}
 	return nil
 }
 
-func validPath(p string) error {
-	bad := p == "" || len(p) > 200 || path.IsAbs(p) || path.Clean(p) != p || strings.HasPrefix(p, "..") || strings.ContainsAny(p, "\\\x00\n")
-	for part := range strings.SplitSeq(p, "/") {
-		bad = bad || strings.HasPrefix(part, ".")
-	}
-	if bad {
-		return noren.Errorf(noren.Invalid, "settings file %q is not a plain relative path", p)
-	}
-	return nil
+func tooMuch(files, bytes int) error {
+	return noren.Errorf(noren.Invalid, "the settings hold %d files and %d bytes; at most %d and %d fit", files, bytes, maxFiles, maxBytes)
 }
 
-// Diff writes what changes from a to b, file by file, in the unified manner. It
-// is empty when nothing does.
-func Diff(a, b Set) string {
-	var out strings.Builder
-	all := maps.Clone(a)
-	maps.Copy(all, b)
-	for _, p := range all.Paths() {
-		before, had := a[p]
-		after, has := b[p]
-		if had && has && before == after {
-			continue
+// validPath knows every place of a settings set. It says what is allowed, not
+// what is not, so that no path can lead out of a directory on any system.
+func validPath(p string) bool {
+	parts := strings.Split(p, "/")
+	if len(parts) > 2 && parts[0] == "sites" && validStem(parts[1]) {
+		parts = parts[2:]
+	}
+	switch len(parts) {
+	case 1:
+		return validFile(parts[0], ".yaml")
+	case 2:
+		return parts[0] == "policies" && validFile(parts[1], ".yaml") || parts[0] == "lists" && validFile(parts[1], ".txt")
+	}
+	return false
+}
+
+func validFile(name, extension string) bool {
+	stem, ok := strings.CutSuffix(name, extension)
+	return ok && validStem(stem)
+}
+
+// validStem is the middle of what all file systems agree on: no case, no dots.
+func validStem(s string) bool {
+	if s == "" || len(s) > 64 {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		letter := c >= 'a' && c <= 'z' || c >= '0' && c <= '9'
+		if !letter && (i == 0 || c != '-' && c != '_') {
+			return false
 		}
-		fmt.Fprintf(&out, "--- %s\n+++ %s\n", nameOr(p, had), nameOr(p, has))
-		diffLines(&out, lines(before), lines(after))
 	}
-	return out.String()
-}
-
-func nameOr(p string, exists bool) string {
-	if exists {
-		return p
-	}
-	return "/dev/null"
-}
-
-func lines(s string) []string {
-	if s == "" {
-		return nil
-	}
-	return strings.Split(strings.TrimSuffix(s, "\n"), "\n")
+	return true
 }

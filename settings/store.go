@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"noren"
 	"noren/db"
@@ -26,7 +28,21 @@ type Options struct {
 	DB   *db.DB
 	Mode Mode
 	Dir  string // of mode files
+	// Check is run before anything is stored: a set that does not compile never
+	// becomes a version. Nil when the caller of Put has checked.
+	Check func(Set) error
+	// Now is the wall clock; time.Now when nil.
+	Now func() time.Time
 }
+
+// Refused is why Put stores nothing in mode files. It carries the change as a
+// patch for the directory.
+type Refused struct {
+	Dir   string
+	Patch string // what Diff wrote
+}
+
+func (r *Refused) Error() string { return "the settings are files in " + r.Dir }
 
 // Store keeps the versions of one instance's settings.
 type Store struct{ o Options }
@@ -48,6 +64,9 @@ func Open(o Options) (*Store, error) {
 	}
 	if o.Mode == Files && o.Dir == "" {
 		return nil, noren.Errorf(noren.Invalid, "settings mode files needs a directory")
+	}
+	if o.Now == nil {
+		o.Now = time.Now
 	}
 	return &Store{o}, nil
 }
@@ -71,7 +90,10 @@ func (s *Store) Current(ctx context.Context) (Set, error) {
 func (s *Store) CurrentHash(ctx context.Context) (string, error) {
 	if s.o.Mode == Files {
 		set, err := ReadDir(s.o.Dir)
-		return set.Hash(), err
+		if err != nil {
+			return "", err
+		}
+		return set.Hash(), nil
 	}
 	v, err := s.current(ctx, s.o.DB.Read())
 	return v.Hash, err
@@ -120,9 +142,12 @@ func (s *Store) Get(ctx context.Context, id string) (Set, error) {
 	return set, nil
 }
 
+// maxListed bounds what Versions returns.
+const maxListed = 1_000
+
 // Versions lists the newest versions first.
 func (s *Store) Versions(ctx context.Context, limit int) ([]Version, error) {
-	rows, err := s.o.DB.Read().QueryContext(ctx, `SELECT id, n, at, author, reason, hash FROM settings_versions ORDER BY n DESC LIMIT $1`, limit)
+	rows, err := s.o.DB.Read().QueryContext(ctx, `SELECT id, n, at, author, reason, hash FROM settings_versions ORDER BY n DESC LIMIT $1`, min(max(limit, 1), maxListed))
 	if err != nil {
 		return nil, fmt.Errorf("list settings: %w", err)
 	}
@@ -156,26 +181,59 @@ func (s *Store) Init(ctx context.Context, first Set, author, reason string) erro
 
 // Put stores set as the new current version and returns it. base is the hash of
 // the version the author saw, "" for none: when somebody changed the settings
-// since, nothing is stored and the code is Conflict. In mode files nothing
-// is ever stored. The caller has recorded the change before.
+// since, nothing is stored and the code is Conflict. A set equal to the current
+// one makes no new version. In mode files nothing is ever stored; the error
+// holds *Refused with the patch. The caller has recorded the change before.
 func (s *Store) Put(ctx context.Context, set Set, author, reason, base string) (Version, error) {
-	if s.o.Mode == Files {
-		return Version{}, noren.WithHint(noren.Errorf(noren.Denied, "the settings are files in %s", s.o.Dir), "change them there; `noren settings diff DIR` shows a patch")
-	}
-	if err := set.Valid(); err != nil {
+	if err := s.check(set, author, reason); err != nil {
 		return Version{}, err
+	}
+	if s.o.Mode == Files {
+		return Version{}, s.refuse(set)
 	}
 	files, err := json.Marshal(set)
 	if err != nil {
-		return Version{}, err
+		return Version{}, fmt.Errorf("store settings: %w", err)
 	}
-	now := noren.At(time.Now())
+	now := noren.At(s.o.Now())
 	v := Version{ID: noren.NewID(now.Time), At: now, Author: author, Reason: reason, Hash: set.Hash()}
 	err = s.o.DB.Write(ctx, func(tx *sql.Tx) error { return s.put(ctx, tx, &v, string(files), base) })
 	if db.IsUnique(err) {
 		err = noren.Errorf(noren.Conflict, "somebody else changed the settings at the same moment")
 	}
-	return v, err
+	if err != nil {
+		return Version{}, err
+	}
+	return v, nil
+}
+
+const maxWords = 1_000 // bytes of an author or a reason
+
+func (s *Store) check(set Set, author, reason string) error {
+	for what, words := range map[string]string{"author": author, "reason": reason} {
+		if strings.TrimSpace(words) == "" || len(words) > maxWords || !utf8.ValidString(words) {
+			return noren.Errorf(noren.Invalid, "the %s of a change of settings is missing or longer than %d bytes", what, maxWords)
+		}
+	}
+	if err := set.Valid(); err != nil {
+		return err
+	}
+	if s.o.Check == nil {
+		return nil
+	}
+	return s.o.Check(set)
+}
+
+// refuse says how to make the change where the settings are files.
+func (s *Store) refuse(set Set) error {
+	now, err := ReadDir(s.o.Dir)
+	if err != nil {
+		return err
+	}
+	return &noren.Error{
+		Code: noren.Denied, Msg: "the settings are files in " + s.o.Dir, Hint: "change them there; the patch shows how (patch -p0)",
+		Err: &Refused{Dir: s.o.Dir, Patch: Diff(now, set)},
+	}
 }
 
 func (s *Store) put(ctx context.Context, tx *sql.Tx, v *Version, files, base string) error {
@@ -186,6 +244,10 @@ func (s *Store) put(ctx context.Context, tx *sql.Tx, v *Version, files, base str
 	if before.Hash != base {
 		return noren.WithHint(noren.Errorf(noren.Conflict, "the settings were changed by %s at %s", before.Author, before.At.Format(time.RFC3339)),
 			"export the present ones, make your change in them and import again")
+	}
+	if before.Hash == v.Hash {
+		*v = before
+		return nil
 	}
 	v.N = before.N + 1
 	if _, err := tx.ExecContext(ctx, `INSERT INTO settings_versions (id, n, at, author, reason, hash, files) VALUES ($1, $2, $3, $4, $5, $6, $7)`,

@@ -25,6 +25,7 @@ CREATE TABLE vault_erasures (
 	reason  TEXT NOT NULL,
 	keys    BIGINT NOT NULL
 );
+CREATE INDEX vault_erasures_subject ON vault_erasures (site, subject);
 CREATE TABLE vault_state (
 	name  TEXT PRIMARY KEY,
 	value TEXT NOT NULL

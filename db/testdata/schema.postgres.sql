@@ -122,6 +122,7 @@ CREATE UNIQUE INDEX orient_inbox_pkey ON orient_inbox USING btree (site, hour, i
 orient_links.token bigint NOT NULL
 orient_links.at bigint NOT NULL
 orient_links.id bigint NOT NULL
+orient_links.entity bigint NOT NULL
 orient_links PRIMARY KEY (token, at, id)
 CREATE INDEX orient_links_id ON orient_links USING btree (id)
 CREATE UNIQUE INDEX orient_links_pkey ON orient_links USING btree (token, at, id)
@@ -153,6 +154,7 @@ vault_erasures.reason text NOT NULL
 vault_erasures.keys bigint NOT NULL
 vault_erasures PRIMARY KEY (id)
 CREATE UNIQUE INDEX vault_erasures_pkey ON vault_erasures USING btree (id)
+CREATE INDEX vault_erasures_subject ON vault_erasures USING btree (site, subject)
 vault_keys.id text NOT NULL
 vault_keys.purpose text NOT NULL
 vault_keys.state text NOT NULL

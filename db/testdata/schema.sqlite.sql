@@ -125,9 +125,10 @@ CREATE TABLE orient_inbox (
 	PRIMARY KEY (site, hour, id)
 );
 CREATE TABLE orient_links (
-	token BIGINT NOT NULL,
-	at    BIGINT NOT NULL, -- of the event
-	id    BIGINT NOT NULL, -- of orient_events
+	token  BIGINT NOT NULL,
+	at     BIGINT NOT NULL, -- of the event
+	id     BIGINT NOT NULL, -- of orient_events
+	entity BIGINT NOT NULL, -- CRC-32 of the entity's name
 	PRIMARY KEY (token, at, id)
 );
 CREATE INDEX orient_links_id ON orient_links (id);
@@ -155,6 +156,7 @@ CREATE TABLE vault_erasures (
 	reason  TEXT NOT NULL,
 	keys    BIGINT NOT NULL
 );
+CREATE INDEX vault_erasures_subject ON vault_erasures (site, subject);
 CREATE TABLE vault_keys (
 	id         TEXT PRIMARY KEY,
 	purpose    TEXT NOT NULL,

@@ -17,6 +17,8 @@ const (
 	maxHits  = 16
 	maxValue = 160 // runes of a value
 	maxField = 80  // runes of a field's name
+	// maxFields of one rule: enough to see where, without hiding other rules.
+	maxFields = 3
 )
 
 // scoreOf is what a rule of a severity adds, as rules 901140 to 901143 set it.
@@ -86,7 +88,7 @@ func fromRequest(ds []types.MatchData) []types.MatchData {
 		case variables.TX, variables.MatchedVar, variables.MatchedVars:
 			continue
 		}
-		if !slices.ContainsFunc(out, func(o types.MatchData) bool { return field(o) == field(d) }) {
+		if len(out) < maxFields && !slices.ContainsFunc(out, func(o types.MatchData) bool { return field(o) == field(d) }) {
 			out = append(out, d)
 		}
 	}

@@ -129,6 +129,9 @@ type Request struct {
 	Proto  string // HTTP/1.1, HTTP/2.0
 	Host   string
 	Header map[string][]string
+	// Chunked says that the body is still to come in chunks; net/http takes the
+	// Transfer-Encoding header away, which rule 920180 looks for.
+	Chunked bool
 	// Body is the whole body, or of an upload the part that is inspected; see
 	// Reduce.
 	Body []byte
@@ -222,6 +225,9 @@ func process(tx types.Transaction, r *Request) error {
 		}
 	}
 	tx.AddRequestHeader("Host", r.Host)
+	if r.Chunked {
+		tx.AddRequestHeader("Transfer-Encoding", "chunked")
+	}
 	tx.SetServerName(r.Host)
 	if tx.ProcessRequestHeaders() != nil {
 		return nil

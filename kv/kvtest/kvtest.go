@@ -23,14 +23,20 @@ func Run(t *testing.T, open func(t *testing.T) kv.Store) {
 	}{
 		{"take refills by the interval", takeRefills},
 		{"take never exceeds the rate in parallel", takeParallel},
+		{"take with another rate", takeChangesRate},
 		{"count is an exact sliding window", countWindow},
 		{"count of distinct members", countMembers},
 		{"count saturates", countSaturates},
+		{"count is exact in parallel", countParallel},
 		{"tail exchanges items", tailExchanges},
 		{"tail starts anew when trimmed", tailTrims},
+		{"tail loses nothing in parallel", tailParallel},
 		{"beat counts live nodes", beats},
 		{"bad ops are refused whole", badOps},
 		{"ops of one call keep their order", order},
+		{"kinds of ops share no keys", kindsApart},
+		{"any key will do", anyKey},
+		{"random calls agree with the model", random},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.run(t, open(t)) })
 	}
@@ -103,6 +109,19 @@ func takeParallel(t *testing.T, s kv.Store) {
 	}
 }
 
+func takeChangesRate(t *testing.T, s kv.Store) {
+	k := key()
+	for range 10 {
+		do(t, s, kv.Take{Key: k, At: start, Rate: kv.Rate{Events: 10, Per: time.Minute}})
+	}
+	if r := do(t, s, kv.Take{Key: k, At: start, Rate: kv.Rate{Events: 20, Per: time.Minute}}); r.Allowed {
+		t.Errorf("a minute's worth is used up under the faster rate as well: got %+v", r)
+	}
+	if r := do(t, s, kv.Take{Key: k, At: start, Rate: kv.Rate{Events: 20, Per: 2 * time.Minute}}); !r.Allowed || r.Remaining != 9 {
+		t.Errorf("half of two minutes' worth is used up: got %+v", r)
+	}
+}
+
 // countWindow compares with a model that keeps everything.
 func countWindow(t *testing.T, s kv.Store) {
 	seed := rand.Uint64()
@@ -137,6 +156,26 @@ func inWindow(model map[string]time.Time, now time.Time, window time.Duration) (
 		}
 	}
 	return n
+}
+
+func countParallel(t *testing.T, s kv.Store) {
+	k := key()
+	var wg sync.WaitGroup
+	for n := range 20 {
+		wg.Go(func() {
+			for i := range 40 {
+				op := kv.Count{Key: k, At: start, Window: time.Minute, ID: fmt.Sprint(n*20 + i)} // each twice, in two goroutines
+				if _, err := s.Do(t.Context(), op); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if got := do(t, s, kv.Count{Key: k, At: start, Window: time.Minute, Peek: true}).N; got != 420 {
+		t.Errorf("got %d, want 420 different ids", got)
+	}
 }
 
 func countMembers(t *testing.T, s kv.Store) {
@@ -214,6 +253,38 @@ func tailTrims(t *testing.T, s kv.Store) {
 	}
 }
 
+// tailParallel: several nodes write and read; each learns all that others wrote.
+func tailParallel(t *testing.T, s kv.Store) {
+	const nodes, each = 8, 30
+	k := key()
+	epoch := do(t, s, kv.Tail{Key: k, Keep: time.Minute}).Epoch
+	var wg sync.WaitGroup
+	for n := range nodes {
+		wg.Go(func() {
+			from, got := int64(0), 0
+			for i := range each + 1 {
+				op := kv.Tail{Key: k, Epoch: epoch, From: from, Keep: time.Minute}
+				if i < each {
+					op.Items = [][]byte{{byte(n)}}
+				}
+				res, err := s.Do(t.Context(), op)
+				if err != nil || res[0].Fresh {
+					t.Errorf("node %d: got %+v, %v", n, res, err)
+					return
+				}
+				from, got = res[0].Next, got+len(res[0].Items)+len(op.Items)
+			}
+			if int64(got) != from {
+				t.Errorf("node %d saw or wrote %d items of %d", n, got, from)
+			}
+		})
+	}
+	wg.Wait()
+	if all := do(t, s, kv.Tail{Key: k, Epoch: epoch, Keep: time.Minute}); len(all.Items) != nodes*each {
+		t.Errorf("got %d items, want %d", len(all.Items), nodes*each)
+	}
+}
+
 func beats(t *testing.T, s kv.Store) {
 	at := start.Add(time.Duration(rand.IntN(1e6)) * time.Hour)
 	for i, want := range []int64{1, 2, 2} {
@@ -229,11 +300,30 @@ func beats(t *testing.T, s kv.Store) {
 
 func badOps(t *testing.T, s kv.Store) {
 	k := key()
-	good := kv.Take{Key: k, At: start, Rate: kv.Rate{Events: 1, Per: time.Hour}}
+	rate := kv.Rate{Events: 1, Per: time.Hour}
+	good := kv.Take{Key: k, At: start, Rate: rate}
 	for _, bad := range []kv.Op{
-		kv.Take{At: start, Rate: good.Rate}, kv.Take{Key: k, At: start}, kv.Count{Key: k, At: start, Window: time.Minute},
-		kv.Count{Key: k, At: start, ID: "a"}, kv.Tail{Key: k}, kv.Beat{Node: "n"},
+		kv.Take{At: start, Rate: rate},
+		kv.Take{Key: k, Rate: rate},
+		kv.Take{Key: k, At: start},
+		kv.Take{Key: k, At: start, Rate: rate, Cost: -1},
+		kv.Take{Key: k, At: start, Rate: rate, Cost: 1 << 40},
+		kv.Take{Key: k, At: start, Rate: kv.Rate{Events: 1, Per: time.Hour, Burst: -1}},
+		kv.Take{Key: k, At: start, Rate: kv.Rate{Events: 1, Per: 1 << 62}},
+		kv.Take{Key: k, At: start, Rate: kv.Rate{Events: 1, Per: time.Hour, Burst: 1 << 30}},
+		kv.Take{Key: k, At: start.AddDate(500, 0, 0), Rate: rate},
+		kv.Count{Key: k, At: start, Window: time.Minute},
+		kv.Count{Key: k, At: start, ID: "a"},
+		kv.Count{Key: k, Window: time.Minute, ID: "a"},
+		kv.Count{Key: k, At: start, Window: time.Minute, ID: "a", Cap: 1 << 20},
+		kv.Count{Key: k, At: start, Window: time.Minute, ID: string(make([]byte, 1000))},
+		kv.Tail{Key: k},
+		kv.Tail{Key: k, Keep: time.Minute, From: -1},
 		kv.Tail{Key: k, Keep: time.Minute, Items: [][]byte{make([]byte, 1<<20)}},
+		kv.Tail{Key: k, Keep: time.Minute, Items: make([][]byte, kv.MaxTail+1)},
+		kv.Beat{Node: "n"},
+		kv.Beat{Node: "n", Window: time.Minute},
+		kv.Beat{At: start, Window: time.Minute},
 	} {
 		if _, err := s.Do(t.Context(), good, bad); noren.CodeOf(err) != noren.Invalid {
 			t.Errorf("%+v: got %v, want it refused as invalid", bad, err)
@@ -259,4 +349,73 @@ func order(t *testing.T, s kv.Store) {
 			t.Errorf("op %d: got %d, want %d", i, r.N, i+1)
 		}
 	}
+	if res, err := s.Do(t.Context()); err != nil || len(res) != 0 {
+		t.Errorf("no ops: got %v, %v", res, err)
+	}
+}
+
+func kindsApart(t *testing.T, s kv.Store) {
+	k := key()
+	do(t, s, kv.Take{Key: k, At: start, Rate: kv.Rate{Events: 5, Per: time.Minute}})
+	do(t, s, kv.Tail{Key: k, Keep: time.Minute, Items: [][]byte{[]byte("x")}})
+	if got := do(t, s, kv.Count{Key: k, At: start, Window: time.Minute, ID: "a"}); got.N != 1 {
+		t.Errorf("got %+v, want a count of its own", got)
+	}
+	before := do(t, s, kv.Beat{Node: k, At: start, Window: time.Minute}).N
+	do(t, s, kv.Count{Key: "nodes", At: start, Window: time.Minute, ID: k + " is no node"})
+	if got := do(t, s, kv.Beat{Node: k, At: start, Window: time.Minute}).N; got != before {
+		t.Errorf("got %d nodes, want %d: a count changed them", got, before)
+	}
+}
+
+// anyKey: keys hold what visitors send.
+func anyKey(t *testing.T, s kv.Store) {
+	for _, odd := range []string{"}", "{}", "{a}b", "a b\r\nFLUSHALL", "\x00\xff", "店", "%7B"} {
+		k := key() + odd
+		first, err := s.Do(t.Context(),
+			kv.Take{Key: k, At: start, Rate: kv.Rate{Events: 2, Per: time.Hour}},
+			kv.Count{Key: k, At: start, Window: time.Minute, ID: odd},
+			kv.Tail{Key: odd + k, Keep: time.Minute, Items: [][]byte{[]byte(odd), {}}})
+		if err != nil || first[0].Remaining != 1 || first[1].N != 1 {
+			t.Errorf("%q: got %+v, %v", odd, first, err)
+			continue
+		}
+		again := do(t, s, kv.Tail{Key: odd + k, Epoch: first[2].Epoch, Keep: time.Minute})
+		if again.Fresh || len(again.Items) != 2 || string(again.Items[0]) != odd || len(again.Items[1]) != 0 {
+			t.Errorf("%q: got %+v, want the item as it was", odd, again)
+		}
+	}
+}
+
+// random sends calls of several ops to the store and to the model.
+func random(t *testing.T, s kv.Store) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	pair := NewPair(s)
+	now := start
+	for range 300 {
+		ops := make([]kv.Op, 1+r.IntN(6))
+		for i := range ops {
+			now = now.Add(time.Duration(r.IntN(2_000_000)-200_000) * time.Microsecond) // back at times
+			ops[i] = randomOp(r, now)
+		}
+		if diff := pair.Compare(t.Context(), ops...); diff != "" {
+			t.Fatal(diff)
+		}
+	}
+}
+
+func randomOp(r *rand.Rand, now time.Time) kv.Op {
+	k := fmt.Sprint(r.IntN(3))
+	switch r.IntN(4) {
+	case 0:
+		return kv.Take{Key: k, At: now, Rate: kv.Rate{Events: 1 + r.IntN(5), Per: time.Duration(1+r.IntN(20)) * time.Second, Burst: r.IntN(4)},
+			Cost: r.IntN(4), Peek: r.IntN(4) == 0}
+	case 1:
+		return kv.Count{Key: k, At: now, Window: time.Duration(1+r.IntN(30)) * time.Second, ID: fmt.Sprint(r.IntN(30)), Peek: r.IntN(4) == 0, Cap: r.IntN(12)}
+	case 2:
+		return kv.Tail{Key: k, From: int64(r.IntN(20)), Keep: time.Minute, Items: make([][]byte, r.IntN(4))}
+	}
+	return kv.Count{Key: "m" + k, At: now, Window: time.Duration(1+r.IntN(30)) * time.Second, Member: fmt.Sprint(r.IntN(30))}
 }

@@ -2,14 +2,22 @@ package valkey
 
 import "github.com/redis/go-redis/v9"
 
-// The scripts compute what kv.Memory computes, to the microsecond; kvtest
-// compares the two. Numbers stay below 2^53, where Lua's doubles are exact.
-// string.format("%.0f") is needed because Redis would cut a large number's
-// digits when it turns it into a string.
+// library is the scripts with their digests, one for each kind of op.
+type library struct{ take, count, tail *redis.Script }
 
-// takeScript: the generic cell rate algorithm. KEYS[1] holds the theoretical
-// arrival time. ARGV: now, interval, capacity, cost, peek.
-var takeScript = redis.NewScript(`
+func newLibrary() *library {
+	return &library{redis.NewScript(takeText), redis.NewScript(countText), redis.NewScript(tailText)}
+}
+
+// The scripts compute what kv.Memory computes, to the microsecond; a test
+// compares the two. Numbers stay below 2^53, where Lua's doubles are exact.
+// string.format("%.0f") is needed because Lua would write a large number as
+// 1.7e+15. Keys expire a minute after they cannot matter any more, by the
+// server's clock; everything else follows the times of the ops.
+const (
+	// takeText: the generic cell rate algorithm. KEYS[1] holds the theoretical
+	// arrival time. ARGV: now, interval, capacity, cost, peek.
+	takeText = `
 local now, interval, capacity, cost = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local tat = tonumber(redis.call('GET', KEYS[1]) or '0')
 if tat < now then tat = now end
@@ -20,10 +28,10 @@ if ARGV[5] == '0' then
   redis.call('SET', KEYS[1], string.format('%.0f', nxt), 'PX', math.floor((nxt - now) / 1000) + 60000)
 end
 return {1, math.floor((now - allow) / interval), 0}
-`)
+`
 
-// countScript: a sorted set by time. ARGV: now, window, member, cap, peek.
-var countScript = redis.NewScript(`
+	// countText: a sorted set by time. ARGV: now, window, member, cap, peek.
+	countText = `
 local now, window, cap = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[4])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now - window))
 if ARGV[5] == '0' then
@@ -33,11 +41,11 @@ if ARGV[5] == '0' then
   redis.call('PEXPIRE', KEYS[1], math.floor(window / 1000) + 60000)
 end
 return {redis.call('ZCARD', KEYS[1])}
-`)
+`
 
-// tailScript: a list and, beside it, its epoch and the number of its first
-// item. ARGV: epoch known, from, keep, most, new epoch, items…
-var tailScript = redis.NewScript(`
+	// tailText: a list and, beside it, its epoch and the number of its first
+	// item. ARGV: epoch known, from, keep, most, new epoch, items…
+	tailText = `
 local epoch = redis.call('HGET', KEYS[2], 'epoch')
 local base = tonumber(redis.call('HGET', KEYS[2], 'base') or '0')
 if not epoch then
@@ -54,11 +62,10 @@ local nxt = finish + #ARGV - 5
 local over = redis.call('LLEN', KEYS[1]) - tonumber(ARGV[4])
 if over > 0 then
   redis.call('LTRIM', KEYS[1], over, -1)
-  redis.call('HSET', KEYS[2], 'base', base + over)
+  redis.call('HSET', KEYS[2], 'base', string.format('%.0f', base + over))
 end
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 redis.call('PEXPIRE', KEYS[2], ARGV[3])
 return {fresh, epoch, nxt, items}
-`)
-
-func scripts() []*redis.Script { return []*redis.Script{takeScript, countScript, tailScript} }
+`
+)

@@ -1,12 +1,10 @@
 // Package valkey is kv over Valkey or Redis (7.0 or later), single or cluster.
-// Every op is one Lua script on one key, and all ops of a Do travel in one
-// pipeline: one round trip.
+// Every op is one Lua script on the keys of one slot, and all ops of a Do
+// travel in one pipeline: one round trip.
 package valkey
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -18,50 +16,57 @@ import (
 
 // Store is a kv.Store on a server.
 type Store struct {
-	c redis.UniversalClient
+	c   redis.UniversalClient
+	lib *library
 }
 
-// Timeouts: a server that is away must not hold up a visitor; Failover bounds
-// the whole call as well.
-const (
-	dialTimeout = 500 * time.Millisecond
-	ioTimeout   = time.Second
-)
-
-// Open connects to redis://, rediss:// or several comma-separated addresses of
-// a cluster, and checks that the server answers.
-func Open(ctx context.Context, url string) (*Store, error) {
+// New prepares a Store without talking to the server, which may be away: then
+// every Do gives the code Unavailable until it is back.
+func New(url string) (*Store, error) {
 	o, err := options(url)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{c: redis.NewUniversalClient(o)}
-	if err := s.c.Ping(ctx).Err(); err != nil {
+	return &Store{c: redis.NewUniversalClient(o), lib: newLibrary()}, nil
+}
+
+// Open connects and checks that the server answers.
+func Open(ctx context.Context, url string) (*Store, error) {
+	s, err := New(url)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.check(ctx); err != nil {
 		s.c.Close()
-		return nil, noren.WithHint(noren.Errorf(noren.Unavailable, "connect to Valkey/Redis: %w", err),
-			"is the server running at the address under shared:? Without one, leave shared: out")
+		return nil, err
 	}
 	return s, nil
 }
 
-func options(url string) (*redis.UniversalOptions, error) {
-	first, rest, _ := strings.Cut(url, ",")
-	o, err := redis.ParseURL(first)
-	if err != nil {
-		// The parser's error may quote the address with its password.
-		return nil, noren.WithHint(noren.Errorf(noren.Invalid, "address of Valkey/Redis cannot be read"),
-			"write redis://host:6379/0 or rediss://user:password@host:6379/0")
+func (s *Store) check(ctx context.Context) error {
+	if err := s.c.Ping(ctx).Err(); err != nil {
+		return noren.WithHint(noren.Errorf(noren.Unavailable, "connect to Valkey/Redis: %w", err), connectHint(err))
 	}
-	u := &redis.UniversalOptions{
-		Addrs: []string{o.Addr}, Username: o.Username, Password: o.Password, DB: o.DB, TLSConfig: o.TLSConfig,
-		DialTimeout: dialTimeout, ReadTimeout: ioTimeout, WriteTimeout: ioTimeout, MaxRetries: -1,
+	if _, single := s.c.(*redis.Client); !single {
+		return nil
 	}
-	for more := range strings.SplitSeq(rest, ",") {
-		if more != "" {
-			u.Addrs = append(u.Addrs, more)
+	// A user without the right to ask is told by the first MOVED instead.
+	info, err := s.c.Info(ctx, "cluster").Result()
+	if err == nil && strings.Contains(info, "cluster_enabled:1") {
+		return noren.WithHint(noren.Errorf(noren.Invalid, "Valkey/Redis is a cluster, and the address names one server"), clusterHint)
+	}
+	return nil
+}
+
+const clusterHint = "add ?cluster=true to the address, or list several servers of the cluster with commas"
+
+func connectHint(err error) string {
+	for _, refused := range []string{"NOAUTH", "WRONGPASS", "NOPERM"} {
+		if redis.HasErrorPrefix(err, refused) {
+			return "check the user and the password in the address; the user needs +@scripting +@read +@write on keys noren:*"
 		}
 	}
-	return u, nil
+	return "is the server running at this address, and may this machine reach it? Without one, leave it out: a single node needs none"
 }
 
 // Close closes the connections.
@@ -72,156 +77,83 @@ func (s *Store) Do(ctx context.Context, ops ...kv.Op) ([]kv.Result, error) {
 	if err := kv.Validate(ops); err != nil {
 		return nil, err
 	}
-	res, err := s.try(ctx, ops)
-	if isNoScript(err) { // a restarted server has forgotten the scripts
-		if err = s.load(ctx); err == nil {
-			res, err = s.try(ctx, ops)
+	if len(ops) == 0 {
+		return nil, nil
+	}
+	calls := make([]call, len(ops))
+	for i, op := range ops {
+		var err error
+		if calls[i], err = s.lib.call(op); err != nil {
+			return nil, err
 		}
 	}
+	cmds, err := s.run(ctx, calls)
 	if err != nil {
-		return nil, noren.Errorf(noren.Unavailable, "valkey: %w", err)
-	}
-	return res, nil
-}
-
-func (s *Store) try(ctx context.Context, ops []kv.Op) ([]kv.Result, error) {
-	cmds := make([]*redis.Cmd, len(ops))
-	_, err := s.c.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for i, op := range ops {
-			cmds[i] = send(ctx, p, op)
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, firstError(cmds, err)
+		return nil, away(err)
 	}
 	out := make([]kv.Result, len(ops))
 	for i, op := range ops {
 		if out[i], err = read(op, cmds[i]); err != nil {
-			return nil, fmt.Errorf("read answer %d: %w", i, err)
+			return nil, away(err)
 		}
 	}
 	return out, nil
 }
 
-// firstError prefers NOSCRIPT, which can be mended.
-func firstError(cmds []*redis.Cmd, err error) error {
-	for _, c := range cmds {
-		if isNoScript(c.Err()) {
-			return c.Err()
-		}
+func away(err error) error {
+	err = noren.Errorf(noren.Unavailable, "valkey: %w", err)
+	if redis.HasErrorPrefix(err, "MOVED") || strings.Contains(err.Error(), "MOVED ") {
+		return noren.WithHint(err, clusterHint)
 	}
 	return err
 }
 
-func isNoScript(err error) bool { return err != nil && redis.HasErrorPrefix(err, "NOSCRIPT") }
-
-func (s *Store) load(ctx context.Context) error {
-	for _, script := range scripts() {
-		if err := script.Load(ctx, s.c).Err(); err != nil {
-			return err
+// run sends all calls at once. A server that restarted has forgotten the
+// scripts: the calls that met that, and only those, are sent again in full.
+func (s *Store) run(ctx context.Context, calls []call) ([]*redis.Cmd, error) {
+	cmds := s.send(ctx, calls, (*redis.Script).EvalSha)
+	var forgotten []int
+	for i, cmd := range cmds {
+		switch err := cmd.Err(); {
+		case redis.HasErrorPrefix(err, "NOSCRIPT"):
+			forgotten = append(forgotten, i)
+		case err != nil:
+			return nil, err
 		}
 	}
-	return nil
-}
-
-func send(ctx context.Context, p redis.Pipeliner, op kv.Op) *redis.Cmd {
-	switch op := op.(type) {
-	case kv.Take:
-		return takeScript.EvalSha(ctx, p, []string{"noren:t:" + op.Key},
-			op.At.UnixMicro(), op.Rate.Interval(), op.Rate.Capacity(), max(1, op.Cost), flag(op.Peek))
-	case kv.Count:
-		return sendCount(ctx, p, op)
-	case kv.Tail:
-		args := []any{op.Epoch, op.From, op.Keep.Milliseconds(), kv.MaxTail, noren.NewID(time.Now())}
-		for _, item := range op.Items {
-			args = append(args, item)
+	if len(forgotten) == 0 {
+		return cmds, nil
+	}
+	again := make([]call, len(forgotten))
+	for n, i := range forgotten {
+		again[n] = calls[i]
+	}
+	for n, cmd := range s.send(ctx, again, (*redis.Script).Eval) {
+		if err := cmd.Err(); err != nil {
+			return nil, err
 		}
-		// Both keys of a log hash to one slot of a cluster.
-		return tailScript.EvalSha(ctx, p, []string{"noren:l:{" + op.Key + "}", "noren:m:{" + op.Key + "}"}, args...)
-	case kv.Beat:
-		return sendCount(ctx, p, kv.Count{Key: "beat", At: op.At, Window: op.Window, Member: op.Node})
+		cmds[forgotten[n]] = cmd
 	}
-	return redis.NewCmd(ctx)
+	return cmds, nil
 }
 
-func sendCount(ctx context.Context, p redis.Pipeliner, op kv.Count) *redis.Cmd {
-	return countScript.EvalSha(ctx, p, []string{"noren:c:" + op.Key},
-		op.At.UnixMicro(), op.Window.Microseconds(), op.Counted(), op.Limit(), flag(op.Peek))
-}
+type eval func(s *redis.Script, ctx context.Context, c redis.Scripter, keys []string, args ...any) *redis.Cmd
 
-func flag(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
-
-var errAnswer = errors.New("answer has another shape than the script gives")
-
-func read(op kv.Op, cmd *redis.Cmd) (kv.Result, error) {
-	v, err := cmd.Slice()
-	if err != nil {
-		return kv.Result{}, err
-	}
-	switch op := op.(type) {
-	case kv.Take:
-		n, err := ints(v, 3)
-		if err != nil {
-			return kv.Result{}, err
+// send's errors are those of the commands.
+func (s *Store) send(ctx context.Context, calls []call, how eval) []*redis.Cmd {
+	cmds := make([]*redis.Cmd, len(calls))
+	s.c.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, c := range calls {
+			cmds[i] = how(c.script, ctx, p, c.keys, c.args...)
 		}
-		return kv.Result{Allowed: n[0] == 1, Remaining: n[1], RetryAfter: time.Duration(n[2]) * time.Microsecond}, nil
-	case kv.Count:
-		n, err := ints(v, 1)
-		if err != nil {
-			return kv.Result{}, err
-		}
-		return kv.Result{N: n[0], Capped: n[0] >= int64(op.Limit())}, nil
-	case kv.Beat:
-		n, err := ints(v, 1)
-		if err != nil {
-			return kv.Result{}, err
-		}
-		return kv.Result{N: n[0]}, nil
-	case kv.Tail:
-		return readTail(v)
-	}
-	return kv.Result{}, errAnswer
+		return nil
+	})
+	return cmds
 }
 
-func ints(v []any, n int) ([]int64, error) {
-	if len(v) < n {
-		return nil, errAnswer
-	}
-	out := make([]int64, n)
-	for i := range out {
-		x, ok := v[i].(int64)
-		if !ok {
-			return nil, errAnswer
-		}
-		out[i] = x
-	}
-	return out, nil
-}
-
-func readTail(v []any) (kv.Result, error) {
-	if len(v) != 4 {
-		return kv.Result{}, errAnswer
-	}
-	fresh, ok1 := v[0].(int64)
-	epoch, ok2 := v[1].(string)
-	next, ok3 := v[2].(int64)
-	items, ok4 := v[3].([]any)
-	if !ok1 || !ok2 || !ok3 || !ok4 {
-		return kv.Result{}, errAnswer
-	}
-	r := kv.Result{Fresh: fresh == 1, Epoch: epoch, Next: next}
-	for _, item := range items {
-		s, ok := item.(string)
-		if !ok {
-			return kv.Result{}, errAnswer
-		}
-		r.Items = append(r.Items, []byte(s))
-	}
-	return r, nil
-}
+// Timeouts: a server that is away must not hold up a visitor. The deadline of a
+// call's context ends it earlier.
+const (
+	dialTimeout = 300 * time.Millisecond
+	ioTimeout   = 500 * time.Millisecond
+)

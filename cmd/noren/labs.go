@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"noren"
+	"noren/lab"
+)
+
+type labCmd struct {
+	Name   string  `arg:"" help:"traffic, kill or tamper."`
+	Seed   uint64  `help:"Seed; the same seed repeats the same run (default: a fresh one, printed)."`
+	Runs   int     `default:"12" help:"How many kills (kill)."`
+	Engine string  `enum:"sqlite,postgres" default:"sqlite" help:"Database engine (kill)."`
+	Buyers int     `help:"How many buyers (traffic)."`
+	Speed  float64 `help:"How much faster than people (traffic)."`
+	JSON   bool    `name:"json" help:"Print {lab, seed, checks, figures} as JSON."`
+}
+
+// Help lists the labs.
+func (labCmd) Help() string {
+	var b strings.Builder
+	for _, l := range lab.All() {
+		fmt.Fprintf(&b, "  %-10s %s\n             %s\n", l.Name, l.Meaning.En, l.Meaning.Ja)
+	}
+	return b.String() + "Exit 1 when a check fails. Example: noren lab traffic --seed 42 --json"
+}
+
+func (c labCmd) Run(e *env) error {
+	for _, l := range lab.All() {
+		if l.Name == c.Name {
+			return c.run(e, l)
+		}
+	}
+	var names []string
+	for _, l := range lab.All() {
+		names = append(names, l.Name)
+	}
+	return noren.Errorf(noren.Invalid, "no lab %q; there are %s", c.Name, strings.Join(names, ", "))
+}
+
+func (c labCmd) run(e *env, l lab.Lab) error {
+	dir, err := os.MkdirTemp("", "noren-lab")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	exe, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	progress := io.Discard
+	if !c.JSON {
+		progress = e.io.err
+	}
+	if c.Seed == 0 {
+		c.Seed = freshSeed()
+	}
+	le := &labEnv{e: e, dir: dir}
+	rep, err := l.Run(e.ctx, lab.Env{Log: e.log, Dir: dir, Progress: progress, Exec: exe, Start: le.start, Inspect: le.inspect, Tamper: le.tamper},
+		lab.Params{Seed: c.Seed, Runs: c.Runs, Engine: c.Engine, Buyers: c.Buyers, Speed: c.Speed})
+	if err != nil {
+		return fmt.Errorf("lab %s, seed %d: %w", l.Name, c.Seed, err)
+	}
+	if c.JSON {
+		err = printJSON(e.io.out, rep)
+	} else {
+		err = rep.Print(e.io.out, e.lang)
+	}
+	if err == nil && !rep.OK() {
+		err = errFindings
+	}
+	return err
+}
+
+func freshSeed() uint64 {
+	var b [8]byte
+	rand.Read(b[:])
+	return uint64(binary.BigEndian.Uint32(b[:4])) + 1
+}
+
+// labEnv starts and opens instances for labs.
+type labEnv struct {
+	e   *env
+	dir string
+}
+
+// inspect opens what a killed process left, lets it recover and looks.
+func (l *labEnv) inspect(ctx context.Context, dir, url string, ids []string) (lab.Killed, error) {
+	in, err := openInstance(ctx, labConfig(dir, url), wants{create: true, getenv: l.e.getenv, initial: labSettings()}, quiet())
+	if err != nil {
+		return lab.Killed{}, err
+	}
+	defer in.Close(context.WithoutCancel(ctx))
+	in.run(ctx)
+	return in.inspectKilled(ctx, ids)
+}

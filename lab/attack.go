@@ -1,0 +1,204 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"noren"
+	"noren/sampleshop"
+)
+
+// attack is one kind of attacker.
+type attack struct {
+	kind    string
+	meaning noren.Text
+	// sources is how many addresses it comes from.
+	sources int
+	cookies bool // keeps them; most tools do not
+	bound   bound
+	play    func(ctx context.Context, r *raid)
+}
+
+// bound says when an attack counts as stopped or limited: what of it may reach
+// the shop. Exactly one of share and perSource is set.
+type bound struct {
+	route     string  // what counts; "" is every request, "charge" a payment sent on to the provider
+	share     float64 // of its requests
+	perSource int     // per address
+}
+
+// attacks lists the eight kinds. The bounds are what a shop can live with:
+//
+//   - An injection needs to get through once, so next to none may.
+//   - A scanner and a list of passwords or cards need volume; a handful per
+//     address is what an unlucky customer needs too.
+//   - A flood may fill the room that ordinary visitors would have.
+func attacks() []attack {
+	return []attack{
+		{kind: "sql_injection", meaning: noren.Text{Ja: "SQLインジェクション", En: "SQL injection"}, sources: 15, bound: bound{share: 0.01}, play: injectSQL},
+		{kind: "xss", meaning: noren.Text{Ja: "クロスサイトスクリプティング", En: "cross-site scripting"}, sources: 15, bound: bound{share: 0.01}, play: injectScript},
+		{kind: "traversal", meaning: noren.Text{Ja: "ディレクトリトラバーサル", En: "path traversal"}, sources: 12, bound: bound{share: 0.01}, play: traverse},
+		{kind: "secret_files", meaning: noren.Text{Ja: "設定ファイル・バックアップの探索", En: "probing for secret files"}, sources: 20, bound: bound{share: 0.01}, play: probeSecrets},
+		{kind: "scanner", meaning: noren.Text{Ja: "脆弱性スキャナ", En: "vulnerability scanners"}, sources: 3, bound: bound{perSource: 40}, play: scan},
+		{kind: "brute_force", meaning: noren.Text{Ja: "パスワードの総当たり・リスト攻撃", En: "password guessing and lists"}, sources: 4, bound: bound{route: "POST /login", perSource: 30}, play: guessPasswords},
+		{kind: "flood", meaning: noren.Text{Ja: "大量アクセス", En: "flood"}, sources: 1, bound: bound{share: 0.2}, play: flood},
+		{kind: "carding", meaning: noren.Text{Ja: "盗まれたカードの試し打ち", En: "testing of stolen cards"}, sources: 2, cookies: true, bound: bound{route: routeCharge, perSource: 15}, play: testCards},
+	}
+}
+
+// routeCharge counts payments that the shop sent on to its payment provider.
+const routeCharge = "charge"
+
+// AttackKinds names the eight kinds.
+func AttackKinds() []string {
+	var names []string
+	for _, a := range attacks() {
+		names = append(names, a.kind)
+	}
+	return names
+}
+
+// Raid is how one attack went, as its player saw it.
+type Raid struct {
+	Kind     string
+	Sources  []netip.Addr
+	Attempts int
+	Answers  map[int]int // by status
+	Refused  int         // no answer at all
+}
+
+// raid is an attack under way.
+type raid struct {
+	o       PlayOptions
+	r       *rand.Rand
+	kind    string
+	sources []netip.Addr
+	tools   []*browser // one per source
+
+	mu   sync.Mutex
+	done Raid
+}
+
+// PlayAttack plays one kind of attack and returns how it went. It ends with
+// ctx, however far it is.
+func PlayAttack(ctx context.Context, kind string, o PlayOptions) (Raid, error) {
+	a, err := findAttack(kind)
+	if err != nil {
+		return Raid{}, err
+	}
+	r := &raid{o: o, kind: kind, r: rand.New(rand.NewPCG(o.Seed, uint64(len(kind))<<32|uint64(kind[0])))}
+	r.done = Raid{Kind: kind, Answers: map[int]int{}}
+	for i := range a.sources {
+		from := source(o.Seed, kind, i)
+		tool, err := newBrowser(kind+"-"+strconv.Itoa(i), kind, o.Shop, from, pick(r.r, profiles()), o.Observe)
+		if err != nil {
+			return Raid{}, err
+		}
+		defer tool.close()
+		if !a.cookies {
+			tool.http.Jar = nil
+		}
+		r.tools = append(r.tools, tool)
+		r.done.Sources = append(r.done.Sources, from)
+	}
+	a.play(ctx, r)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.done, nil
+}
+
+func findAttack(kind string) (attack, error) {
+	for _, a := range attacks() {
+		if a.kind == kind {
+			return a, nil
+		}
+	}
+	return attack{}, noren.Errorf(noren.NotFound, "no attack is called %q; there are %s", kind, strings.Join(AttackKinds(), ", "))
+}
+
+// count scales how many requests an attack makes; a demo wants fewer.
+func (r *raid) count(n int) int {
+	if r.o.Scale > 0 {
+		n = int(float64(n) * r.o.Scale)
+	}
+	return max(n, 1)
+}
+
+// probe is one request of an attack, byte for byte.
+type probe struct {
+	step    string
+	method  string
+	target  string // as on the request line
+	headers [][2]string
+	body    string
+	form    bool // body is a form
+}
+
+// fire sends a probe from the source-th tool and counts what came back.
+func (r *raid) fire(ctx context.Context, source int, p probe) answer {
+	tool := r.tools[source%len(r.tools)]
+	method := p.method
+	if method == "" {
+		method = http.MethodGet
+	}
+	req, err := http.NewRequestWithContext(ctx, method, tool.base.String(), strings.NewReader(p.body))
+	if err != nil {
+		return answer{}
+	}
+	// Opaque goes onto the request line as it is: no cleaning, no encoding.
+	req.URL = &url.URL{Scheme: tool.base.Scheme, Host: tool.base.Host, Opaque: p.target}
+	req.Header.Set("User-Agent", tool.profile.agent)
+	req.Header.Set("Accept", "*/*")
+	req.Header.Set("Accept-Language", tool.profile.language)
+	req.Header.Set(sampleshop.MarkHeader, r.kind)
+	if p.form {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	for _, h := range p.headers {
+		req.Header.Set(h[0], h[1])
+	}
+	a, err := tool.do(req, p.step)
+	if ctx.Err() != nil && err != nil {
+		return a
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.done.Attempts++
+	if err != nil {
+		r.done.Refused++
+	} else {
+		r.done.Answers[a.status]++
+	}
+	return a
+}
+
+// sendAll fires probes one after the other at a pace, each source a share of
+// them in turn, so that no source sends so many that it is stopped for what it
+// sent before instead of for what it sends.
+func (r *raid) sendAll(ctx context.Context, probes []probe) {
+	for i, p := range probes {
+		r.fire(ctx, i*len(r.tools)/len(probes), p)
+		if wait(ctx, time.Duration(float64(r.r.IntN(200))*float64(time.Millisecond)/max(r.o.Speed, 1))) != nil {
+			return
+		}
+	}
+}
+
+func (b bound) String() string {
+	what := map[string]string{"": "requests reach the shop", routeCharge: "payments reach the provider"}[b.route]
+	if what == "" {
+		what = b.route + " reach the shop"
+	}
+	if b.perSource > 0 {
+		return fmt.Sprintf("at most %d per address: %s", b.perSource, what)
+	}
+	return fmt.Sprintf("at most %.0f %%: %s", b.share*100, what)
+}
