@@ -173,7 +173,7 @@ func (e *Event) request() *Request {
 }
 
 func payloadOf[P any](e *Event) *P {
-	if p, ok := e.Payload.(any).(*P); ok && p != nil {
+	if p, ok := any(e.Payload).(*P); ok && p != nil {
 		return p
 	}
 	return new(P)

@@ -259,9 +259,6 @@ func TestFullDiskIsAway(t *testing.T) {
 }
 
 func TestPostgresThatStoppedIsAway(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts a second server")
-	}
 	url, stop, err := dbtest.StartPostgres(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)

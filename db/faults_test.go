@@ -10,33 +10,36 @@ import (
 )
 
 func TestFaults(t *testing.T) {
-	for name, tt := range map[string]struct {
-		op        string
-		fault     db.Fault
-		wantErr   bool
-		persisted bool
-	}{
-		"statement fails":               {"exec", db.Fault{Fail: true}, true, false},
-		"statement done, answer lost":   {"exec", db.Fault{FailPersisted: true}, true, false},
-		"commit fails":                  {"commit", db.Fault{Fail: true}, true, false},
-		"commit done, answer lost":      {"commit", db.Fault{FailPersisted: true}, true, true},
-		"slow commit":                   {"commit", db.Fault{Delay: 30 * time.Millisecond}, false, true},
-		"fault elsewhere":               {"", db.Fault{Fail: true}, false, true},
-		"slow and then failed commit":   {"commit", db.Fault{Delay: time.Millisecond, Fail: true}, true, false},
-		"slow commit, answer lost also": {"commit", db.Fault{Delay: time.Millisecond, FailPersisted: true}, true, true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			dbtest.EachURL(t, func(t *testing.T, url string) {
-				on := true
-				d := dbtest.OpenURL(t, db.Options{URL: url, Faults: func(p db.FaultPoint) (f db.Fault) {
-					if on && p.Op == tt.op {
-						return tt.fault
-					}
-					return f
-				}})
+	dbtest.EachURL(t, func(t *testing.T, url string) {
+		var op string
+		var fault db.Fault
+		d := dbtest.OpenURL(t, db.Options{URL: url, Faults: func(p db.FaultPoint) (none db.Fault) {
+			if p.Op == op {
+				return fault
+			}
+			return none
+		}})
+		for name, tt := range map[string]struct {
+			op        string
+			fault     db.Fault
+			wantErr   bool
+			persisted bool
+		}{
+			"statement fails":             {"exec", db.Fault{Fail: true}, true, false},
+			"statement done, answer lost": {"exec", db.Fault{FailPersisted: true}, true, false},
+			"commit fails":                {"commit", db.Fault{Fail: true}, true, false},
+			"commit done, answer lost":    {"commit", db.Fault{FailPersisted: true}, true, true},
+			"slow commit":                 {"commit", db.Fault{Delay: 30 * time.Millisecond}, false, true},
+			"slow commit that fails":      {"commit", db.Fault{Delay: time.Millisecond, Fail: true}, true, false},
+			"slow commit, answer lost":    {"commit", db.Fault{Delay: time.Millisecond, FailPersisted: true}, true, true},
+			"no fault":                    {"", db.Fault{Fail: true}, false, true},
+		} {
+			t.Run(name, func(t *testing.T) {
+				before := count(t, d)
+				op, fault = tt.op, tt.fault
 				began := time.Now()
 				err := d.Write(t.Context(), func(tx *sql.Tx) error {
-					_, err := tx.Exec(`INSERT INTO vault_state (name, value) VALUES ('a', '')`)
+					_, err := tx.Exec(`INSERT INTO vault_state (name, value) VALUES ($1, '')`, name)
 					return err
 				})
 				if (err != nil) != tt.wantErr || tt.wantErr && !db.IsUnavailable(err) {
@@ -45,16 +48,16 @@ func TestFaults(t *testing.T) {
 				if time.Since(began) < tt.fault.Delay {
 					t.Error("it was not delayed")
 				}
-				if got := count(t, d) == 1; got != tt.persisted {
+				if got := count(t, d) == before+1; got != tt.persisted {
 					t.Errorf("persisted: got %t, want %t", got, tt.persisted)
 				}
-				on = false
-				if err := d.Write(t.Context(), func(tx *sql.Tx) error { put(t, tx, "after"); return nil }); err != nil {
+				op = ""
+				if err := d.Write(t.Context(), func(tx *sql.Tx) error { put(t, tx, "after "+name); return nil }); err != nil {
 					t.Errorf("after the fault: %v", err)
 				}
 			})
-		})
-	}
+		}
+	})
 }
 
 func TestFaultPoints(t *testing.T) {

@@ -158,12 +158,7 @@ func vacuumInto(ctx context.Context, pool *sql.DB, to string) error {
 	if err := f.Sync(); err != nil { // VACUUM INTO does not
 		return err
 	}
-	dir, err := os.Open(filepath.Dir(to))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
+	return syncDir(filepath.Dir(to))
 }
 
 func (d *DB) dropOldCopies() {

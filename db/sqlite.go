@@ -115,7 +115,20 @@ func createFile(file string, create bool) error {
 	if err != nil {
 		return sqliteOpenError(file, err)
 	}
-	return f.Close()
+	if err := errors.Join(f.Close(), syncDir(filepath.Dir(file))); err != nil {
+		return sqliteOpenError(file, err)
+	}
+	return nil
+}
+
+// syncDir makes the name of a new file outlive a power cut.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
 }
 
 func sqliteOpenError(file string, err error) error {
@@ -141,7 +154,7 @@ const (
 func dsn(file string, role sqliteRole) string {
 	q := url.Values{"_pragma": {
 		"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)",
-		"secure_delete(ON)", "temp_store(MEMORY)", "journal_size_limit(67108864)",
+		"secure_delete(ON)", "temp_store(MEMORY)", "wal_autocheckpoint(10000)", "journal_size_limit(67108864)",
 	}}
 	if role == sqliteReader {
 		q["_pragma"] = append(q["_pragma"], "query_only(ON)", "cache_size(-4096)")

@@ -36,6 +36,10 @@ func openBrowser(t *testing.T, width, height int64) *browser {
 	ctx, expire := context.WithTimeout(ctx, 3*time.Minute)
 	t.Cleanup(func() { expire(); cancel(); stop() })
 	b := &browser{t: t, ctx: ctx}
+	// The browser lives as long as the context of the first call.
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("start Chromium: %v; is it installed? run: make deps", err)
+	}
 	b.do(chromedp.EmulateViewport(width, height))
 	return b
 }

@@ -12,6 +12,7 @@ const (
 	maxHeaderBytes = 64 << 10
 	maxHeaderLines = 128
 	maxURIBytes    = 16 << 10
+	maxQueryPairs  = 1000 // as many as the firewall reads
 )
 
 // malformed is the stop of a request that cannot be passed on unambiguously.
@@ -39,6 +40,8 @@ func (x *exchange) bound() *stop {
 		return malformed("nul")
 	case strings.Contains(r.RequestURI, "#"):
 		return malformed("fragment")
+	case strings.Count(r.URL.RawQuery, "&")+strings.Count(r.URL.RawQuery, ";") > maxQueryPairs:
+		return malformed("query_pairs")
 	case headerLines(r.Header) > maxHeaderLines:
 		return &stop{cause: noren.CauseMalformed, rule: "header_count", status: http.StatusRequestHeaderFieldsTooLarge}
 	case len(r.Header["Content-Type"]) > 1 || len(r.Header["Authorization"]) > 1 || len(r.Trailer) > 0:

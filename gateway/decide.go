@@ -108,7 +108,12 @@ func (x *exchange) attemptEntities() noren.Entities {
 	return es
 }
 
+// requestPayload is the request fit to be recorded. It is made once, when the
+// firewall has spoken or will not any more, and must not be changed.
 func (x *exchange) requestPayload() *noren.Request {
+	if x.recorded != nil {
+		return x.recorded
+	}
 	r := x.r
 	p := &noren.Request{
 		Method: cutText(r.Method, 32), Host: cutText(hostOf(r.Host), maxLoggedHost), Path: cutText(x.path, maxLoggedPath),
@@ -118,6 +123,7 @@ func (x *exchange) requestPayload() *noren.Request {
 	if x.body != nil && x.body.stream == nil {
 		p.Length = x.body.size
 	}
+	x.recorded = p
 	return p
 }
 

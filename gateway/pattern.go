@@ -106,9 +106,6 @@ func (p *pattern) matches(method string, query func() []queryWant) bool {
 func queryPairs(raw string) []queryWant {
 	var out []queryWant
 	for part := range strings.FieldsFuncSeq(raw, func(r rune) bool { return r == '&' || r == ';' }) {
-		if len(out) >= maxQueryPairs {
-			break
-		}
 		key, value, _ := strings.Cut(part, "=")
 		once := queryWant{queryKey(waf.Unescape(key)), strings.ToLower(waf.Unescape(value))}
 		out = append(out, once)
@@ -118,9 +115,6 @@ func queryPairs(raw string) []queryWant {
 	}
 	return out
 }
-
-// maxQueryPairs bounds the work on one query; the WAF refuses over 1,000.
-const maxQueryPairs = 1200
 
 // queryKey spells a key as PHP's $_GET does: a space, dot or [ becomes _, an
 // array loses its brackets. ?rest.route= would otherwise slip past rest_route.

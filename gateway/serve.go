@@ -37,6 +37,7 @@ type exchange struct {
 	attempt *Attempt
 	tryID   string // AttemptID
 
+	recorded *noren.Request // the request as events and log tell it
 	verdict  noren.Verdict
 	stopped  *stop
 	reached  time.Time // when the upstream was asked

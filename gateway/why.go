@@ -44,7 +44,7 @@ type LimitState struct {
 	By         By            `json:"by"`
 	Rate       Rate          `json:"rate"`
 	Burst      int           `json:"burst"`
-	Remaining  int64         `json:"remaining"` // after the request that is asked about
+	Remaining  int64         `json:"remaining"`             // after the request that is asked about
 	RetryAfter time.Duration `json:"retry_after,omitempty"` // 0: allowed now
 }
 

@@ -102,13 +102,26 @@ func (m *zoneMap) Find(method, rawPath, rawQuery string) Place {
 	}
 	pathViews(rawPath, look)
 	if m.rest {
-		for _, q := range query() {
-			if q.key == "rest_route" {
-				pathViews("/wp-json"+q.value, look)
-			}
+		for _, route := range ends(query(), "rest_route") {
+			pathViews("/wp-json"+route, look)
 		}
 	}
 	return best
+}
+
+// ends returns the first and the last values of a key, each once: of several,
+// no server takes one in the middle.
+func ends(pairs []queryWant, key string) (out []string) {
+	for _, q := range pairs {
+		if q.key != key || slices.Contains(out, q.value) {
+			continue
+		}
+		if len(out) == 4 { // both decodings of the first and of the last
+			out = append(out[:2], out[3])
+		}
+		out = append(out, q.value)
+	}
+	return out
 }
 
 // match returns the strictest pattern that one view falls under, nil for none.

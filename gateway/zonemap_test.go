@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -63,6 +64,8 @@ func TestPresetZones(t *testing.T) {
 		{"woocommerce", "", "POST", "/?rest_route=/wc/store/v1/checkout", noren.ZoneCheckout},
 		{"woocommerce", "", "GET", "/?rest.route=/wp/v2/users", noren.ZoneAdmin},
 		{"woocommerce", "", "GET", "/?rest%5froute=%2Fwp%2Fv2%2Fusers", noren.ZoneAdmin},
+		{"woocommerce", "", "POST", "/?rest_route=/a&rest_route=/b&rest_route=/c&rest_route=/d&rest_route=/e&rest_route=/wc/store/v1/checkout", noren.ZoneCheckout},
+		{"woocommerce", "", "POST", "/?rest_route=/wc/store/v1/checkout&rest_route=/a&rest_route=/b&rest_route=/c&rest_route=/d&rest_route=/e", noren.ZoneCheckout},
 		{"woocommerce", "", "POST", "/wp-login.php", noren.ZoneAdminLogin},
 		{"woocommerce", "", "GET", "/wp-admin/", noren.ZoneAdmin},
 		{"woocommerce", "", "POST", "/wp-admin/admin-ajax.php", noren.ZoneStorefront},
@@ -311,7 +314,11 @@ func TestWorstPathsAreCheap(t *testing.T) {
 	for _, piece := range []string{"/index.php", "/..", "/%252e", "//", "/a;b", ".php/", "%25", "/.git", `\`, "/wp-admin"} {
 		try(piece, "/"+strings.Repeat(piece, maxURIBytes/len(piece)), "")
 	}
-	try("rest_route=/a&", "/", strings.Repeat("rest_route=/a&", maxURIBytes/14))
+	var query strings.Builder
+	for i := range maxURIBytes / 16 {
+		fmt.Fprintf(&query, "rest_route=/%d&", i)
+	}
+	try("rest_route=/…&", "/", query.String())
 }
 
 func BenchmarkZone(b *testing.B) {

@@ -186,10 +186,15 @@ func (r *raid) fire(ctx context.Context, source int, p probe) answer {
 func (r *raid) sendAll(ctx context.Context, probes []probe) {
 	for i, p := range probes {
 		r.fire(ctx, i*len(r.tools)/len(probes), p)
-		if wait(ctx, time.Duration(float64(r.r.IntN(200))*float64(time.Millisecond)/max(r.o.Speed, 1))) != nil {
+		if r.pause(ctx, 600*time.Millisecond) != nil {
 			return
 		}
 	}
+}
+
+// pause waits between two requests of a tool, sped up like everything.
+func (r *raid) pause(ctx context.Context, d time.Duration) error {
+	return wait(ctx, time.Duration(float64(d)/max(r.o.Speed, 1)))
 }
 
 func (b bound) String() string {

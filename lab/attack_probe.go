@@ -63,7 +63,7 @@ func scan(ctx context.Context, r *raid) {
 			}
 			r.fire(ctx, i, p)
 		}
-		if wait(ctx, 20*time.Millisecond) != nil {
+		if r.pause(ctx, 120*time.Millisecond) != nil {
 			return
 		}
 	}

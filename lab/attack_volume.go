@@ -38,7 +38,7 @@ func guessPasswords(ctx context.Context, r *raid) {
 				}
 				form := url.Values{"mail": {mail}, "password": {guess(rnd)}}
 				r.fire(ctx, i, probe{step: "guess", method: http.MethodPost, target: "/login", body: form.Encode(), form: true})
-				if wait(ctx, 30*time.Millisecond) != nil {
+				if r.pause(ctx, 180*time.Millisecond) != nil {
 					return
 				}
 			}
@@ -103,7 +103,7 @@ func testCards(ctx context.Context, r *raid) {
 					t.visit(ctx)
 				}
 				t.try(ctx)
-				if wait(ctx, 50*time.Millisecond) != nil {
+				if r.pause(ctx, 300*time.Millisecond) != nil {
 					return
 				}
 			}

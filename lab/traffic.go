@@ -271,7 +271,7 @@ func (t *traffic) judgeJournal(ctx context.Context, seen sampleshop.Seen) error 
 	}
 	t.report.Add("journal_holds_stops", noren.Text{Ja: "止めた通信はすべて記録にある", En: "the journal holds every stop"},
 		fmt.Sprintf("at least %d", stopped), fmt.Sprint(stops.Total()), stops.Total() >= stopped && stopped > 0)
-	t.report.Add("journal_names_attackers", noren.Text{Ja: "攻撃元の住所はすべて記録にある", En: "the journal names every attacker's address"},
+	t.report.Add("journal_names_attackers", noren.Text{Ja: "攻撃元のアドレスはすべて記録にある", En: "the journal names every attacker's address"},
 		fmt.Sprintf("%d of %d addresses", len(sources), len(sources)), fmt.Sprintf("%d of %d addresses", named, len(sources)), named == len(sources))
 	t.report.Figures["journal"] = map[string]any{"stopped": stops.Total(), "by_rule": maps.Clone(stops.ByRule)}
 	return nil

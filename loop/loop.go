@@ -12,6 +12,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -153,7 +154,7 @@ func (l *Loop) judge(ctx context.Context, rules *Rules, ev noren.Event, info nor
 	e = noren.Entry{Event: ev, Count: 1}
 	defer func() {
 		if r := recover(); r != nil {
-			l.o.Log.Error("decision panicked", "alarm", true, "kind", ev.Kind, "panic", fmt.Sprint(r))
+			l.o.Log.Error("decision panicked", "alarm", true, "kind", ev.Kind, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
 			e.Decision = withFault(noren.Decision{EventID: ev.ID, Policies: set.Version()}, info, faultPanic)
 		}
 	}()

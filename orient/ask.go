@@ -26,7 +26,8 @@ func (o *Orient) ask(ctx context.Context, w *work) {
 	if o.shared {
 		a.tails()
 	}
-	if len(a.ops) == 0 {
+	if len(a.ops) == 0 { // nobody to count for: the event lacks the entities asked about
+		w.rates = make([]int64, len(w.plan.requests))
 		return
 	}
 	res, err := o.kv.Do(ctx, a.ops...)

@@ -47,6 +47,11 @@ func (st *state) installMarks(res *loaded) {
 			s.keep(old.marks[old.head:], st.newest-recently)
 		}
 	}
+	for _, t := range st.told {
+		if s := st.series[t.group]; s != nil && t.since > st.newest-recently {
+			s.put(t.m)
+		}
+	}
 	st.limit()
 }
 

@@ -108,11 +108,11 @@ func (s *series) find(at int64, id key) (i int, found bool) {
 	return i, false
 }
 
-// recent reports whether one of the newest marks has this id, whatever its
-// time: another node may have received the same event a little earlier.
-func (s *series) recent(id key) bool {
+// again reports whether one of the newest marks has this id and another time:
+// the same event was received twice, here and by another node.
+func (s *series) again(at int64, id key) bool {
 	for i := len(s.marks) - 1; i >= max(s.head, len(s.marks)-32); i-- {
-		if s.marks[i].id == id {
+		if s.marks[i].id == id && s.marks[i].at != at {
 			return true
 		}
 	}

@@ -41,8 +41,17 @@ type state struct {
 
 	epoch string // place in the shared tail
 	next  int64
+	// told are marks of long ago that other nodes told of lately, as when an
+	// outcome names a new party: a load may not find their rows yet.
+	told []toldMark
 
 	older, newer *state // by last use
+}
+
+type toldMark struct {
+	group group
+	m     mark
+	since int64
 }
 
 // firstMarks are the two earliest marks of an entity: one may be the event's

@@ -2,6 +2,7 @@ package orient
 
 import (
 	"encoding/binary"
+	"slices"
 	"sync"
 
 	"noren/kv"
@@ -126,19 +127,36 @@ func (st *state) merge(r *kv.Result, now int64) {
 		case itemMark:
 			st.receive(g, m, now)
 		case itemSettle:
+			m.ok = true
 			st.settle(g, m, now)
 		case itemCancel:
 			st.cancel(g, m, false)
 		case itemUnsettle:
 			st.cancel(g, m, true)
 		}
+		st.remember(kind, g, m, now)
 	}
+}
+
+// remember keeps what a load may not find although its time is long ago.
+func (st *state) remember(kind itemKind, g group, m mark, now int64) {
+	if m.at > now-recently {
+		return
+	}
+	if kind == itemCancel || kind == itemUnsettle {
+		st.told = slices.DeleteFunc(st.told, func(t toldMark) bool { return t.m.id == m.id })
+		return
+	}
+	if len(st.told) >= 32 {
+		st.told = slices.DeleteFunc(st.told, func(t toldMark) bool { return t.since <= now-recently })
+	}
+	st.told = append(st.told, toldMark{g, m, now})
 }
 
 // receive is reserve for another node's mark, which may be of an event that was
 // received here too.
 func (st *state) receive(g group, m mark, now int64) {
-	if s := st.series[g]; s != nil && s.recent(m.id) {
+	if s := st.series[g]; s != nil && s.again(m.at, m.id) {
 		return
 	}
 	st.reserve(g, m, now)

@@ -21,6 +21,15 @@ type demoCmd struct {
 	Quiet  bool   `help:"No traffic of our own: only the shop and the gateway."`
 }
 
+// The demo's traffic: a few buyers somewhat faster than people, and a small
+// attack of one kind after the other.
+const (
+	demoBuyers      = 6
+	demoSpeed       = 3
+	demoScale       = 0.3
+	demoAttackEvery = 6 * time.Second
+)
+
 // Help says what the demo is.
 func (demoCmd) Help() string {
 	return "Everything lies in a temporary folder and is gone when it ends (Ctrl-C)."
@@ -44,7 +53,9 @@ func (c demoCmd) Run(e *env) error {
 	fmt.Fprintf(e.io.out, demoText(e.lang), t.url, t.url, t.shop.AdminPassword(), c.Seed)
 	var played sync.WaitGroup
 	if !c.Quiet {
-		played.Go(func() { lab.Play(e.ctx, lab.PlayOptions{ShopURL: t.url, Seed: c.Seed, Attacks: true}) })
+		played.Go(func() {
+			lab.PlayForever(e.ctx, lab.PlayOptions{Shop: t.url, Seed: c.Seed, Members: 200, MemberSeed: c.Seed, Speed: demoSpeed, Scale: demoScale}, demoBuyers, demoAttackEvery, nil, nil)
+		})
 	}
 	tally.show(e.ctx, e.io.out, e.lang)
 	played.Wait()

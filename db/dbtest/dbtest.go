@@ -89,7 +89,7 @@ func randomHex() string {
 
 // server is the PostgreSQL of this test process, started on first use. It ends
 // with the process, however that ends.
-var server = sync.OnceValues(func() (*Server, error) {
+var server = sync.OnceValues(func() (*postgres, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	return startPostgres(ctx, "")

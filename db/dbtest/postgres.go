@@ -24,9 +24,9 @@ import (
 // database is the one a server of ours has.
 const database = "noren"
 
-// Server is a PostgreSQL of our own: data in a temporary folder, loopback only,
+// postgres is a server of our own: data in a temporary folder, loopback only,
 // fsync on.
-type Server struct {
+type postgres struct {
 	dir    string
 	port   int
 	cmd    *exec.Cmd
@@ -46,7 +46,7 @@ func StartPostgres(ctx context.Context, dir string) (url string, stop func(), er
 	return s.url(database), s.Stop, nil
 }
 
-func startPostgres(ctx context.Context, dir string) (*Server, error) {
+func startPostgres(ctx context.Context, dir string) (*postgres, error) {
 	bin, err := findPostgres()
 	if err != nil {
 		return nil, err
@@ -55,7 +55,7 @@ func startPostgres(ctx context.Context, dir string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{dir: dir}
+	s := &postgres{dir: dir}
 	if err := s.start(ctx, bin); err != nil {
 		s.Stop()
 		return nil, err
@@ -77,7 +77,7 @@ func findPostgres() (string, error) {
 	return filepath.Dir(newest), nil
 }
 
-func (s *Server) start(ctx context.Context, bin string) error {
+func (s *postgres) start(ctx context.Context, bin string) error {
 	as, err := serverUser()
 	if err != nil {
 		return err
@@ -114,7 +114,7 @@ const underWatch = `exec 3<&0
   rm -rf "$0" ) >/dev/null 2>&1 &
 exec "$@" 3<&- </dev/null`
 
-func (s *Server) launch(as *syscall.Credential, server ...string) error {
+func (s *postgres) launch(as *syscall.Credential, server ...string) error {
 	log, err := os.Create(s.logFile())
 	if err != nil {
 		return err
@@ -142,7 +142,7 @@ func (s *Server) launch(as *syscall.Credential, server ...string) error {
 	return nil
 }
 
-func (s *Server) logFile() string { return filepath.Join(s.dir, "log") }
+func (s *postgres) logFile() string { return filepath.Join(s.dir, "log") }
 
 // serverUser is whom the server runs as: PostgreSQL refuses to run as root.
 func serverUser() (*syscall.Credential, error) {
@@ -167,7 +167,7 @@ func freePort() (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
-func (s *Server) awaitReady(ctx context.Context) error {
+func (s *postgres) awaitReady(ctx context.Context) error {
 	d, err := sql.Open("pgx", s.url("postgres"))
 	if err != nil {
 		return err
@@ -192,12 +192,12 @@ func (s *Server) awaitReady(ctx context.Context) error {
 	}
 }
 
-func (s *Server) url(name string) string {
+func (s *postgres) url(name string) string {
 	return fmt.Sprintf("postgres://noren@127.0.0.1:%d/%s?sslmode=disable", s.port, name)
 }
 
 // do runs one statement, outside any test's schema and not waiting for long.
-func (s *Server) do(statement string) error {
+func (s *postgres) do(statement string) error {
 	d, err := sql.Open("pgx", s.url(database)+"&lock_timeout=3000")
 	if err != nil {
 		return err
@@ -210,7 +210,7 @@ func (s *Server) do(statement string) error {
 }
 
 // Stop ends the server and removes its data. It may be called twice.
-func (s *Server) Stop() {
+func (s *postgres) Stop() {
 	s.stop.Do(func() {
 		if s.cmd != nil {
 			s.cmd.Process.Signal(syscall.SIGINT)
