@@ -14,6 +14,8 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"noren"
 )
@@ -52,6 +54,10 @@ type DB struct {
 	read   *sql.DB
 	admin  driver.Connector // for migrating: patient, without faults
 	log    *slog.Logger
+
+	wrote      atomic.Bool // since the write-ahead log was looked at
+	stop       context.CancelFunc
+	background sync.WaitGroup
 }
 
 // Open opens and pings the database. It does not migrate; it refuses a schema
@@ -104,6 +110,7 @@ func (d *DB) Write(ctx context.Context, f func(tx *sql.Tx) error) error {
 	if err := d.checkFile(); err != nil {
 		return err
 	}
+	d.wrote.Store(true)
 	if err := tx.Commit(); err != nil {
 		return during("commit", err)
 	}
@@ -146,5 +153,9 @@ func (d *DB) Check(ctx context.Context) error {
 // Close closes both pools; the writer last, which empties SQLite's write-ahead
 // log into the file.
 func (d *DB) Close() error {
+	if d.stop != nil {
+		d.stop()
+	}
+	d.background.Wait()
 	return errors.Join(d.read.Close(), d.write.Close())
 }

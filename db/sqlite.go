@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"io/fs"
 	"math/rand/v2"
 	"net/url"
@@ -51,6 +52,10 @@ func (d *DB) connectSQLite(o Options) error {
 	if err != nil {
 		return err
 	}
+	keeper, err := sqliteConnector(d.file, sqliteKeeper)
+	if err != nil {
+		return err
+	}
 	if d.admin, err = sqliteConnector(d.file, sqliteAdmin); err != nil {
 		return err
 	}
@@ -59,6 +64,14 @@ func (d *DB) connectSQLite(o Options) error {
 	d.read = sql.OpenDB(reader)
 	d.read.SetMaxOpenConns(readers)
 	d.read.SetMaxIdleConns(readers)
+	ctx, stop := context.WithCancel(context.Background())
+	d.stop = stop
+	d.background.Go(func() {
+		pool := sql.OpenDB(keeper)
+		defer pool.Close()
+		pool.SetMaxOpenConns(1)
+		d.keepWAL(ctx, pool)
+	})
 	return nil
 }
 
@@ -146,6 +159,7 @@ const (
 	sqliteWriter sqliteRole = iota
 	sqliteReader
 	sqliteAdmin
+	sqliteKeeper
 )
 
 // dsn sets what must hold for every pooled connection; a PRAGMA sent once would
@@ -154,7 +168,7 @@ const (
 func dsn(file string, role sqliteRole) string {
 	q := url.Values{"_pragma": {
 		"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)",
-		"secure_delete(ON)", "temp_store(MEMORY)", "wal_autocheckpoint(10000)", "journal_size_limit(67108864)",
+		"secure_delete(ON)", "temp_store(MEMORY)", fmt.Sprintf("wal_autocheckpoint(%d)", walMost), "journal_size_limit(67108864)",
 	}}
 	if role == sqliteReader {
 		q["_pragma"] = append(q["_pragma"], "query_only(ON)", "cache_size(-4096)")

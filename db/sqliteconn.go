@@ -41,9 +41,10 @@ func (c *cachingConnector) Connect(ctx context.Context) (driver.Conn, error) {
 		conn.Close()
 		return nil, noren.Errorf(noren.Internal, "SQLite driver %T lacks a method", conn)
 	}
-	if c.role == sqliteWriter {
-		// Opening was patient; from here on beginImmediate waits.
-		if _, err := full.ExecContext(ctx, `PRAGMA busy_timeout = 0`, nil); err != nil {
+	// Opening was patient. From here on beginImmediate waits for the writer, and
+	// a keeper of the log would hold the writer up while it waits for readers.
+	if wait, ok := map[sqliteRole]string{sqliteWriter: "0", sqliteKeeper: "50"}[c.role]; ok {
+		if _, err := full.ExecContext(ctx, `PRAGMA busy_timeout = `+wait, nil); err != nil {
 			conn.Close()
 			return nil, err
 		}

@@ -82,6 +82,9 @@ func (x *exchange) sendBody() {
 	if b.stream != nil {
 		return
 	}
+	if b.size == 0 {
+		x.r.Body = http.NoBody
+	}
 	x.r.ContentLength, x.r.TransferEncoding = b.size, nil
 	x.r.Header.Set("Content-Length", fmt.Sprint(b.size))
 }
@@ -258,5 +261,10 @@ func (p *patientReader) Read(b []byte) (int, error) {
 	}
 	n, err := p.src.Read(b)
 	p.read += int64(n)
+	if errors.Is(err, io.EOF) {
+		// Past its end the connection is only watched for the visitor's leaving;
+		// a deadline there would end a shop's long answer.
+		_ = p.rc.SetReadDeadline(time.Time{})
+	}
 	return n, err
 }

@@ -44,8 +44,10 @@ func (x *exchange) bound() *stop {
 		return malformed("query_pairs")
 	case headerLines(r.Header) > maxHeaderLines:
 		return &stop{cause: noren.CauseMalformed, rule: "header_count", status: http.StatusRequestHeaderFieldsTooLarge}
-	case len(r.Header["Content-Type"]) > 1 || len(r.Header["Authorization"]) > 1 || len(r.Trailer) > 0:
+	case len(r.Header["Content-Type"]) > 1 || len(r.Header["Authorization"]) > 1:
 		return malformed("header_twice")
+	case len(r.Trailer) > 0: // headers behind the body that nobody inspected
+		return malformed("trailer")
 	case len(r.TransferEncoding) > 1 || len(r.TransferEncoding) == 1 && r.TransferEncoding[0] != "chunked":
 		return malformed("transfer_encoding")
 	}

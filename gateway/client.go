@@ -1,8 +1,10 @@
 package gateway
 
 import (
+	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 )
 
@@ -58,6 +60,34 @@ func schemeOf(r *http.Request, peer netip.Addr, trusts func(netip.Addr) bool) st
 		return "https"
 	}
 	return "http"
+}
+
+// ownHost returns the request's host when it is the very listener the request
+// came in by, named by address: a test machine, the demo. Host is the client's
+// to choose, so the connection's own end is what it is compared with.
+func ownHost(r *http.Request) string {
+	addr, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	if !ok {
+		return ""
+	}
+	local, err := netip.ParseAddrPort(addr.String())
+	if err != nil {
+		return ""
+	}
+	host, port, err := net.SplitHostPort(r.Host)
+	if err != nil {
+		host, port = r.Host, "80"
+	}
+	if port != strconv.Itoa(int(local.Port())) {
+		return ""
+	}
+	if strings.EqualFold(host, "localhost") && local.Addr().IsLoopback() {
+		return r.Host
+	}
+	if a, err := netip.ParseAddr(host); err != nil || a.Unmap() != local.Addr().Unmap() {
+		return ""
+	}
+	return r.Host
 }
 
 // forbiddenHeaders are headers by which a client could speak for a proxy or

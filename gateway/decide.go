@@ -75,7 +75,7 @@ func (x *exchange) obey(d noren.Decision, err error, kind noren.Kind) *stop {
 // recorded although it must be.
 func (x *exchange) notRecorded(err error, kind noren.Kind) *stop {
 	if x.r.Context().Err() == nil {
-		x.g.alarm("event not recorded", "kind", kind, "site", x.shop.Name, "zone", x.place.Zone, "err", err)
+		x.g.alarm("event not recorded", x.shop.Name, "kind", kind, "zone", x.place.Zone, "err", err)
 	}
 	if info, kerr := kind.Info(); kerr == nil && info.Side == noren.SideOpen {
 		return nil
@@ -143,7 +143,7 @@ func (x *exchange) reportBlock(s *stop) {
 		Payload: &noren.Blocked{Request: *x.requestPayload(), Cause: s.cause, Rule: cutText(s.rule, 128), Status: s.status, Ticket: s.ticket},
 	})
 	if err != nil {
-		x.g.alarm("block not recorded", "site", x.shop.Name, "zone", x.place.Zone, "ticket", s.ticket, "err", err)
+		x.g.alarm("block not recorded", x.shop.Name, "zone", x.place.Zone, "ticket", s.ticket, "err", err)
 	}
 }
 
@@ -169,7 +169,7 @@ func (x *exchange) reportOutcome(res *http.Response) {
 		Entities: x.attemptEntities(), Payload: payload,
 	})
 	if err != nil {
-		x.g.alarm("outcome not recorded", "kind", kind.Pair, "site", x.shop.Name, "err", err)
+		x.g.alarm("outcome not recorded", x.shop.Name, "kind", kind.Pair, "err", err)
 	}
 }
 

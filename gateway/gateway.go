@@ -11,6 +11,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -71,6 +72,7 @@ type Gateway struct {
 	spool spoolRoom
 	// proxyLog is where ReverseProxy complains about answers that break off.
 	proxyLog *log.Logger
+	alarms   sync.Map // *atomic.Int64 by site and message: when it was raised last
 }
 
 // state is one compiled version of the settings. A request keeps the one it
@@ -228,10 +230,28 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.forward()
 }
 
-// alarm logs a fault that somebody must look at. The attribute is what log
-// watchers match.
-func (g *Gateway) alarm(msg string, args ...any) {
-	g.opts.Log.Error(msg, append([]any{"alarm", true}, args...)...)
+// alarmEvery keeps one fault from filling the log.
+const alarmEvery = 10 * time.Second
+
+// alarm logs a fault that somebody must look at, the same one at the same site
+// no more often than every ten seconds. The attribute is what log watchers
+// match.
+func (g *Gateway) alarm(msg, site string, args ...any) {
+	now := time.Now().UnixNano()
+	v, _ := g.alarms.LoadOrStore(site+"|"+msg, new(atomic.Int64))
+	last := v.(*atomic.Int64)
+	if then := last.Load(); now-then < int64(alarmEvery) || !last.CompareAndSwap(then, now) {
+		return
+	}
+	g.opts.Log.Error(msg, append([]any{"alarm", true, "site", site}, args...)...)
+}
+
+// siteName is the exchange's site, "" for a host that is nobody's.
+func (x *exchange) siteName() string {
+	if x.shop == nil {
+		return ""
+	}
+	return x.shop.Name
 }
 
 // panicText is a short trace of where a panic came from.

@@ -545,6 +545,25 @@ func TestIPv6Clients(t *testing.T) {
 	}
 }
 
+// A shop reached by address may name itself, as WordPress does when it signs
+// somebody in; a client cannot make another address the shop's own.
+func TestOwnAddressInForms(t *testing.T) {
+	s := stand(t, nil)
+	form := func(address string, header ...string) int {
+		res, _ := s.do("POST", "/contact", "redirect_to="+url.QueryEscape(address), header...)
+		return res.StatusCode
+	}
+	if got := form(s.url + "/wp-admin/"); got != 200 {
+		t.Errorf("its own address: status %d", got)
+	}
+	if got := form("http://169.254.169.254/latest/", "Host: 169.254.169.254"); got != 403 {
+		t.Errorf("an address made one's own by Host: status %d", got)
+	}
+	if got := form("http://127.0.0.1:6379/", "Host: 127.0.0.1:6379"); got != 403 {
+		t.Errorf("a port made one's own by Host: status %d", got)
+	}
+}
+
 func TestEventsCarryNoSecrets(t *testing.T) {
 	s := stand(t, nil)
 	s.do("GET", "/reset?token=s3cr3t-token&mail=hanako@example.jp&q=4111111111111111", "", "Referer: https://x/?password=hunter2")

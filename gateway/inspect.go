@@ -57,6 +57,7 @@ func (x *exchange) wafRequest() *waf.Request {
 	req := &waf.Request{
 		Addr: netip.AddrPortFrom(x.client, x.peer.Port()), Method: x.r.Method, URI: x.r.RequestURI, Proto: x.r.Proto,
 		Host: x.r.Host, Header: x.r.Header, Zone: x.place.Zone, Charsets: x.shop.encodings,
+		Own:     ownHost(x.r),
 		Chunked: x.body != nil && x.body.stream != nil && x.r.ContentLength < 0,
 	}
 	if x.body != nil {
@@ -91,7 +92,7 @@ func (x *exchange) notInspected(err error) *stop {
 	case x.r.Context().Err() != nil:
 		return &stop{cause: noren.CauseMalformed, rule: "gone", status: http.StatusBadRequest}
 	}
-	x.g.alarm("firewall failed", "site", x.shop.Name, "zone", x.place.Zone, "err", err)
+	x.g.alarm("firewall failed", x.shop.Name, "zone", x.place.Zone, "err", err)
 	if mustInfo(x.place.Zone).Strict >= closedFrom {
 		return &stop{cause: noren.CauseOverload, rule: "waf_fault", status: http.StatusServiceUnavailable, retry: retryFault}
 	}

@@ -32,7 +32,7 @@ func (x *exchange) take(p party, want func(*Limit) bool) *stop {
 	results, err := x.g.opts.KV.Do(ctx, ops...)
 	if err != nil {
 		if x.r.Context().Err() == nil {
-			x.g.alarm("limits cannot be asked; the request passes", "site", x.shop.Name, "zone", x.place.Zone, "err", err)
+			x.g.alarm("limits cannot be asked; the request passes", x.shop.Name, "zone", x.place.Zone, "err", err)
 		}
 		return nil
 	}

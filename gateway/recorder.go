@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"bufio"
+	"net"
 	"net/http"
 	"time"
 )
@@ -26,6 +28,15 @@ func newRecorder(w http.ResponseWriter) *recorder { return &recorder{ResponseWri
 
 // Unwrap is how http.ResponseController finds the connection.
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// Hijack hands the connection over to a WebSocket.
+func (w *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	c, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err == nil && w.status == 0 {
+		w.status = http.StatusSwitchingProtocols
+	}
+	return c, rw, err
+}
 
 // WriteHeader notes the final status; 1xx answers pass by.
 func (w *recorder) WriteHeader(status int) {

@@ -90,7 +90,7 @@ func (g *Gateway) begin(w http.ResponseWriter, r *http.Request) *exchange {
 func (x *exchange) admit() (s *stop) {
 	defer func() {
 		if p := recover(); p != nil {
-			x.g.alarm("gateway panicked", "zone", x.place.Zone, "panic", panicText(p))
+			x.g.alarm("gateway panicked", x.siteName(), "zone", x.place.Zone, "panic", panicText(p))
 			s = &stop{cause: noren.CauseOverload, rule: "fault", status: http.StatusServiceUnavailable, retry: retryFault}
 		}
 	}()

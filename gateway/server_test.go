@@ -252,6 +252,13 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 			t.Errorf("1,000 bytes a second for 200 seconds: %v", err)
 		}
 	})
+	// Past the end of the body the connection has no deadline any more: it
+	// would end a shop's long answer.
+	w := &deadlineWriter{}
+	_, _ = io.Copy(io.Discard, &patientReader{src: strings.NewReader("abc"), rc: http.NewResponseController(w)})
+	if len(w.set) != 2 || w.set[0].IsZero() || !w.set[1].IsZero() {
+		t.Errorf("deadlines %v, want one and then none", w.set)
+	}
 	s := stand(t, nil)
 	server := s.Server()
 	if server.ReadHeaderTimeout <= 0 || server.ReadHeaderTimeout > 30*time.Second || server.IdleTimeout <= 0 || server.MaxHeaderBytes > 1<<20 {
@@ -269,6 +276,17 @@ func (d drip) Read(b []byte) (int, error) {
 		return 1, nil
 	}
 	return min(len(b), 2), nil
+}
+
+// deadlineWriter notes the deadlines it is given.
+type deadlineWriter struct {
+	nullWriter
+	set []time.Time
+}
+
+func (w *deadlineWriter) SetReadDeadline(t time.Time) error {
+	w.set = append(w.set, t)
+	return nil
 }
 
 type nullWriter struct{}

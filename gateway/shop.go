@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync/atomic"
 
 	"noren"
 )
@@ -21,8 +20,6 @@ type shop struct {
 	sessions  []string
 	encodings []string
 	upstream  *url.URL
-	// lastAlarm keeps a dead upstream from filling the log.
-	lastAlarm atomic.Int64
 }
 
 func (g *Gateway) newShop(s Site, limits []Limit) (*shop, error) {

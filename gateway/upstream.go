@@ -19,7 +19,6 @@ const (
 	dialTimeout   = 5 * time.Second
 	answerTimeout = 3 * time.Minute // an export or a payment may take its time
 	retryShop     = 30 * time.Second
-	alarmEvery    = 10 * time.Second
 	// idleShop is below the 5 s after which Apache and Node close a kept
 	// connection: a POST that meets a closing one is lost, and sending it again
 	// might place an order twice.
@@ -120,11 +119,8 @@ func (x *exchange) upstreamFailed(err error) {
 		s.status = http.StatusGatewayTimeout
 	}
 	x.note = "upstream"
-	if now, last := time.Now().UnixNano(), x.shop.lastAlarm.Load(); now-last > int64(alarmEvery) && x.shop.lastAlarm.CompareAndSwap(last, now) {
-		x.g.alarm("shop does not answer", "site", x.shop.Name, "upstream", x.shop.Upstream, "status", s.status, "ticket", s.ticket, "err", err)
-	} else {
-		x.g.opts.Log.Warn("shop does not answer", "site", x.shop.Name, "status", s.status, "ticket", s.ticket)
-	}
+	x.g.alarm("shop does not answer", x.shop.Name, "upstream", x.shop.Upstream, "status", s.status, "ticket", s.ticket, "err", err)
+	x.g.opts.Log.Debug("shop does not answer", "site", x.shop.Name, "status", s.status, "ticket", s.ticket, "err", err)
 	x.stopped = s
 	x.answer(s)
 }

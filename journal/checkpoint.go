@@ -355,18 +355,33 @@ func (j *Journal) RunCheckpoints(ctx context.Context, every time.Duration) {
 
 // CheckpointAll is one round of RunCheckpoints.
 func (j *Journal) CheckpointAll(ctx context.Context) error {
-	heads, err := j.Logs(ctx)
+	logs, err := j.namesOfLogs(ctx)
 	if err != nil {
-		return err
+		return fmt.Errorf("list logs: %w", err)
 	}
 	var errs []error
-	for _, h := range heads {
-		if h.Size == 0 {
-			continue
-		}
-		if _, err := j.Checkpoint(ctx, h.Log); err != nil {
+	for _, log := range logs {
+		if _, err := j.Checkpoint(ctx, log); err != nil {
 			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// namesOfLogs lists the logs that have entries.
+func (j *Journal) namesOfLogs(ctx context.Context) ([]string, error) {
+	rows, err := j.db.Read().QueryContext(ctx, `SELECT log FROM journal_logs WHERE size > 0 ORDER BY log`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []string
+	for rows.Next() {
+		var log string
+		if err := rows.Scan(&log); err != nil {
+			return nil, err
+		}
+		out = append(out, log)
+	}
+	return out, rows.Err()
 }

@@ -14,7 +14,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -291,5 +290,3 @@ func TestWebhookSink(t *testing.T) {
 		}
 	}
 }
-
-var _ = synctest.Test

@@ -55,8 +55,11 @@ func (c *committer) run(ctx context.Context) {
 	}
 	for ctx.Err() == nil {
 		c.await(ctx)
-		group := c.j.queue.take()
-		c.handle(ctx, group)
+		most := groupRecords
+		if c.draining {
+			most = besideRecords
+		}
+		c.handle(ctx, c.j.queue.take(most))
 		if c.draining {
 			c.drain(ctx)
 		}
@@ -97,6 +100,7 @@ func (c *committer) waitFor(ctx context.Context, d time.Duration) bool {
 		return true
 	case <-c.back:
 		c.probing, c.draining = false, true
+		c.j.log.Warn("database answers again: draining the spool", "alarm", true)
 	case <-timer.C:
 	case <-ctx.Done():
 	}

@@ -8,8 +8,9 @@ import (
 // Sizes of one step of draining. A live group waits for one step at most, and
 // is smaller than one, so that the spool shrinks under any load.
 const (
-	drainRecords = 512
-	drainBytes   = 4 << 20
+	drainRecords  = 512
+	drainBytes    = 4 << 20
+	besideRecords = 256 // of a live group meanwhile
 )
 
 var errNoSpool = errors.New("there is no spool")
@@ -39,11 +40,11 @@ func (c *committer) toSpool(ctx context.Context, group []*record) error {
 			r.receipt = Receipt{Log: r.log, Seq: -1, Leaf: r.hash, Spooled: true}
 		}
 	}
-	if !c.spooling {
-		c.spooling = true
+	if !c.spooling && !c.draining {
 		c.j.log.Error("database away: journal entries go to the spool", "alarm", true, "file", sp.path)
 		c.probe(ctx)
 	}
+	c.spooling = true
 	return nil
 }
 
@@ -54,10 +55,7 @@ func (c *committer) spoolFor(ctx context.Context, sp *spool, data []*record) err
 	for errors.Is(err, errFull) && c.draining && c.spooling {
 		c.drain(ctx)
 		if !c.spooling {
-			return c.store(ctx, data, false)
-		}
-		if !c.draining {
-			break
+			err = sp.append(data)
 		}
 	}
 	if errors.Is(err, errFull) && !c.full {
@@ -137,7 +135,7 @@ func (c *committer) emptied(sp *spool) {
 		if err := sp.remove(); err != nil {
 			c.j.log.Error("remove drained spool", "alarm", true, "file", sp.path, "err", err)
 		}
-		c.spools = c.spools[1:]
+		c.setSpools(c.spools[1:])
 		return
 	}
 	c.spooling, c.full = false, false
@@ -174,9 +172,13 @@ func (c *committer) adopt() {
 	if c.j.spool == nil || len(c.spools) > 0 {
 		return
 	}
-	if c.spools = c.j.spool.orphans(); len(c.spools) > 0 {
-		c.draining = true
-	}
+	c.setSpools(c.j.spool.orphans())
+	c.draining = c.draining || len(c.spools) > 0
+}
+
+func (c *committer) setSpools(s []*spool) {
+	c.spools = s
+	c.j.adopted.Store(&s)
 }
 
 // undrained closes adopted spools; another process will find them.

@@ -17,7 +17,6 @@ import (
 
 	"noren"
 	"noren/db"
-	"noren/db/dbtest"
 	"noren/journal"
 )
 
@@ -232,5 +231,3 @@ func ids(t testing.TB, j *journal.Journal, log string) []string {
 	}
 	return out
 }
-
-var _ = dbtest.Each

@@ -317,7 +317,7 @@ func TestQueueBounds(t *testing.T) {
 		t.Fatalf("a record beyond the bound was taken: %v", err)
 	case <-time.After(20 * time.Millisecond):
 	}
-	group := q.take()
+	group := q.take(groupRecords)
 	if len(group) != 1 {
 		t.Fatalf("a group of %d records of %d bytes", len(group), first.size)
 	}

@@ -84,6 +84,7 @@ type Journal struct {
 	stop    context.CancelFunc
 	running sync.WaitGroup
 	closed  atomic.Bool
+	adopted atomic.Pointer[[]*spool] // spools of ended processes that this one drains
 	signed  signedHeads
 }
 
@@ -163,6 +164,11 @@ func (j *Journal) Append(ctx context.Context, e noren.Entry, rows ...db.Row) (Re
 	case <-r.done:
 		return r.receipt, r.err
 	case <-ctx.Done():
+	}
+	select {
+	case <-r.done: // both at once: the good news counts
+		return r.receipt, r.err
+	default:
 		return Receipt{}, noren.Errorf(noren.Unavailable, "append %s: not durable yet: %w", r.id, context.Cause(ctx))
 	}
 }
@@ -230,12 +236,21 @@ func (j *Journal) Close(ctx context.Context) error {
 	return err
 }
 
-// Spooled returns how much is in this node's spool and not yet in the database.
+// Spooled returns how much is in this node's spools, adopted ones included, and
+// not yet in the database. A node with any must not be removed.
 func (j *Journal) Spooled() (entries, bytes int64) {
-	if j.spool == nil {
-		return 0, 0
+	var all []*spool
+	if p := j.adopted.Load(); p != nil {
+		all = *p
 	}
-	return j.spool.waiting()
+	if j.spool != nil {
+		all = append([]*spool{j.spool}, all...)
+	}
+	for _, s := range all {
+		n, b := s.waiting()
+		entries, bytes = entries+n, bytes+b
+	}
+	return entries, bytes
 }
 
 // logOf returns the log of events of a site.

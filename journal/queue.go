@@ -95,12 +95,12 @@ func (q *queue) len() int {
 	return len(q.waiting)
 }
 
-// take removes the next group from the front.
-func (q *queue) take() []*record {
+// take removes the next group, of so many records at most, from the front.
+func (q *queue) take(most int) []*record {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	n, bytes := 0, 0
-	for n < len(q.waiting) && n < groupRecords && (n == 0 || bytes+q.waiting[n].size <= groupBytes) {
+	for n < len(q.waiting) && n < most && (n == 0 || bytes+q.waiting[n].size <= groupBytes) {
 		bytes += q.waiting[n].size
 		n++
 	}

@@ -318,9 +318,13 @@ func TestSpoolFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	out.away.Store(false)
-	eventually(t, "everything is in the log", func() bool { return drained(j)() && len(ids(t, j, "shop")) >= acked+1 })
-	if _, err := j.Append(t.Context(), entry("shop", 501)); err != nil {
-		t.Errorf("append after the outage: %v", err)
+	eventually(t, "an append is taken again", func() bool {
+		_, err := j.Append(t.Context(), entry("shop", 501))
+		return err == nil
+	})
+	eventually(t, "everything is in the log", func() bool { return drained(j)() && len(ids(t, j, "shop")) == acked+2 })
+	if r, err := j.Append(t.Context(), entry("shop", 501)); err != nil || r.Seq < 0 {
+		t.Errorf("append after the outage: %+v, %v", r, err)
 	}
 	wantClean(t, j)
 }

@@ -28,11 +28,30 @@ type attack struct {
 }
 
 // bound says when an attack counts as stopped or limited: what of it may reach
-// the shop. Exactly one of share and perSource is set.
+// the shop. Fields that are zero do not bound.
 type bound struct {
 	route     string  // what counts; "" is every request, "charge" a payment sent on to the provider
 	share     float64 // of its requests
 	perSource int     // per address
+	perSecond int     // on top of the first floodBurst
+}
+
+// floodBurst is what a flood may send before a rate can be told.
+const floodBurst = 300
+
+// most is how much of a raid may reach the shop.
+func (b bound) most(r Raid) int64 {
+	n := int64(r.Attempts)
+	if b.share > 0 {
+		n = int64(b.share * float64(r.Attempts))
+	}
+	if b.perSource > 0 {
+		n = min(n, int64(b.perSource*len(r.Sources)))
+	}
+	if b.perSecond > 0 {
+		n = min(n, floodBurst+int64(float64(b.perSecond)*r.Took.Seconds()))
+	}
+	return n
 }
 
 // attacks lists the eight kinds. The bounds are what a shop can live with:
@@ -40,7 +59,8 @@ type bound struct {
 //   - An injection needs to get through once, so next to none may.
 //   - A scanner and a list of passwords or cards need volume; a handful per
 //     address is what an unlucky customer needs too.
-//   - A flood may fill the room that ordinary visitors would have.
+//   - What a flood does to a shop depends on how many requests a second arrive,
+//     not on how many more were sent; half of a flood is too much anyway.
 func attacks() []attack {
 	return []attack{
 		{kind: "sql_injection", meaning: noren.Text{Ja: "SQLインジェクション", En: "SQL injection"}, sources: 15, bound: bound{share: 0.01}, play: injectSQL},
@@ -49,7 +69,7 @@ func attacks() []attack {
 		{kind: "secret_files", meaning: noren.Text{Ja: "設定ファイル・バックアップの探索", En: "probing for secret files"}, sources: 20, bound: bound{share: 0.01}, play: probeSecrets},
 		{kind: "scanner", meaning: noren.Text{Ja: "脆弱性スキャナ", En: "vulnerability scanners"}, sources: 3, bound: bound{perSource: 40}, play: scan},
 		{kind: "brute_force", meaning: noren.Text{Ja: "パスワードの総当たり・リスト攻撃", En: "password guessing and lists"}, sources: 4, bound: bound{route: "POST /login", perSource: 30}, play: guessPasswords},
-		{kind: "flood", meaning: noren.Text{Ja: "大量アクセス", En: "flood"}, sources: 1, bound: bound{share: 0.2}, play: flood},
+		{kind: "flood", meaning: noren.Text{Ja: "大量アクセス", En: "flood"}, sources: 1, bound: bound{share: 0.5, perSecond: 75}, play: flood},
 		{kind: "carding", meaning: noren.Text{Ja: "盗まれたカードの試し打ち", En: "testing of stolen cards"}, sources: 2, cookies: true, bound: bound{route: routeCharge, perSource: 15}, play: testCards},
 	}
 }
@@ -73,7 +93,13 @@ type Raid struct {
 	Attempts int
 	Answers  map[int]int // by status
 	Refused  int         // no answer at all
+	// Passed are the first few probes that were not turned away, for whoever
+	// must find out why.
+	Passed []string
+	Took   time.Duration
 }
+
+const passedListed = 5
 
 // raid is an attack under way.
 type raid struct {
@@ -109,9 +135,11 @@ func PlayAttack(ctx context.Context, kind string, o PlayOptions) (Raid, error) {
 		r.tools = append(r.tools, tool)
 		r.done.Sources = append(r.done.Sources, from)
 	}
+	start := time.Now()
 	a.play(ctx, r)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.done.Took = time.Since(start)
 	return r.done, nil
 }
 
@@ -176,8 +204,19 @@ func (r *raid) fire(ctx context.Context, source int, p probe) answer {
 		r.done.Refused++
 	} else {
 		r.done.Answers[a.status]++
+		r.notePassed(p, a.status)
 	}
 	return a
+}
+
+// notePassed keeps a probe that was answered as a shop answers. The caller
+// holds mu.
+func (r *raid) notePassed(p probe, status int) {
+	switch {
+	case len(r.done.Passed) == passedListed:
+	case status < 400, status == http.StatusNotFound, status == http.StatusInternalServerError:
+		r.done.Passed = append(r.done.Passed, fmt.Sprintf("%d to %s %.120s %.120s", status, p.step, p.target, p.body))
+	}
 }
 
 // sendAll fires probes one after the other at a pace, each source a share of
@@ -202,8 +241,15 @@ func (b bound) String() string {
 	if what == "" {
 		what = b.route + " reach the shop"
 	}
-	if b.perSource > 0 {
-		return fmt.Sprintf("at most %d per address: %s", b.perSource, what)
+	var limits []string
+	if b.share > 0 {
+		limits = append(limits, fmt.Sprintf("%.0f %%", b.share*100))
 	}
-	return fmt.Sprintf("at most %.0f %%: %s", b.share*100, what)
+	if b.perSource > 0 {
+		limits = append(limits, fmt.Sprintf("%d per address", b.perSource))
+	}
+	if b.perSecond > 0 {
+		limits = append(limits, fmt.Sprintf("%d and %d a second", floodBurst, b.perSecond))
+	}
+	return "at most " + strings.Join(limits, ", and ") + ": " + what
 }

@@ -142,16 +142,38 @@ func (b *browser) navigate(ctx context.Context, step, method, to string, form ur
 	if err != nil {
 		return answer{}, err
 	}
-	req, err := http.NewRequestWithContext(ctx, method, u.String(), strings.NewReader(form.Encode()))
-	if err != nil {
-		return answer{}, err
-	}
-	b.pageHeaders(req)
-	a, err := b.do(req, step)
+	a, err := b.patiently(ctx, step, func() (*http.Request, error) {
+		req, err := http.NewRequestWithContext(ctx, method, u.String(), strings.NewReader(form.Encode()))
+		if err == nil {
+			b.pageHeaders(req)
+		}
+		return req, err
+	})
 	if err == nil && a.status == http.StatusOK && method == http.MethodGet {
 		b.referer = u.String()
 	}
 	return a, err
+}
+
+// reloadAfter is how long a person looks at a page that asks to come back.
+const reloadAfter = 2 * time.Second
+
+// patiently sends a request and, when the shop says that it is too busy just
+// now, once more. The observer sees both.
+func (b *browser) patiently(ctx context.Context, step string, make func() (*http.Request, error)) (answer, error) {
+	for try := 0; ; try++ {
+		req, err := make()
+		if err != nil {
+			return answer{}, err
+		}
+		a, err := b.do(req, step)
+		if err != nil || a.status != http.StatusServiceUnavailable || try > 0 {
+			return a, err
+		}
+		if err := wait(ctx, reloadAfter); err != nil {
+			return a, err
+		}
+	}
 }
 
 // pageHeaders are what browsers send when a person goes to a page.
@@ -214,21 +236,13 @@ func (b *browser) load(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
-	if err != nil {
-		return err
-	}
-	b.commonHeaders(req.Header)
-	dest, accept := "image", "image/avif,image/webp,image/svg+xml,image/*,*/*;q=0.8"
-	if strings.HasSuffix(path, ".css") {
-		dest, accept = "style", "text/css,*/*;q=0.1"
-	}
-	req.Header.Set("Accept", accept)
-	req.Header.Set("Sec-Fetch-Dest", dest)
-	req.Header.Set("Sec-Fetch-Mode", "no-cors")
-	req.Header.Set("Sec-Fetch-Site", "same-origin")
-	req.Header.Set("Referer", b.referer)
-	a, err := b.do(req, "part")
+	a, err := b.patiently(ctx, "part", func() (*http.Request, error) {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+		if err == nil {
+			b.partHeaders(req.Header, path)
+		}
+		return req, err
+	})
 	if err != nil {
 		return err
 	}
@@ -236,6 +250,19 @@ func (b *browser) load(ctx context.Context, path string) error {
 		return fmt.Errorf("part %s answered %d", path, a.status)
 	}
 	return nil
+}
+
+func (b *browser) partHeaders(h http.Header, path string) {
+	b.commonHeaders(h)
+	dest, accept := "image", "image/avif,image/webp,image/svg+xml,image/*,*/*;q=0.8"
+	if strings.HasSuffix(path, ".css") {
+		dest, accept = "style", "text/css,*/*;q=0.1"
+	}
+	h.Set("Accept", accept)
+	h.Set("Sec-Fetch-Dest", dest)
+	h.Set("Sec-Fetch-Mode", "no-cors")
+	h.Set("Sec-Fetch-Site", "same-origin")
+	h.Set("Referer", b.referer)
 }
 
 // do sends a request as it is and tells the observer.

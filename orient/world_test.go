@@ -111,6 +111,9 @@ func (g *gen) outcome(t *rapid.T, ev *noren.Event) {
 		}
 	} else if rapid.Bool().Draw(t, "unknown id") {
 		ev.AttemptID = pick(t, "unknown", "x1", "x2")
+		if g.once {
+			ev.AttemptID = "x" + ev.ID
+		}
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	coreruleset "github.com/corazawaf/coraza-coreruleset/v4"
@@ -77,6 +78,7 @@ type WAF struct {
 	heavy  chan struct{}
 	wait   time.Duration
 	log    *slog.Logger
+	owns   sync.Map // *regexp.Regexp by Request.Own: the listeners' addresses
 }
 
 // New compiles the rules, which takes about a third of a second.
@@ -136,6 +138,9 @@ type Request struct {
 	// Reduce.
 	Body []byte
 	Zone noren.Zone
+	// Own is the shop's host and port when visitors reach it by address, and
+	// the caller knows that this is its own listener; "" for names.
+	Own string
 	// Charsets are the encodings the site reads form values in, as in a
 	// Content-Type; nil means UTF-8 only.
 	Charsets []string
@@ -200,7 +205,7 @@ func (w *WAF) run(r *Request) (res Result, err error) {
 			err = fmt.Errorf("waf: close transaction: %w", cerr)
 		}
 	}()
-	if err := process(tx, r); err != nil {
+	if err := process(tx, w.own(r)); err != nil {
 		return Result{}, err
 	}
 	res, err = result(tx)

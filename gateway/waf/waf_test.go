@@ -202,6 +202,39 @@ func TestLoopbackIsNotSpared(t *testing.T) {
 	}
 }
 
+// A shop reached by address names itself in its own forms.
+func TestOwnAddressIsNoForeignOne(t *testing.T) {
+	const own = "127.0.0.1:8080"
+	tests := []struct {
+		value   string
+		blocked bool
+	}{
+		{"http://127.0.0.1:8080/wp-admin/", false},
+		{"http://127.0.0.1:8080", false},
+		{"http%3A%2F%2F127.0.0.1%3A8080%2Fwp-admin%2F", false},
+		{"http://127.0.0.1:8081/", true},
+		{"http://127.0.0.1:80801/", true},
+		{"http://127.0.0.1:8080@169.254.169.254/", true},
+		{"http://127.0.0.1:8080.evil.example/", true},
+		{"http://127.0.0.1/", true},
+		{"http://169.254.169.254/latest/meta-data/", true},
+	}
+	for _, tt := range tests {
+		r := request("POST", "/wp-login.php", "log=owner&redirect_to="+tt.value)
+		r.Own, r.Host = own, own
+		r.Header["Cookie"] = []string{"back=http%3A%2F%2F127.0.0.1%3A8080%2Fx"}
+		if res := inspect(t, r); res.Blocked != tt.blocked {
+			t.Errorf("%s: blocked = %v: %+v", tt.value, res.Blocked, res.Hits)
+		}
+	}
+	r := request("POST", "/api", `{"url":"http:\/\/127.0.0.1:8080\/x","a":"http://127.0.0.1:8080/y"}`)
+	r.Own = own
+	r.Header["Content-Type"] = []string{"application/json"}
+	if res := inspect(t, r); res.Blocked {
+		t.Errorf("in JSON: %+v", res.Hits)
+	}
+}
+
 func TestStaffMayWriteMarkup(t *testing.T) {
 	page := "content=" + url.QueryEscape(`<h2 style="color:red">新商品</h2><script src="/js/a.js"></script><iframe src="https://www.youtube.com/embed/x"></iframe>`)
 	code := "tpl=" + url.QueryEscape(`{% for p in products %}{{ p.name }}{% endfor %}<?php echo $_GET['x']; system('ls'); ?>`)
