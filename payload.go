@@ -79,7 +79,7 @@ type Item struct {
 
 // Order is an order as the shop or a mall reports it.
 type Order struct {
-	Number   string `json:"number"`
+	Number   string `json:"number" personal:"order number"`
 	Total    Money  `json:"total"`
 	Items    []Item `json:"items,omitempty"`
 	Method   string `json:"method,omitempty"` // card, konbini, cod, bank, …
@@ -106,7 +106,7 @@ type Payment struct {
 	Order  string `json:"order,omitempty"`
 	Amount Money  `json:"amount"`
 	Method string `json:"method,omitempty"`
-	Last4  string `json:"last4,omitempty"`
+	Last4  string `json:"last4,omitempty" personal:"last four digits of a card"`
 }
 
 // PaymentResult is the PSP's answer to a payment.
@@ -135,18 +135,18 @@ type Operation struct {
 type SettingsVersion struct {
 	Version string   `json:"version"`
 	Before  string   `json:"before,omitempty"`
-	Author  string   `json:"author"`
+	Author  string   `json:"author" personal:"person of the shop"`
 	Reason  string   `json:"reason,omitempty"`
 	Files   []string `json:"files,omitempty"`
 }
 
 // BanEntry is a ban or an allow-list entry set or lifted.
 type BanEntry struct {
-	List   string `json:"list"`   // ban or allow
-	Op     string `json:"op"`     // set, lift or expire
-	Prefix string `json:"prefix"` // address or network in CIDR notation
+	List   string `json:"list"`                                 // ban or allow
+	Op     string `json:"op"`                                   // set, lift or expire
+	Prefix string `json:"prefix" personal:"address or network"` // address or network in CIDR notation
 	Until  Time   `json:"until,omitzero"`
-	Author string `json:"author,omitempty"`
+	Author string `json:"author,omitempty" personal:"person of the shop"`
 	Reason string `json:"reason,omitempty"`
 }
 

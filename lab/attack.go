@@ -103,11 +103,10 @@ const passedListed = 5
 
 // raid is an attack under way.
 type raid struct {
-	o       PlayOptions
-	r       *rand.Rand
-	kind    string
-	sources []netip.Addr
-	tools   []*browser // one per source
+	o     PlayOptions
+	r     *rand.Rand
+	kind  string
+	tools []*browser // one per source
 
 	mu   sync.Mutex
 	done Raid

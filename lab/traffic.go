@@ -75,7 +75,7 @@ type traffic struct {
 
 	mu       sync.Mutex
 	requests int
-	busy     int // buyers' requests answered 503
+	busy     int             // buyers' requests answered 503
 	waits    []time.Duration // of buyers' answers
 	journeys []Journey
 	raids    []Raid

@@ -31,6 +31,7 @@ type Config struct {
 	Database Database       `yaml:"database" json:"database,omitempty"`
 	Shared   string         `yaml:"shared" json:"shared,omitempty" jsonschema:"description=Valkey or Redis for several nodes (redis:// or rediss://; file: or env: reference for one with a password); empty: memory of this process"`
 	RootKey  string         `yaml:"root_key" json:"root_key,omitempty" jsonschema:"description=Reference to the root key: file:PATH or env:NAME or credential:NAME,default=file:<data>/root.key"`
+	Erasures string         `yaml:"erasures" json:"erasures,omitempty" jsonschema:"description=File that lists erased people (keyed; no names); keep it out of backups of the data directory so that a restored backup is erased again,default=<data>/erasures.jsonl"`
 	Settings SettingsConfig `yaml:"settings" json:"settings,omitempty"`
 	Journal  JournalConfig  `yaml:"journal" json:"journal,omitempty"`
 	Lookup   LookupConfig   `yaml:"addresses" json:"addresses,omitempty"`
@@ -150,6 +151,18 @@ func (c *Config) fill() {
 	setDefault(&c.RootKey, "file:"+filepath.Join(c.Data, "root.key"))
 	if file, ok := strings.CutPrefix(c.RootKey, "file:"); ok {
 		c.RootKey = "file:" + c.path(file)
+	}
+	setDefault(&c.Erasures, filepath.Join(c.Data, "erasures.jsonl"))
+	c.Erasures = c.path(c.Erasures)
+	for _, ref := range []*string{&c.Database.URL, &c.Shared} {
+		if file, ok := strings.CutPrefix(*ref, "file:"); ok {
+			*ref = "file:" + c.path(file)
+		}
+	}
+	for i := range c.Sites {
+		if pair := c.Sites[i].TLS; pair != nil {
+			pair.Cert, pair.Key = c.path(pair.Cert), c.path(pair.Key)
+		}
 	}
 	setDefault(&c.Settings.Mode, "console")
 	if c.Settings.Dir != "" {

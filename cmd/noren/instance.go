@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/ed25519"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -40,10 +41,11 @@ type instance struct {
 	lists    *gateway.Lists
 	loop     *loop.Loop
 
-	mu     sync.Mutex // guards what a reload exchanges
-	rules  *rules
-	orient *orient.Orient
-	sites  []gateway.Site
+	mu        sync.Mutex // guards what a reload exchanges
+	now       *Config    // sites and address data may differ from cfg after one
+	rules     *rules
+	orient    *orient.Orient
+	addresses *orient.Addresses
 
 	running sync.WaitGroup
 	stop    context.CancelFunc
@@ -63,7 +65,7 @@ type wants struct {
 // openInstance wires an instance. What was opened is closed again when a later
 // step fails.
 func openInstance(ctx context.Context, cfg *Config, w wants, log *slog.Logger) (in *instance, err error) {
-	in = &instance{cfg: cfg, node: nodeName(), log: log, sites: cfg.Sites}
+	in = &instance{cfg: cfg, node: nodeName(), log: log, now: cfg}
 	defer func() {
 		if err != nil {
 			in.Close(context.WithoutCancel(ctx))
@@ -131,7 +133,7 @@ func (in *instance) openVault(ctx context.Context, w wants) error {
 	}
 	in.vault, err = vault.Open(ctx, vault.Options{
 		DB: in.db, Root: root, Log: in.log,
-		ErasuresFile: filepath.Join(in.cfg.Data, "erasures.jsonl"),
+		ErasuresFile: in.cfg.Erasures,
 		Location:     withoutPassword(in.cfg.Database.URL),
 	})
 	if err != nil {
@@ -197,7 +199,7 @@ func (in *instance) openJournal(ctx context.Context, _ wants) error {
 		return err
 	}
 	in.journal, err = journal.Open(ctx, journal.Options{
-		DB: in.db, Sealer: in.vault, SigningKey: key, KeyID: id,
+		DB: in.db, Sealer: in.vault, SigningKey: key, KeyID: id, OldKeys: in.retiredSigners(),
 		Origin: in.cfg.Journal.Origin + "/" + in.vault.Instance(), Node: in.node,
 		SpoolDir: filepath.Join(in.cfg.Data, "spool"), SpoolMax: in.cfg.Journal.SpoolMiB << 20,
 		Outside: sinks, Log: in.log,
@@ -207,6 +209,18 @@ func (in *instance) openJournal(ctx context.Context, _ wants) error {
 	}
 	in.onClose(in.journal.Close)
 	return nil
+}
+
+// retiredSigners are the keys that signed before a rotation: what they signed
+// still counts.
+func (in *instance) retiredSigners() []ed25519.PublicKey {
+	var out []ed25519.PublicKey
+	for _, k := range in.vault.Keys("checkpoint") {
+		if k.State != vault.Active && len(k.Public) > 0 {
+			out = append(out, k.Public)
+		}
+	}
+	return out
 }
 
 func (in *instance) checkpointSinks() ([]journal.CheckpointSink, error) {
@@ -270,7 +284,7 @@ func (in *instance) openLoop(ctx context.Context, w wants) error {
 	if err != nil {
 		return err
 	}
-	if in.rules, in.orient, err = in.compile(set, in.cfg); err != nil {
+	if in.rules, in.orient, in.addresses, err = in.compile(set, in.cfg); err != nil {
 		return err
 	}
 	in.lists, err = gateway.OpenLists(ctx, gateway.ListsOptions{DB: in.db, Sealer: in.vault, Log: in.log})
@@ -288,10 +302,10 @@ func (in *instance) openLoop(ctx context.Context, w wants) error {
 }
 
 // compile makes the rules of a settings set and the facts they ask for.
-func (in *instance) compile(set settings.Set, cfg *Config) (*rules, *orient.Orient, error) {
+func (in *instance) compile(set settings.Set, cfg *Config) (*rules, *orient.Orient, *orient.Addresses, error) {
 	addresses, err := loadAddresses(&cfg.Lookup, cfg.path, in.log)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	var o *orient.Orient
 	r, err := compileSettings(set, cfg.siteNames(), func(entities []string) (*noren.Catalogue, error) {
@@ -305,9 +319,9 @@ func (in *instance) compile(set settings.Set, cfg *Config) (*rules, *orient.Orie
 		return o.Catalogue(), nil
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	return r, o, o.Track(r.needs())
+	return r, o, addresses, o.Track(r.needs())
 }
 
 // facts returns the orient in force.

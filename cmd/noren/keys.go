@@ -80,7 +80,10 @@ func (c keysRotateCmd) Run(e *env) error {
 		if err := in.vault.Rotate(ctx, c.Purpose); err != nil {
 			return err
 		}
-		fmt.Fprintf(e.io.err, "new key for %s; a running noren uses it within a few seconds\n", c.Purpose)
+		fmt.Fprintf(e.io.err, "new key for %s; what the old one sealed or signed stays valid\n", c.Purpose)
+		if c.Purpose == "checkpoint" {
+			fmt.Fprintln(e.io.err, "a running noren signs with it after a hand-over (kill -USR2); print the new verifier key: noren journal key")
+		}
 		return nil
 	})
 }

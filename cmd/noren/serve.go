@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -87,7 +88,7 @@ func startServer(ctx context.Context, in *instance, getenv func(string) string) 
 		s.access.Close()
 		return nil, err
 	}
-	in.run(ctx, func(ctx context.Context) { s.watchSettings(ctx, in.cfg) })
+	in.run(ctx, s.watchSettings)
 	s.http = s.gateway.Server()
 	for name, l := range s.listeners {
 		go func() {
@@ -117,8 +118,8 @@ func (in *instance) openGateway() (*gateway.Gateway, *gateway.AccessLog, error) 
 		return nil, nil, err
 	}
 	g, err := gateway.New(gateway.Options{
-		Settings: gatewaySettings(in.sites, in.rules), Decider: in.loop, KV: in.kv, Lists: in.lists, Inspector: engine,
-		Access: access, Token: in.vault.Token, Log: in.log, SpoolDir: filepath.Join(in.cfg.Data, "bodies"),
+		Settings: gatewaySettings(in.now.Sites, in.rules), Decider: in.loop, KV: in.kv, Lists: in.lists, Inspector: engine,
+		Access: access, Token: in.vault.Token, Country: in.country, Log: in.log, SpoolDir: filepath.Join(in.cfg.Data, "bodies"),
 	})
 	if err != nil {
 		access.Close()
@@ -128,7 +129,14 @@ func (in *instance) openGateway() (*gateway.Gateway, *gateway.AccessLog, error) 
 }
 
 func gatewaySettings(sites []gateway.Site, r *rules) gateway.Settings {
-	return gateway.Settings{Sites: sites, Limits: r.limits[""]}
+	return gateway.Settings{Sites: sites, Limits: r.limits[""], SiteLimits: r.limits}
+}
+
+// country names an address's country for the access log.
+func (in *instance) country(addr netip.Addr) string {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.addresses.Lookup(addr).Country
 }
 
 // until serves until ctx ends, a listener fails or a successor took over.
@@ -198,7 +206,7 @@ func (in *instance) apply(ctx context.Context, cfg *Config, g *gateway.Gateway) 
 	if err != nil {
 		return err
 	}
-	rules, o, err := in.compile(set, cfg)
+	rules, o, addresses, err := in.compile(set, cfg)
 	if err != nil {
 		return err
 	}
@@ -207,7 +215,7 @@ func (in *instance) apply(ctx context.Context, cfg *Config, g *gateway.Gateway) 
 	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.sites, in.rules, in.orient = cfg.Sites, rules, o
+	in.now, in.rules, in.orient, in.addresses = cfg, rules, o, addresses
 	in.loop.SetRules(loop.Rules{Orient: o, Policies: rules.policies})
 	return nil
 }
@@ -217,7 +225,7 @@ const settingsPoll = time.Second
 
 // watchSettings takes over settings that changed in the database or in the
 // settings directory. A set that does not compile is reported once and left.
-func (s *server) watchSettings(ctx context.Context, cfg *Config) {
+func (s *server) watchSettings(ctx context.Context) {
 	tick := time.NewTicker(settingsPoll)
 	defer tick.Stop()
 	seen := s.in.rulesHash()
@@ -232,12 +240,19 @@ func (s *server) watchSettings(ctx context.Context, cfg *Config) {
 			continue
 		}
 		seen = hash
-		if err := s.in.apply(ctx, cfg, s.gateway); err != nil {
+		if err := s.in.apply(ctx, s.in.present(), s.gateway); err != nil {
 			s.in.log.Error("new settings not used; the running ones stay", "alarm", true, "settings", hash, "err", err)
 			continue
 		}
 		s.in.log.Info("new settings in force", "settings", hash)
 	}
+}
+
+// present is the configuration in force.
+func (in *instance) present() *Config {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.now
 }
 
 func (in *instance) rulesHash() string {

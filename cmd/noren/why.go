@@ -31,7 +31,7 @@ func (c whyCmd) Run(e *env) error {
 		if err != nil {
 			return err
 		}
-		g, err := gateway.New(gateway.Options{Settings: gatewaySettings(in.sites, in.rules), KV: in.kv, Lists: in.lists, Log: e.log})
+		g, err := gateway.New(gateway.Options{Settings: gatewaySettings(in.now.Sites, in.rules), KV: in.kv, Lists: in.lists, Log: e.log})
 		if err != nil {
 			return err
 		}
