@@ -4,6 +4,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -55,17 +56,13 @@ var owners = map[string]struct{ pkg, why string }{
 	"github.com/corazawaf/coraza-coreruleset/v4": {"gateway/waf", "the rules themselves, untouched"},
 	"github.com/oschwald/maxminddb-golang/v2":    {"orient", "reads the operator's country and network files"},
 	"golang.org/x/mod":                           {"journal", "the Go checksum database's Merkle tree and signed notes"},
-	"golang.org/x/net":                           {"gateway", "public suffixes, HTTP/2 settings"},
 	"golang.org/x/text":                          {"gateway/waf", "Japanese encodings and NFKC"},
 	"github.com/alecthomas/kong":                 {"cmd/noren", "sub-commands declared as types, no dependencies"},
 	"github.com/invopop/jsonschema":              {"cmd/noren", "JSON Schema from the Go types"},
-	"github.com/fsnotify/fsnotify":               {"cmd/noren", "notices a changed settings directory"},
 	"github.com/chromedp/chromedp":               {"tests", "drives a real Chromium"},
-	"github.com/chromedp/cdproto":                {"tests", "drives a real Chromium"},
 	"github.com/google/go-cmp":                   {"tests", "readable differences"},
 	"github.com/rogpeppe/go-internal":            {"tests", "testscript: the binary's behaviour as text"},
 	"pgregory.net/rapid":                         {"tests", "property tests that shrink"},
-	"github.com/santhosh-tekuri/jsonschema/v6":   {"tests", "checks our schemas and files against each other"},
 }
 
 // forTests may be imported by every test: real engines instead of mocks.
@@ -125,6 +122,32 @@ func checkImport(t *testing.T, file, pkg string, r room, test bool, imp string) 
 	t.Errorf("%s: %s is in no module of the owners table", file, imp)
 }
 
+// Every module that go.mod asks for directly has an owner and a reason, and the
+// table names none that is gone.
+func TestEveryModuleHasAnOwner(t *testing.T) {
+	data, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	direct := map[string]bool{}
+	for line := range strings.SplitSeq(string(data), "\n") {
+		f := strings.Fields(line)
+		if len(f) == 2 && strings.Contains(f[0], ".") && strings.HasPrefix(f[1], "v") {
+			direct[f[0]] = true
+		}
+	}
+	for m := range direct {
+		if owners[m].why == "" {
+			t.Errorf("%s has no owner and reason in imports_test.go", m)
+		}
+	}
+	for m := range owners {
+		if !direct[m] {
+			t.Errorf("%s is owned and not used", m)
+		}
+	}
+}
+
 // walkGo calls f for every Go file of the checkout but testdata.
 func walkGo(t *testing.T, f func(file string)) {
 	t.Helper()
@@ -135,7 +158,7 @@ func walkGo(t *testing.T, f func(file string)) {
 		if d.IsDir() && (d.Name() == "testdata" || d.Name() == "node_modules" || strings.HasPrefix(d.Name(), ".") && p != ".") {
 			return filepath.SkipDir
 		}
-		if strings.HasSuffix(p, ".go") && p != "deps_keep.go" {
+		if strings.HasSuffix(p, ".go") {
 			f(p)
 		}
 		return nil
@@ -150,7 +173,7 @@ func TestRootIsStandardLibraryOnly(t *testing.T) {
 	forbidden := []string{"os", "net", "net/http", "database/sql", "io/fs", "os/exec", "log", "log/slog"}
 	files, _ := filepath.Glob("*.go")
 	for _, file := range files {
-		if strings.HasSuffix(file, "_test.go") || file == "deps_keep.go" {
+		if strings.HasSuffix(file, "_test.go") {
 			continue
 		}
 		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)

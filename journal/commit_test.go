@@ -162,8 +162,8 @@ func TestGroupGathersWriters(t *testing.T) {
 	j := open(t, dbtest.OpenURL(t, db.Options{URL: dbtest.URL(t, db.SQLite), Faults: slow}))
 	appendN(t, j, "shop", 0, 640)
 	before := commits.Load()
-	appendN(t, j, "shop", 640, 640+6400)
-	if per := 6400 / float64(commits.Load()-before); per < 40 {
+	appendN(t, j, "shop", 640, 640+2560)
+	if per := 2560 / float64(commits.Load()-before); per < 32 {
 		t.Errorf("64 writers shared a commit %.1f at a time, want nearly 64", per)
 	}
 }

@@ -116,7 +116,6 @@ func FuzzNames(f *testing.F) {
 		f.Add(name)
 	}
 	c := catalogue(f, orient.Options{Entities: []string{"terminal"}})
-	o := must(orient.New(orient.Options{Entities: []string{"terminal"}}))
 	f.Fuzz(func(t *testing.T, name string) {
 		fact, err := c.Lookup(name)
 		if err != nil {
@@ -131,6 +130,7 @@ func FuzzNames(f *testing.F) {
 		if fact.Read != nil {
 			return
 		}
+		o := must(orient.New(orient.Options{Entities: []string{"terminal"}}))
 		ev := &noren.Event{ID: "e", Kind: noren.LoginAttempt, At: noren.At(start), Payload: &noren.Login{}}
 		obs, err := o.Observe(t.Context(), ev, []string{name})
 		if v, ok := obs.Facts[name]; err != nil || !ok || v == nil {

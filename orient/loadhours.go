@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"noren"
+	"noren/kv"
 )
 
 // fetchHours reads whole hours in one snapshot: those rolled up, and sums of
@@ -24,7 +25,8 @@ func (o *Orient) fetchHours(ctx context.Context, q querier, st *state, w *wanted
 		return noren.Errorf(noren.Unavailable, "read newest event: %w", err)
 	}
 	// The snapshot stands now. Whatever is reserved after this look at the open
-	// effects is committed after the snapshot.
+	// effects, here or by another node, is committed after the snapshot.
+	o.catchUp(ctx, st, w)
 	if res.present, err = o.fetchPresent(ctx, q, o.openEffects(st)); err != nil {
 		return err
 	}
@@ -34,6 +36,25 @@ func (o *Orient) fetchHours(ctx context.Context, q querier, st *state, w *wanted
 		}
 	}
 	return o.sumPending(ctx, q, w, l.longGroups(), pending, res)
+}
+
+// catchUp learns of the marks that other nodes reserved up to now: sums of
+// hours do not say which events they hold.
+func (o *Orient) catchUp(ctx context.Context, st *state, w *wanted) {
+	if !o.shared {
+		return
+	}
+	op := kv.Tail{Key: kvKey("m:", st.key, ""), Keep: tailKeep}
+	s := o.cache.lock(st.key)
+	op.Epoch, op.From = st.epoch, st.next
+	s.mu.Unlock()
+	res, err := o.kv.Do(ctx, op)
+	if err != nil {
+		return // the event in hand is degraded by it already
+	}
+	s = o.cache.lock(st.key)
+	defer s.mu.Unlock()
+	st.merge(&res[0], w.at)
 }
 
 // openEffects are the events whose rows the snapshot may or may not hold.

@@ -129,13 +129,24 @@ func (st *state) merge(r *kv.Result, now int64) {
 		case itemSettle:
 			m.ok = true
 			st.settle(g, m, now)
-		case itemCancel:
-			st.cancel(g, m, false)
-		case itemUnsettle:
-			st.cancel(g, m, true)
+		case itemCancel, itemUnsettle:
+			if !st.holds(g, m) {
+				st.cancel(g, m, kind == itemUnsettle)
+			}
 		}
 		st.remember(kind, g, m, now)
 	}
+}
+
+// holds reports whether this node has a reservation of its own for the mark:
+// the event came here after another node gave it back.
+func (st *state) holds(g group, m mark) bool {
+	if s := st.series[g]; s != nil {
+		if i, found := s.find(m.at, m.id); found && s.marks[i].open != 0 {
+			return true
+		}
+	}
+	return st.hours != nil && st.hours.open[effectKey{m.id, false}].own
 }
 
 // remember keeps what a load may not find although its time is long ago.

@@ -99,14 +99,6 @@ func (r *rules) compile(set settings.Set, sites []string, cat *noren.Catalogue) 
 	return nil
 }
 
-// limitsFor returns the limits of a site.
-func (r *rules) limitsFor(site string) []gateway.Limit {
-	if l, ok := r.limits[site]; ok {
-		return l
-	}
-	return r.limits[""]
-}
-
 func readLimits(set settings.Set, name string) ([]gateway.Limit, error) {
 	return gateway.ParseLimits(name, []byte(set[name]))
 }

@@ -32,8 +32,8 @@ func SecretField(name string) bool {
 
 var mailAddress = regexp.MustCompile(`([A-Za-z0-9._%+-])[A-Za-z0-9._%+-]*@([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)`)
 
-// longDigits finds what may be a telephone number: eight digits or more.
-var longDigits = regexp.MustCompile(`[0-9][0-9 -]{6,}[0-9]`)
+// longDigits finds what may be a telephone number.
+var longDigits = regexp.MustCompile(`\+?[0-9][0-9 -]{6,}[0-9]`)
 
 // redact makes a matched value fit to be recorded: secrets go entirely, card
 // numbers, mail addresses and telephone numbers are masked, the rest is cut.
@@ -79,9 +79,21 @@ func Mask(s string) string {
 	s = noren.MaskCards(s)
 	s = mailAddress.ReplaceAllString(s, "$1***@$2")
 	return longDigits.ReplaceAllStringFunc(s, func(d string) string {
-		if strings.Contains(d, "*") {
+		if !isPhone(d) {
 			return d
 		}
 		return d[:2] + strings.Repeat("*", len(d)-4) + d[len(d)-2:]
 	})
+}
+
+// isPhone tells a telephone number as it is written in Japan (ten or eleven
+// digits from 0, or with +) from an order number or a date.
+func isPhone(s string) bool {
+	digits := 0
+	for i := range len(s) {
+		if s[i] >= '0' && s[i] <= '9' {
+			digits++
+		}
+	}
+	return s[0] == '+' && digits >= 9 || s[0] == '0' && (digits == 10 || digits == 11)
 }

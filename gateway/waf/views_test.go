@@ -67,6 +67,18 @@ func TestSecretField(t *testing.T) {
 	}
 }
 
+func TestMask(t *testing.T) {
+	for in, want := range map[string]string{
+		"電話 03-1234-5678 まで": "電話 03********78 まで", "+81 90 1234 5678": "+8************78", "注文 20261121-000123": "注文 20261121-000123",
+		"ver=3.1-20121105": "ver=3.1-20121105", "hanako.y+x@example.co.jp": "h***@example.co.jp", "4111 1111 1111 1111": "411111******1111",
+		"JAN 4901234567894": "JAN 4901234567894", "": "",
+	} {
+		if got := Mask(in); got != want {
+			t.Errorf("Mask(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
 // FuzzReadings holds that no bytes upset the readings and that folding is
 // stable: what was folded has nothing left to fold.
 func FuzzReadings(f *testing.F) {

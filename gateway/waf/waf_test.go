@@ -237,6 +237,7 @@ func TestOwnAddressIsNoForeignOne(t *testing.T) {
 
 func TestStaffMayWriteMarkup(t *testing.T) {
 	page := "content=" + url.QueryEscape(`<h2 style="color:red">新商品</h2><script src="/js/a.js"></script><iframe src="https://www.youtube.com/embed/x"></iframe>`)
+	script := "content=" + url.QueryEscape(`<!-- wp:html --><script>console.log(1); document.cookie</script><!-- /wp:html -->`)
 	code := "tpl=" + url.QueryEscape(`{% for p in products %}{{ p.name }}{% endfor %}<?php echo $_GET['x']; system('ls'); ?>`)
 	tests := []struct {
 		name, method, target, body string
@@ -244,6 +245,7 @@ func TestStaffMayWriteMarkup(t *testing.T) {
 		blocked                    bool
 	}{
 		{"markup saved in the admin", "POST", "/admin/product/1/edit", page, noren.ZoneAdmin, false},
+		{"script saved in the admin", "POST", "/wp-json/wp/v2/posts/5", script, noren.ZoneAdmin, false},
 		{"the same in a contact form", "POST", "/contact", page, noren.ZoneContact, true},
 		{"code saved where code is edited", "POST", "/admin/content/page/1/edit", code, noren.ZoneCodeEdit, false},
 		{"code saved elsewhere in the admin", "POST", "/admin/product/1/edit", code, noren.ZoneAdmin, true},
