@@ -9,6 +9,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -49,6 +50,7 @@ func run(ctx context.Context, only []string) error {
 	}
 	defer os.RemoveAll(b.dir)
 	fmt.Printf("%s, %d processors, %s\n\n", runtime.Version(), runtime.NumCPU(), time.Now().UTC().Format("2006-01-02"))
+	var failed []error
 	for _, m := range []struct {
 		name string
 		do   func() error
@@ -60,11 +62,11 @@ func run(ctx context.Context, only []string) error {
 		}
 		fmt.Fprintf(os.Stderr, "measuring %s …\n", m.name)
 		if err := m.do(); err != nil {
-			return fmt.Errorf("%s: %w", m.name, err)
+			failed = append(failed, fmt.Errorf("%s: %w", m.name, err))
 		}
 	}
 	b.print()
-	return nil
+	return errors.Join(failed...)
 }
 
 func newBencher(ctx context.Context) (*bencher, error) {

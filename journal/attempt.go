@@ -115,39 +115,43 @@ func (a *attempt) lock(ctx context.Context, log string) (*logState, error) {
 		return &logState{tree: st.tree.clone(), tiles: st.tiles.clone()}, nil
 	}
 	st := &logState{tree: h.tree}
-	st.tiles.open, err = a.loadTiles(ctx, log, h.tree.size)
+	st.tiles.open, err = a.loadTiles(ctx, log, &h.tree)
 	return st, err
 }
 
-// loadTiles reads the unfinished tile of each level. A damaged one is made again
-// from what is below it: appending must go on, and Verify still compares every
-// entry with the head.
-func (a *attempt) loadTiles(ctx context.Context, log string, size int64) ([]tile, error) {
+// loadTiles reads the unfinished tile of each level.
+func (a *attempt) loadTiles(ctx context.Context, log string, tr *tree) ([]tile, error) {
 	var open []tile
-	for level := 0; size>>(tileHeight*level) > 0; level++ {
-		n := size >> (tileHeight * (level + 1))
-		width := tileWidthAt(size, level, n)
-		t := tile{level: level, n: n}
-		if width > 0 {
-			data, err := getTile(ctx, a.tx, log, level, n)
-			if err != nil {
+	for level := 0; tr.size>>(tileHeight*level) > 0; level++ {
+		t := tile{level: level, n: tr.size >> (tileHeight * (level + 1))}
+		if tileWidthAt(tr.size, level, t.n) > 0 {
+			var err error
+			if t.data, err = a.loadTile(ctx, log, t, tr); err != nil {
 				return nil, err
 			}
-			if len(data) != width*tlog.HashSize {
-				if data, err = a.mendTile(ctx, log, t, size); err != nil {
-					return nil, err
-				}
-			}
-			t.data = data
 		}
 		open = append(open, t)
 	}
 	return open, nil
 }
 
-func (a *attempt) mendTile(ctx context.Context, log string, t tile, size int64) ([]byte, error) {
+// loadTile reads one unfinished tile. When it does not fit the edge it is made
+// again from what is below it. The edge stays what appending goes on from, and
+// Verify compares every entry with it.
+func (a *attempt) loadTile(ctx context.Context, log string, t tile, tr *tree) ([]byte, error) {
+	data, err := getTile(ctx, a.tx, log, t.level, t.n)
+	if err != nil || tr.fits(t.level, data) {
+		return data, err
+	}
 	a.c.j.log.Error("journal tile was damaged; making it again", "alarm", true, "log", log, "level", t.level, "tile", t.n,
 		"hint", "Run: noren journal verify")
+	if t.data, err = a.mendTile(ctx, log, t, tr.size); err != nil {
+		return nil, err
+	}
+	return t.data, putTile(ctx, a.tx, log, t)
+}
+
+func (a *attempt) mendTile(ctx context.Context, log string, t tile, size int64) ([]byte, error) {
 	width := int64(tileWidthAt(size, t.level, t.n))
 	if t.level == 0 {
 		return leafHashes(ctx, a.tx, log, t.n*tileWidth, t.n*tileWidth+width)

@@ -108,3 +108,21 @@ func BenchmarkVerify(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkQuery reads and decrypts entries.
+func BenchmarkQuery(b *testing.B) {
+	for _, e := range []db.Engine{db.SQLite, db.Postgres} {
+		b.Run(string(e), func(b *testing.B) {
+			j := open(b, dbtest.Open(b, e))
+			const entries = 10_000
+			appendN(b, j, "shop", 0, entries)
+			b.ResetTimer()
+			for b.Loop() {
+				if got := len(ids(b, j, "shop")); got != entries {
+					b.Fatal(got)
+				}
+			}
+			b.ReportMetric(float64(entries)*float64(b.N)/b.Elapsed().Seconds(), "entries/s")
+		})
+	}
+}

@@ -206,6 +206,7 @@ func (j *Journal) sign(ctx context.Context, log string) (c checkpoint, sent bool
 		return c, false, err
 	}
 	j.remember(log, c)
+	j.log.Info("checkpoint signed", "log", log, "size", c.size, "root", c.root.String(), "key", j.o.KeyID)
 	return c, false, nil
 }
 

@@ -179,16 +179,42 @@ func TestKeyRotation(t *testing.T) {
 	}
 }
 
+// TestVerifyAsksTheSinks: a directory of checkpoints shows a roll-back by itself.
+func TestVerifyAsksTheSinks(t *testing.T) {
+	d := dbtest.Open(t, db.SQLite)
+	sink, err := journal.NewDirectorySink(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := options(d, newSealer())
+	o.Outside = []journal.CheckpointSink{sink}
+	j := start(t, o)
+	appendN(t, j, "shop", 0, 10)
+	if err := j.CheckpointAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if rep := verify(t, j, journal.VerifyOptions{}); !rep.Clean() || rep.Logs[0].Outside != 1 || len(rep.Warnings) != 1 {
+		t.Errorf("before: %+v; want one checkpoint from outside, and the warning, for a directory is no outside", rep)
+	}
+	truncate(t, d, 5)
+	sqlDo(t, d, `DELETE FROM journal_checkpoints`)
+	wantFinding(t, verify(t, j, journal.VerifyOptions{}), journal.FoundRollback, 5)
+}
+
 func TestRunCheckpoints(t *testing.T) {
 	d := dbtest.Open(t, db.SQLite)
-	sink := &flaky{}
+	sink := &flaky{away: true}
 	o := options(d, newSealer())
 	o.Outside = []journal.CheckpointSink{sink}
 	j := start(t, o)
 	appendN(t, j, "shop", 0, 3)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
-	go func() { defer close(done); j.RunCheckpoints(ctx, time.Hour) }()
+	go func() { defer close(done); j.RunCheckpoints(ctx, 10*time.Millisecond) }()
+	eventually(t, "a checkpoint was signed", func() bool { rep := verify(t, j, journal.VerifyOptions{}); return rep.Logs[0].Checkpoints == 1 })
+	sink.mu.Lock()
+	sink.away = false
+	sink.mu.Unlock()
 	eventually(t, "the first checkpoint left", func() bool { sink.mu.Lock(); defer sink.mu.Unlock(); return len(sink.notes) == 1 })
 	cancel()
 	<-done

@@ -37,6 +37,7 @@ type committer struct {
 	spooling bool // live groups go to the spool
 	draining bool // the database answers and a spool has entries
 	full     bool // the spool refused; said once
+	suspect  bool // a head was tampered with; said once
 	probing  bool
 	backoff  time.Duration
 	back     chan struct{} // the probe found the database
@@ -121,7 +122,7 @@ func (c *committer) handle(ctx context.Context, group []*record) {
 	if c.spooling || err != nil {
 		group = c.divert(ctx, group, err)
 	} else {
-		c.hold = 0
+		c.hold, c.suspect = 0, false
 	}
 	c.j.queue.settle(group)
 	c.expectBack(group, time.Since(start))
@@ -171,7 +172,7 @@ func (c *committer) store(ctx context.Context, group []*record, look bool) error
 		case len(group) > 1:
 			return c.halve(ctx, group)
 		default:
-			group[0].fail(err)
+			c.refuse(group[0], err)
 			return nil
 		}
 	}
@@ -191,23 +192,30 @@ func (c *committer) halve(ctx context.Context, group []*record) error {
 // in the spool until somebody looked.
 func (c *committer) away(err error) bool {
 	if noren.CodeOf(err) == noren.Tampered {
-		c.j.log.Error("journal refuses to append to a log that was tampered with", "alarm", true, "err", err,
-			"hint", "Run: noren journal verify")
+		if !c.suspect {
+			c.j.log.Error("journal refuses to append to a log that was tampered with", "alarm", true, "err", err,
+				"hint", "Run: noren journal verify")
+		}
+		c.suspect = true
 		return true
 	}
 	return db.IsUnavailable(err) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 }
 
-// fail settles r with an error. Bare rows that are there already were committed
+// refuse settles r with an error. Bare rows that are there already were committed
 // by the first try.
-func (r *record) fail(err error) {
+func (c *committer) refuse(r *record, err error) {
 	r.settled = true
 	switch {
 	case r.body == nil && db.IsUnique(err):
+		return
 	case db.IsUnique(err):
 		r.err = noren.Errorf(noren.Conflict, "append %s: %w", r.id, err)
 	default:
 		r.err = fmt.Errorf("append %s: %w", r.id, err)
+	}
+	if r.done == nil {
+		c.j.log.Error("posted record refused by the database", "alarm", true, "id", r.id, "err", err)
 	}
 }
 

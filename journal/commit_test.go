@@ -312,3 +312,20 @@ func TestKeysAreConfirmed(t *testing.T) {
 		}
 	})
 }
+
+func TestRowsThatCannotBe(t *testing.T) {
+	j := open(t, dbtest.Open(t, db.SQLite))
+	for name, row := range map[string]db.Row{
+		"no table":         {Values: []any{1}},
+		"a value too few":  {Table: nodeTable, Values: []any{"x"}},
+		"a time":           {Table: nodeTable, Values: []any{"x", time.Now(), "s", int64(0), "v"}},
+		"more than bounds": {Table: nodeTable, Values: []any{"x", int64(1), strings.Repeat("s", 2<<20), int64(0), "v"}},
+	} {
+		if err := j.Rows(t.Context(), row); noren.CodeOf(err) != noren.Invalid {
+			t.Errorf("%s: Rows = %v, want code invalid", name, err)
+		}
+		if _, err := j.Append(t.Context(), entry("shop", 1), row); noren.CodeOf(err) != noren.Invalid {
+			t.Errorf("%s: Append = %v, want code invalid", name, err)
+		}
+	}
+}

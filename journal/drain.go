@@ -111,7 +111,7 @@ func (c *committer) drain(ctx context.Context) {
 	if !c.rescue(ctx, sp, b.records) {
 		return
 	}
-	c.backoff = 0
+	c.backoff, c.suspect = 0, false
 	sp.advance(b)
 	if sp.left() == 0 {
 		c.emptied(sp)
@@ -145,15 +145,15 @@ func (c *committer) emptied(sp *spool) {
 	}
 }
 
-// rescue handles records that the database refuses for good, which must not stop
-// those behind them: an entry is committed without its rows. What even then does
-// not go in is left in the file, which is kept for inspection.
+// rescue handles records that the database refuses for good (said by refuse),
+// which must not stop those behind them: an entry is committed without its rows.
+// What even then does not go in is left in the file, which is kept for
+// inspection.
 func (c *committer) rescue(ctx context.Context, sp *spool, records []*record) bool {
 	for _, r := range records {
 		if r.err == nil {
 			continue
 		}
-		c.j.log.Error("spooled record refused", "alarm", true, "file", sp.path, "id", r.id, "err", r.err)
 		if r.body != nil && len(r.rows) > 0 {
 			r.rows, r.err, r.settled = nil, nil, false
 			if err := c.store(ctx, []*record{r}, true); err != nil {

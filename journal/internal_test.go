@@ -74,6 +74,18 @@ func TestTreeIsRFC6962(t *testing.T) {
 		if err != nil || back.root() != want {
 			t.Fatalf("edge of %d entries does not come back: %v", size, err)
 		}
+		for _, p := range edge.open {
+			if !tr.fits(p.level, p.data) {
+				t.Fatalf("unfinished tile of level %d does not fit a tree of %d", p.level, size)
+			}
+			if len(p.data) > 0 {
+				bad := bytes.Clone(p.data)
+				bad[size%int64(len(bad))] ^= 1
+				if tr.fits(p.level, bad) {
+					t.Fatalf("a changed tile of level %d fits a tree of %d", p.level, size)
+				}
+			}
+		}
 		for _, p := range edge.changed(&before) {
 			got[tlog.Tile{H: 8, L: p.level, N: p.n, W: len(p.data) / tlog.HashSize}] = p.data
 		}

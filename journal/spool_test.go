@@ -394,3 +394,107 @@ func TestSpoolOfAnotherInstance(t *testing.T) {
 		t.Errorf("log has %d entries, want our own 10", got)
 	}
 }
+
+// TestSpooledRowRefused: rows that the database refuses do not cost the entry
+// they came with, nor those behind it.
+func TestSpooledRowRefused(t *testing.T) {
+	var out outage
+	d := dbtest.OpenURL(t, db.Options{URL: dbtest.URL(t, db.SQLite), Faults: out.at})
+	var heard alarms
+	dir := t.TempDir()
+	o := withSpool(d, newSealer(), dir)
+	o.Log = slog.New(&heard)
+	j := start(t, o)
+	if _, err := j.Append(t.Context(), entry("shop", 0), nodeRow("taken")); err != nil {
+		t.Fatal(err)
+	}
+	out.away.Store(true)
+	for n := 1; n < 20; n++ {
+		id := fmt.Sprint("node", n)
+		if n == 7 {
+			id = "taken"
+		}
+		if _, err := j.Append(t.Context(), entry("shop", n), nodeRow(id)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	nowhere := &db.Table{Name: "no_such_table", Columns: []string{"id"}}
+	if err := j.Rows(t.Context(), db.Row{Table: nowhere, Values: []any{"x"}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	out.away.Store(false)
+	eventually(t, "the spool is drained", drained(j))
+	if got := len(ids(t, j, "shop")); got != 20 {
+		t.Errorf("log has %d entries, want 20", got)
+	}
+	if n := countNodes(t, d); n != 19 {
+		t.Errorf("%d rows, want 19", n)
+	}
+	if !heard.have("refused") {
+		t.Error("no alarm for the rows that were refused")
+	}
+	if kept, err := filepath.Glob(filepath.Join(dir, "*.damaged-*")); err != nil || len(kept) != 1 {
+		t.Errorf("kept files %v: the one with rows that fit nowhere should be there", kept)
+	}
+	wantClean(t, j)
+}
+
+// TestTamperedHead: nothing is appended to a log whose head was changed; entries
+// are kept in the spool, or refused without one.
+func TestTamperedHead(t *testing.T) {
+	for _, dir := range []string{"", t.TempDir()} {
+		t.Run(fmt.Sprintf("spool=%t", dir != ""), func(t *testing.T) {
+			d := dbtest.Open(t, db.SQLite)
+			var heard alarms
+			o := withSpool(d, newSealer(), dir)
+			o.Log = slog.New(&heard)
+			j := start(t, o)
+			appendN(t, j, "shop", 0, 10)
+			root := blob(t, d, `SELECT root FROM journal_logs WHERE log = 'shop'`)
+			const update = `UPDATE journal_logs SET root = $1 WHERE log = 'shop'`
+			flip(t, d, `SELECT root FROM journal_logs WHERE log = 'shop'`, update, 3)
+			r, err := j.Append(t.Context(), entry("shop", 10))
+			if dir == "" && noren.CodeOf(err) != noren.Unavailable || dir != "" && (err != nil || !r.Spooled) {
+				t.Errorf("append = %+v, %v", r, err)
+			}
+			if !heard.have("tampered") {
+				t.Error("no alarm")
+			}
+			set(t, d, update, root)
+			eventually(t, "appending goes on once it was repaired", func() bool {
+				_, err := j.Append(t.Context(), entry("shop", 11))
+				return err == nil && drained(j)()
+			})
+			wantClean(t, j)
+		})
+	}
+}
+
+// TestDamagedTileIsMended: a damaged unfinished tile does not stop the log, and
+// is whole afterwards.
+func TestDamagedTileIsMended(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		j := open(t, d)
+		appendN(t, j, "shop", 0, 600)
+		if err := j.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		sqlDo(t, d, `DELETE FROM journal_tiles WHERE log = 'shop' AND level = 0 AND n = 2`)
+		flip(t, d, `SELECT data FROM journal_tiles WHERE log = 'shop' AND level = 1`, `UPDATE journal_tiles SET data = $1 WHERE log = 'shop' AND level = 1`, 1)
+		var heard alarms
+		o := options(d, newSealer())
+		o.Log = slog.New(&heard)
+		j = start(t, o)
+		if rep := verify(t, j, journal.VerifyOptions{}); rep.Clean() {
+			t.Error("damaged tiles were not found")
+		}
+		appendN(t, j, "shop", 600, 700)
+		wantClean(t, j)
+		if !heard.have("tile was damaged") {
+			t.Error("no alarm")
+		}
+	})
+}

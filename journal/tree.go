@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"math/bits"
+	"slices"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -154,4 +155,20 @@ func tileRoot(data []byte) tlog.Hash {
 		t.add(tlog.Hash(data[i:i+tlog.HashSize]), func(int, int64, tlog.Hash) {})
 	}
 	return t.root()
+}
+
+// fits reports whether data is the unfinished tile of a level: its subtrees are
+// those of the edge.
+func (t *tree) fits(level int, data []byte) bool {
+	width := int(t.size>>(tileHeight*level)) & (tileWidth - 1)
+	if len(data) != width*tlog.HashSize {
+		return false
+	}
+	var part tree
+	for i := 0; i < len(data); i += tlog.HashSize {
+		part.add(tlog.Hash(data[i:i+tlog.HashSize]), func(int, int64, tlog.Hash) {})
+	}
+	smaller := bits.OnesCount64(uint64(t.size) & (1<<(tileHeight*level) - 1)) // subtrees below the level
+	end := len(t.edge) - smaller
+	return slices.Equal(part.edge, t.edge[end-len(part.edge):end])
 }

@@ -54,9 +54,13 @@ func guess(r *rand.Rand) string {
 const (
 	floodRequests = 4000
 	floodHands    = 16
+	// floodPause makes it about 800 requests a second at the lab's usual speed,
+	// many times what a limit lets through. The flood runs on the machine it
+	// floods: how much that machine bears is a bench's question, not the lab's.
+	floodPause = 120 * time.Millisecond
 )
 
-// flood asks for pages as fast as one machine can, each with another parameter
+// flood asks for pages far faster than people do, each with another parameter
 // so that no cache helps, and throws every cookie away.
 func flood(ctx context.Context, r *raid) {
 	left := make(chan int, floodHands)
@@ -69,14 +73,17 @@ func flood(ctx context.Context, r *raid) {
 					target = "/?cb=" + strconv.Itoa(n)
 				}
 				r.fire(ctx, n, probe{step: "flood", target: target})
+				if r.pause(ctx, floodPause) != nil {
+					return
+				}
 			}
 		})
 	}
 	for range r.count(floodRequests) {
-		if ctx.Err() != nil {
-			break
+		select {
+		case <-ctx.Done():
+		case left <- r.r.IntN(1 << 30):
 		}
-		left <- r.r.IntN(1 << 30)
 	}
 	close(left)
 	wg.Wait()

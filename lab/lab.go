@@ -8,13 +8,9 @@ package lab
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/netip"
-	"strings"
-	"text/tabwriter"
 
 	"noren"
 	"noren/sampleshop"
@@ -135,37 +131,4 @@ func (r Report) OK() bool {
 		}
 	}
 	return len(r.Checks) > 0
-}
-
-// Print writes the report for people, in ja or en.
-func (r Report) Print(w io.Writer, lang string) error {
-	var b strings.Builder
-	head := noren.Text{Ja: "試験 %s（シード %d）\n\n", En: "lab %s (seed %d)\n\n"}
-	fmt.Fprintf(&b, head.In(lang), r.Lab, r.Seed)
-	t := tabwriter.NewWriter(&b, 0, 4, 2, ' ', 0)
-	for _, c := range r.Checks {
-		mark := "ok  "
-		if !c.OK {
-			mark = "FAIL"
-		}
-		got, want := noren.Text{Ja: "結果", En: "got"}, noren.Text{Ja: "期待", En: "want"}
-		fmt.Fprintf(t, "%s\t%s\t%s: %s\t%s: %s\n", mark, c.title(lang), got.In(lang), c.Got, want.In(lang), c.Want)
-	}
-	t.Flush()
-	if len(r.Figures) > 0 {
-		figures, err := json.MarshalIndent(r.Figures, "", "  ")
-		if err != nil {
-			return fmt.Errorf("print figures: %w", err)
-		}
-		fmt.Fprintf(&b, "\n%s\n", figures)
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
-}
-
-func (c Check) title(lang string) string {
-	if t := c.Title.In(lang); t != "" {
-		return t
-	}
-	return c.Name
 }

