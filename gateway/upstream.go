@@ -47,10 +47,9 @@ func NewTransport() *http.Transport {
 // proxy is made per request: its hooks know their exchange.
 func (x *exchange) proxy() *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
-		Transport:     x.g.opts.Transport,
-		FlushInterval: -1, // streams (SSE) leave at once
-		BufferPool:    buffers,
-		ErrorLog:      x.g.proxyLog,
+		Transport:  x.g.opts.Transport,
+		BufferPool: buffers,
+		ErrorLog:   x.g.proxyLog,
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.Out.URL.Scheme, p.Out.URL.Host = x.shop.upstream.Scheme, x.shop.upstream.Host
 			p.Out.Host = p.In.Host

@@ -5,8 +5,10 @@ import (
 	"database/sql"
 	"fmt"
 	"iter"
+	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -65,8 +67,8 @@ func (j *Journal) Query(ctx context.Context, f Filter) iter.Seq2[Stored, error] 
 				yield(Stored{}, fmt.Errorf("query log %s: %w", q.log, err))
 				return
 			}
-			for i := range rows {
-				if !yield(j.restore(ctx, &rows[i])) {
+			for _, r := range j.restoreAll(ctx, rows) {
+				if !yield(r.stored, r.err) {
 					return
 				}
 			}
@@ -228,6 +230,28 @@ func collect(rows *sql.Rows) ([]entryRow, error) {
 		out = append(out, r)
 	}
 	return out, rows.Err()
+}
+
+type restored struct {
+	stored Stored
+	err    error
+}
+
+// restoreAll decrypts a page on all cores: opening and decoding an entry takes
+// several times as long as reading it.
+func (j *Journal) restoreAll(ctx context.Context, rows []entryRow) []restored {
+	out := make([]restored, len(rows))
+	workers := min(runtime.GOMAXPROCS(0), (len(rows)+15)/16)
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for i := w; i < len(rows); i += workers {
+				out[i].stored, out[i].err = j.restore(ctx, &rows[i])
+			}
+		})
+	}
+	wg.Wait()
+	return out
 }
 
 // restore decrypts an entry. Of an erased subject's only the public part is left.

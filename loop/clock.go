@@ -11,33 +11,49 @@ import (
 // step of the clock.
 const clockStep = 2 * time.Second
 
+// reading is one look at both clocks of the machine.
+type reading struct {
+	wall time.Time     // without a monotonic part
+	mono time.Duration // since the clock was made
+}
+
 // clock gives event times. They follow the wall clock, advance with monotonic
 // time while the wall clock stands behind, and never go back.
 type clock struct {
-	read func() time.Time
+	read func() reading
 
 	mu    sync.Mutex
-	last  time.Time // reading of the previous call, with its monotonic part
-	given time.Time // time given out by the previous call
-	drift time.Duration
-	base  time.Time
+	last  time.Duration // monotonic time of the previous call
+	given time.Time     // time given out by the previous call
+	drift time.Duration // of the wall clock against base, as reported
+	base  time.Time     // wall clock at monotonic time 0
 }
 
-func newClock(read func() time.Time) *clock {
-	now := read()
-	return &clock{read: read, last: now, base: now, given: now.Round(0)}
+// newClock makes a clock over a wall clock, nil for the machine's. Monotonic
+// time is always the machine's: it is what a wall clock is measured by.
+func newClock(wall func() time.Time) *clock {
+	begun := time.Now()
+	read := func() reading {
+		now := time.Now() // one reading of both, or a pause in between would look like a step
+		r := reading{now.Round(0), now.Sub(begun)}
+		if wall != nil {
+			r.wall = wall().Round(0)
+		}
+		return r
+	}
+	first := read()
+	return &clock{read: read, last: first.mono, base: first.wall.Add(-first.mono), given: first.wall}
 }
 
 // now returns the time of an event received now.
 func (c *clock) now() noren.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now := c.read()
-	elapsed := max(now.Sub(c.last), 0) // monotonic
-	c.last = now
-	c.given = c.given.Add(elapsed)
-	if wall := now.Round(0); wall.After(c.given) {
-		c.given = wall
+	r := c.read()
+	c.given = c.given.Add(r.mono - c.last)
+	c.last = r.mono
+	if r.wall.After(c.given) {
+		c.given = r.wall
 	}
 	return noren.At(c.given)
 }
@@ -47,8 +63,8 @@ func (c *clock) now() noren.Time {
 func (c *clock) stepped() (time.Duration, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now := c.read()
-	drift := now.Round(0).Sub(c.base.Round(0)) - now.Sub(c.base)
+	r := c.read()
+	drift := r.wall.Sub(c.base) - r.mono
 	step := drift - c.drift
 	if step.Abs() <= clockStep {
 		return 0, false

@@ -79,7 +79,8 @@ type Options struct {
 	// Step is called between the steps with the name of the one just done.
 	// The kill lab ends the process there; nil in ordinary life.
 	Step func(step string)
-	// Now is the wall clock; time.Now when nil.
+	// Now is the wall clock, the machine's when nil. Time that passes between two
+	// readings is measured by the machine's monotonic clock either way.
 	Now func() time.Time
 }
 
@@ -95,9 +96,6 @@ type Loop struct {
 // New makes a loop. Run must be called for it to redo actions, flush counted
 // entries and watch the clock.
 func New(o Options) *Loop {
-	if o.Now == nil {
-		o.Now = time.Now
-	}
 	if o.Step == nil {
 		o.Step = func(string) {}
 	}
@@ -126,19 +124,20 @@ func (l *Loop) Decide(ctx context.Context, ev noren.Event) (noren.Decision, erro
 	}
 	l.o.Step("stamped")
 
-	bounded, cancel := context.WithTimeout(ctx, info.Deadline)
+	// What happened has happened: a visitor who hangs up does not end its way.
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), info.Deadline)
 	defer cancel()
 	rules := l.rules.Load()
 	entry, rows := l.judge(bounded, rules, ev, info)
 	l.o.Step("decided")
 
-	d, err := l.record(bounded, rules.Orient, info, entry, rows)
+	d, todo, err := l.record(bounded, rules.Orient, info, entry, rows)
 	if err != nil {
 		return d, err
 	}
 	l.o.Step("recorded")
-	if len(d.Actions) > 0 {
-		l.act(ctx, d.Actions)
+	if len(todo) > 0 {
+		l.act(bounded, todo)
 	}
 	for _, o := range l.o.Observers {
 		o.Observed(ctx, ev, d)
@@ -155,7 +154,8 @@ func (l *Loop) judge(ctx context.Context, rules *Rules, ev noren.Event, info nor
 	defer func() {
 		if r := recover(); r != nil {
 			l.o.Log.Error("decision panicked", "alarm", true, "kind", ev.Kind, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
-			e.Decision = withFault(noren.Decision{EventID: ev.ID, Policies: set.Version()}, info, faultPanic)
+			e.Facts, e.Decision = nil, panicked(&e.Event, set)
+			e.Rule, rows = ruleOf(&e), nil
 		}
 	}()
 	obs, err := rules.Orient.Observe(ctx, &e.Event, set.Needs(ev.Kind, ev.Zone))
@@ -180,7 +180,15 @@ const (
 	faultFacts    = "facts unavailable"
 	faultJournal  = "not recorded"
 	faultPanic    = "panic"
+	faultActions  = "actions not sealed"
 )
+
+// panicked is the decision about ev when computing another one panicked.
+func panicked(ev *noren.Event, set *policy.Set) noren.Decision {
+	d := noren.Decision{EventID: ev.ID, Verdict: ev.Given(), Policies: set.Version()}
+	info, _ := ev.Kind.Info()
+	return withFault(d, info, faultPanic)
+}
 
 // withFault answers by the failure side of the kind, or stricter when the
 // policies that could be evaluated were. It carries no actions: nobody is banned
@@ -193,11 +201,12 @@ func withFault(d noren.Decision, info noren.KindInfo, fault string) noren.Decisi
 }
 
 // ruleOf names what an entry is grouped by when there are many like it: the
-// cause that stopped it, else the WAF's first rule, else the first policy.
+// cause that stopped it, else the WAF's first rule, else the first policy. A
+// ban's own id is no rule: there are as many as banned clients.
 func ruleOf(e *noren.Entry) string {
 	switch p := e.Event.Payload.(type) {
 	case *noren.Blocked:
-		if p.Rule != "" {
+		if p.Rule != "" && p.Cause != noren.CauseBan {
 			return string(p.Cause) + ":" + p.Rule
 		}
 		return string(p.Cause)

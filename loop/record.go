@@ -2,8 +2,8 @@ package loop
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"noren"
@@ -11,20 +11,35 @@ import (
 	"noren/orient"
 )
 
-// record makes the entry durable by the rule of its kind and returns the
-// decision to answer with: the entry's own, or the failure side's when the
-// entry could not be made durable in time.
-func (l *Loop) record(ctx context.Context, o *orient.Orient, info noren.KindInfo, e noren.Entry, rows []db.Row) (noren.Decision, error) {
+// record makes the entry durable by the rule of its kind. It returns the
+// decision to answer with – the entry's own, or the failure side's when the
+// entry could not be made durable in time – and the actions recorded with it.
+func (l *Loop) record(ctx context.Context, o *orient.Orient, info noren.KindInfo, e noren.Entry, rows []db.Row) (noren.Decision, []noren.Action, error) {
+	if len(e.Decision.Actions) == 0 || l.sampler.repeats(&e) {
+		return l.recordPlain(ctx, o, info, e, rows)
+	}
 	actions, err := l.actionRows(&e)
 	if err != nil {
 		l.o.Log.Error("seal actions", "alarm", true, "err", err)
-		e.Decision.Actions = nil
+		e.Decision = withFault(e.Decision, info, faultActions)
+		return l.recordPlain(ctx, o, info, e, rows)
 	}
-	rows = append(rows, actions...)
-	if len(e.Decision.Actions) > 0 || mustBeFirst(info, &e) {
-		return l.recordFirst(ctx, o, info, e, rows)
+	d, err := l.recordFirst(ctx, o, info, e, append(rows, actions...))
+	if err == nil && len(d.Actions) > 0 {
+		l.sampler.acts(&e)
 	}
-	return e.Decision, l.recordLater(ctx, info, e, rows)
+	return d, d.Actions, err
+}
+
+// recordPlain records an entry without actions to carry out: it has none, or a
+// client has brought about the same ones this minute already.
+func (l *Loop) recordPlain(ctx context.Context, o *orient.Orient, info noren.KindInfo, e noren.Entry, rows []db.Row) (d noren.Decision, _ []noren.Action, err error) {
+	if !mustBeFirst(info, &e) {
+		l.recordLater(ctx, info, e, rows)
+		return e.Decision, nil, nil
+	}
+	d, err = l.recordFirst(ctx, o, info, e, rows)
+	return d, nil, err
 }
 
 // mustBeFirst reports whether the entry is durable before the answer leaves.
@@ -53,8 +68,11 @@ func (l *Loop) recordFirst(ctx context.Context, o *orient.Orient, info noren.Kin
 	}
 	d := withFault(e.Decision, info, faultJournal)
 	if ctx.Err() != nil {
-		l.late(ctx, e, d)
-		return d, nil
+		d.Fault = faultDeadline
+		if err = l.late(ctx, e, d); err == nil {
+			return d, nil
+		}
+		d.Fault = faultJournal
 	}
 	o.Cancel(&e.Event)
 	l.o.Log.Error("entry could not be recorded", "alarm", true, "kind", info.Kind, "err", err)
@@ -63,36 +81,32 @@ func (l *Loop) recordFirst(ctx context.Context, o *orient.Orient, info noren.Kin
 
 // late records that the answer given was not the one in the entry, because the
 // deadline came before the entry was durable. The entry itself may still commit.
-func (l *Loop) late(ctx context.Context, e noren.Entry, d noren.Decision) {
+func (l *Loop) late(ctx context.Context, e noren.Entry, d noren.Decision) error {
 	l.o.Log.Warn("journal slower than the deadline", "alarm", true, "kind", e.Event.Kind, "verdict", d.Verdict)
 	e.Event.AttemptID = e.Event.ID
 	e.Event.ID = noren.NewID(e.Event.At.Time)
 	d.EventID = e.Event.ID
-	d.Fault = faultDeadline
 	e.Decision = d
-	if err := l.o.Journal.Post(context.WithoutCancel(ctx), e); err != nil {
-		l.o.Log.Error("record late answer", "alarm", true, "err", err)
-	}
+	return l.o.Journal.Post(ctx, e)
 }
 
 // recordLater samples the entry and makes its counters durable without waiting.
-func (l *Loop) recordLater(ctx context.Context, info noren.KindInfo, e noren.Entry, rows []db.Row) error {
+// A queue that stays full until the deadline costs the entry's text: it counts.
+func (l *Loop) recordLater(ctx context.Context, info noren.KindInfo, e noren.Entry, rows []db.Row) {
 	whole := worthAnEntry(info, &e) && l.sampler.take(&e)
-	post := context.WithoutCancel(ctx)
 	var err error
 	switch {
 	case whole:
-		err = l.o.Journal.Post(post, e, rows...)
+		err = l.o.Journal.Post(ctx, e, rows...)
 	case len(rows) > 0:
-		err = l.o.Journal.Rows(post, rows...)
+		err = l.o.Journal.Rows(ctx, rows...)
 	}
 	if err != nil {
 		l.o.Log.Error("entry could not be queued", "alarm", true, "kind", info.Kind, "err", err)
 	}
-	if !whole {
-		l.sampler.count(&e)
+	if !whole || err != nil {
+		l.sampler.count(&e, 1)
 	}
-	return nil
 }
 
 // worthAnEntry is false for ordinary allowed requests: they are in the access
@@ -111,35 +125,56 @@ func worthAnEntry(info noren.KindInfo, e *noren.Entry) bool {
 // Flush writes all counted entries now, those of the running minute included.
 func (l *Loop) Flush(ctx context.Context) { l.flush(ctx, true) }
 
-// flush writes the counted entries of past minutes, of all when final.
+// flushTimeout bounds how long counted entries wait for room in the journal.
+const flushTimeout = 5 * time.Second
+
+// flush writes the counted entries of past minutes, of all when final. What the
+// journal does not take now is kept for the next time.
 func (l *Loop) flush(ctx context.Context, final bool) {
+	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
+	defer cancel()
 	now := l.clock.now()
 	for _, e := range l.sampler.flush(now.Time, final) {
+		counted := e
 		e.Event.ID = noren.NewID(now.Time)
 		e.Decision.EventID = e.Event.ID
-		if err := l.o.Journal.Post(ctx, e); err != nil && !errors.Is(err, context.Canceled) {
-			l.o.Log.Error("counted entry lost", "alarm", true, "kind", e.Event.Kind, "count", e.Count, "err", err)
+		if err := l.o.Journal.Post(ctx, e); err != nil {
+			l.o.Log.Error("counted entry could not be queued", "alarm", true, "kind", e.Event.Kind, "count", e.Count, "err", err)
+			l.sampler.count(&counted, counted.Count)
 		}
 	}
 }
 
+// actTimeout bounds one action; what fails is redone.
 const actTimeout = 5 * time.Second
 
-// act carries out recorded actions and marks them done. It is not bound by the
-// visitor's patience: the record stands, and what fails here is redone.
+// act carries out recorded actions and marks them done. In ordinary life they
+// are when it returns; it waits for them up to the deadline of the decision and
+// lets them go on after it, because the record stands.
 func (l *Loop) act(ctx context.Context, actions []noren.Action) {
-	l.acting.Add(1)
-	defer l.acting.Done()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), actTimeout)
-	defer cancel()
-	for _, a := range actions {
-		if err := l.actOne(ctx, a); err != nil {
-			l.o.Log.Error("action failed; it will be tried again", "alarm", true, "action", a.ID, "kind", a.Kind, "err", err)
+	done := make(chan struct{})
+	l.acting.Go(func() {
+		defer close(done)
+		for _, a := range actions {
+			if err := l.actOne(context.WithoutCancel(ctx), a); err != nil {
+				l.o.Log.Error("action failed; it will be tried again", "alarm", true, "action", a.ID, "kind", a.Kind, "err", err)
+			}
 		}
+	})
+	select {
+	case <-done:
+	case <-ctx.Done():
 	}
 }
 
-func (l *Loop) actOne(ctx context.Context, a noren.Action) error {
+func (l *Loop) actOne(ctx context.Context, a noren.Action) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, actTimeout)
+	defer cancel()
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("actuator panicked: %v\n%s", r, debug.Stack())
+		}
+	}()
 	actuator, ok := l.o.Actuators[a.Kind]
 	if !ok {
 		return fmt.Errorf("no actuator for %s", a.Kind)

@@ -18,7 +18,11 @@ type Replay struct {
 // Recorded decides e again from the facts stored with it. Under the policy
 // version of the entry the decision is identical bit for bit.
 func (r *Replay) Recorded(e *noren.Entry) noren.Decision {
-	d := r.Policies.For(e.Event.Site).Decide(&e.Event, e.Facts)
+	set := r.Policies.For(e.Event.Site)
+	if e.Decision.Fault == faultPanic {
+		return panicked(&e.Event, set)
+	}
+	d := set.Decide(&e.Event, e.Facts)
 	d.Degraded = e.Decision.Degraded
 	return r.sameFault(d, e)
 }
@@ -42,7 +46,7 @@ func (r *Replay) Recomputed(ctx context.Context, ev noren.Event) (noren.Entry, e
 // deadline that passed then is an input of the decision, not a part of it.
 func (r *Replay) sameFault(d noren.Decision, e *noren.Entry) noren.Decision {
 	info, err := e.Event.Kind.Info()
-	if err != nil || !slices.Contains([]string{faultDeadline, faultFacts, faultJournal, faultPanic}, e.Decision.Fault) {
+	if err != nil || !slices.Contains([]string{faultDeadline, faultFacts, faultJournal, faultActions}, e.Decision.Fault) {
 		return d
 	}
 	return withFault(d, info, e.Decision.Fault)
@@ -72,11 +76,15 @@ func Differences(was *noren.Entry, now noren.Facts, skipped int64) []Difference 
 	return out
 }
 
+// addressFacts are what address files tell; other facts of an address are
+// counted.
+var addressFacts = []string{"address.country", "address.asn", "address.asn_name", "address.network", "address.verified_bot", "address.listed"}
+
 func cause(was *noren.Entry, name string, skipped int64) string {
 	switch {
 	case was.Decision.Degraded:
 		return "recorded while shared state or the database was away"
-	case strings.HasPrefix(name, "address.") && !strings.Contains(name, "_"):
+	case slices.Contains(addressFacts, name):
 		return "address data (country, network or list files) differ from those of the time"
 	case skipped > 0:
 		return "earlier events of erased people are missing"

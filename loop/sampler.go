@@ -29,6 +29,17 @@ type minute struct {
 	sites   map[string]int    // whole entries so far
 	own     map[string]int    // clients with a counted entry
 	counted map[countKey]*noren.Entry
+	acted   map[actionKey]bool // recorded actions
+}
+
+// actionKey is what an action does, whichever event it follows from.
+type actionKey struct {
+	site, entity, target, policy string
+	kind                         noren.ActionKind
+}
+
+func keyOf(a *noren.Action) actionKey {
+	return actionKey{a.Site, a.Entity, a.Target, a.Policy, a.Kind}
 }
 
 type clientKey struct {
@@ -49,7 +60,7 @@ func (s *sampler) at(t time.Time) *minute {
 	key := t.Unix() / 60
 	m := s.minutes[key]
 	if m == nil {
-		m = &minute{map[clientKey]int{}, map[string]int{}, map[string]int{}, map[countKey]*noren.Entry{}}
+		m = &minute{map[clientKey]int{}, map[string]int{}, map[string]int{}, map[countKey]*noren.Entry{}, map[actionKey]bool{}}
 		s.minutes[key] = m
 	}
 	return m
@@ -72,8 +83,33 @@ func (s *sampler) take(e *noren.Entry) bool {
 	return true
 }
 
-// count adds e to the counted entry of its minute.
-func (s *sampler) count(e *noren.Entry) {
+// repeats reports whether everything e's decision would do was recorded this
+// minute already. While an action cannot be carried out, each event of an attack
+// would otherwise be recorded whole with the same one.
+func (s *sampler) repeats(e *noren.Entry) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.at(e.Event.At.Time)
+	for i := range e.Decision.Actions {
+		if !m.acted[keyOf(&e.Decision.Actions[i])] {
+			return false
+		}
+	}
+	return true
+}
+
+// acts notes that e is recorded with its actions.
+func (s *sampler) acts(e *noren.Entry) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.at(e.Event.At.Time)
+	for i := range e.Decision.Actions {
+		m.acted[keyOf(&e.Decision.Actions[i])] = true
+	}
+}
+
+// count adds n of e to the counted entry of its minute.
+func (s *sampler) count(e *noren.Entry, n int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m := s.at(e.Event.At.Time)
@@ -82,17 +118,18 @@ func (s *sampler) count(e *noren.Entry) {
 		k.client = ""
 	}
 	if c := m.counted[k]; c != nil {
-		c.Count++
+		c.Count += n
 		return
 	}
 	if k.client != "" && m.own[k.site] >= clientsAtMost {
 		k.client = ""
 		if c := m.counted[k]; c != nil {
-			c.Count++
+			c.Count += n
 			return
 		}
 	}
 	m.counted[k] = countedEntry(e, k.client)
+	m.counted[k].Count = n
 	if k.client != "" {
 		m.own[k.site]++
 	}

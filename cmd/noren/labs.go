@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"noren"
+	"noren/db/dbtest"
+	"noren/kv/kvtest"
 	"noren/lab"
 )
 
@@ -17,7 +19,7 @@ type labCmd struct {
 	Name   string  `arg:"" help:"traffic, kill or tamper."`
 	Seed   uint64  `help:"Seed; the same seed repeats the same run (default: a fresh one, printed)."`
 	Runs   int     `default:"12" help:"How many kills (kill)."`
-	Engine string  `enum:"sqlite,postgres" default:"sqlite" help:"Database engine (kill)."`
+	Engine string  `enum:"sqlite,postgres" default:"sqlite" help:"sqlite: with memory of the process. postgres: with Valkey or Redis; both are started for the lab (traffic, kill)."`
 	Buyers int     `help:"How many buyers (traffic)."`
 	Speed  float64 `help:"How much faster than people (traffic)."`
 	JSON   bool    `name:"json" help:"Print {lab, seed, checks, figures} as JSON."`
@@ -63,6 +65,13 @@ func (c labCmd) run(e *env, l lab.Lab) error {
 		c.Seed = freshSeed()
 	}
 	le := &labEnv{e: e, dir: dir}
+	if c.Engine == "postgres" && c.Name == "traffic" {
+		stop, err := le.startBacking(e.ctx)
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
 	rep, err := l.Run(e.ctx, lab.Env{Log: e.log, Dir: dir, Progress: progress, Exec: exe, Start: le.start, Inspect: le.inspect, Tamper: le.tamper},
 		lab.Params{Seed: c.Seed, Runs: c.Runs, Engine: c.Engine, Buyers: c.Buyers, Speed: c.Speed})
 	if err != nil {
@@ -89,6 +98,22 @@ func freshSeed() uint64 {
 type labEnv struct {
 	e   *env
 	dir string
+	on  backing
+}
+
+// startBacking starts a PostgreSQL and a Valkey of our own.
+func (l *labEnv) startBacking(ctx context.Context) (stop func(), err error) {
+	database, stopDatabase, err := dbtest.StartPostgres(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	shared, stopShared, err := kvtest.StartValkey(ctx, "")
+	if err != nil {
+		stopDatabase()
+		return nil, err
+	}
+	l.on = backing{database, shared}
+	return func() { stopShared(); stopDatabase() }, nil
 }
 
 // inspect opens what a killed process left, lets it recover and looks.

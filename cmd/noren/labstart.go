@@ -17,7 +17,7 @@ func (l *labEnv) start(ctx context.Context, w lab.Want) (*lab.Instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := startThrowaway(ctx, filepath.Clean(dir), "127.0.0.1:0", w.Seed, nil, quiet())
+	t, err := startThrowaway(ctx, filepath.Clean(dir), "127.0.0.1:0", w.Seed, l.on, nil, quiet())
 	if err != nil {
 		return nil, err
 	}

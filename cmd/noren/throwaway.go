@@ -28,12 +28,16 @@ type throwaway struct {
 	servers []*http.Server
 }
 
+// backing is what an instance keeps its state in; the zero value is SQLite and
+// memory.
+type backing struct{ database, shared string }
+
 // sampleSite is the name of the one site.
 const sampleSite = "sample"
 
 // startThrowaway starts one in dir; listen is Noren's address, with port 0 for
 // any free one.
-func startThrowaway(ctx context.Context, dir, listen string, seed uint64, observers []loop.Observer, log *slog.Logger) (t *throwaway, err error) {
+func startThrowaway(ctx context.Context, dir, listen string, seed uint64, on backing, observers []loop.Observer, log *slog.Logger) (t *throwaway, err error) {
 	t = &throwaway{}
 	defer func() {
 		if err != nil {
@@ -53,6 +57,7 @@ func startThrowaway(ctx context.Context, dir, listen string, seed uint64, observ
 	cfg := &Config{Version: 1, Data: filepath.Join(dir, "noren"), dir: dir, Listen: Listen{HTTP: front.Addr().String()}, Sites: []gateway.Site{{
 		Name: sampleSite, Hosts: []string{"127.0.0.1", "localhost"}, Upstream: upstream, Preset: "sampleshop",
 	}}}
+	cfg.Database.URL, cfg.Shared = on.database, on.shared
 	cfg.fill()
 	in, err := openInstance(ctx, cfg, wants{create: true, getenv: os.Getenv, observe: observers}, log)
 	if err != nil {
