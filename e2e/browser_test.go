@@ -63,11 +63,19 @@ func (b *browser) open(url string) {
 	b.do(chromedp.Navigate(url))
 }
 
-// fill types into the field matched by sel, as a person does.
+// fill types into the field matched by sel, as a person does, and looks whether
+// it arrived: scripts of a page may move the focus while one types.
 func (b *browser) fill(sel, text string) {
 	b.t.Helper()
 	empty := chromedp.Evaluate[chromedp.Void](fmt.Sprintf("document.querySelector(%q).value = ''", sel))
-	b.do(chromedp.WaitVisible(chromedp.CSS(sel)), empty, chromedp.SendKeys(chromedp.CSS(sel), text))
+	for range 5 {
+		b.do(chromedp.WaitVisible(chromedp.CSS(sel)), empty, chromedp.SendKeys(chromedp.CSS(sel), text))
+		got, err := chromedp.Run(b.ctx, chromedp.Value(chromedp.CSS(sel)))
+		if err == nil && got == text {
+			return
+		}
+	}
+	b.t.Fatalf("%s does not take %q", sel, text)
 }
 
 // submit clicks sel and waits for the page that follows.

@@ -180,8 +180,12 @@ func (r *raid) fire(ctx context.Context, source int, p probe) answer {
 	if err != nil {
 		return answer{}
 	}
-	// Opaque goes onto the request line as it is: no cleaning, no encoding.
+	// Opaque goes onto the request line as it is: no cleaning, no encoding. Only
+	// what begins with // would be taken for a host there.
 	req.URL = &url.URL{Scheme: tool.base.Scheme, Host: tool.base.Host, Opaque: p.target}
+	if strings.HasPrefix(p.target, "//") {
+		req.URL.Opaque, req.URL.Path = "", p.target
+	}
 	req.Header.Set("User-Agent", tool.profile.agent)
 	req.Header.Set("Accept", "*/*")
 	req.Header.Set("Accept-Language", tool.profile.language)

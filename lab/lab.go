@@ -77,10 +77,10 @@ type Instance struct {
 
 // Journal is what a lab asks of the instance's record.
 type Journal interface {
-	// Stopped counts the requests that the journal says were stopped: blocked
-	// requests, and attempts whose verdict was limit, challenge, step-up or
-	// block; counted entries with all they stand for. It returns once
-	// everything decided before the call is recorded. Labs call it last.
+	// Stopped counts the requests that the journal says were stopped, each
+	// once however many entries tell of it, counted entries with all they
+	// stand for. It returns once everything decided before the call is
+	// recorded. Labs call it last.
 	Stopped(ctx context.Context) (Stops, error)
 }
 

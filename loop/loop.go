@@ -154,12 +154,12 @@ func (l *Loop) judge(ctx context.Context, rules *Rules, ev noren.Event, info nor
 	defer func() {
 		if r := recover(); r != nil {
 			l.o.Log.Error("decision panicked", "alarm", true, "kind", ev.Kind, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
-			e.Facts, e.Decision = nil, panicked(&e.Event, set)
-			e.Rule, rows = ruleOf(&e), nil
+			e.Decision = panicked(&e.Event, set)
+			e.Rule = ruleOf(&e)
 		}
 	}()
 	obs, err := rules.Orient.Observe(ctx, &e.Event, set.Needs(ev.Kind, ev.Zone))
-	e.Facts = obs.Facts
+	e.Facts, rows = obs.Facts, obs.Rows
 	e.Decision = set.Decide(&e.Event, obs.Facts)
 	e.Decision.Degraded = obs.Degraded
 	switch {
@@ -170,7 +170,7 @@ func (l *Loop) judge(ctx context.Context, rules *Rules, ev noren.Event, info nor
 		e.Decision = withFault(e.Decision, info, faultFacts)
 	}
 	e.Rule = ruleOf(&e)
-	return e, obs.Rows
+	return e, rows
 }
 
 // Faults of the surroundings. They are inputs of the decision, recorded with

@@ -76,15 +76,11 @@ func Differences(was *noren.Entry, now noren.Facts, skipped int64) []Difference 
 	return out
 }
 
-// addressFacts are what address files tell; other facts of an address are
-// counted.
-var addressFacts = []string{"address.country", "address.asn", "address.asn_name", "address.network", "address.verified_bot", "address.listed"}
-
 func cause(was *noren.Entry, name string, skipped int64) string {
 	switch {
 	case was.Decision.Degraded:
 		return "recorded while shared state or the database was away"
-	case slices.Contains(addressFacts, name):
+	case fromFiles(name):
 		return "address data (country, network or list files) differ from those of the time"
 	case skipped > 0:
 		return "earlier events of erased people are missing"
@@ -92,6 +88,16 @@ func cause(was *noren.Entry, name string, skipped int64) string {
 		return "requests are journalled as counts, so request rates cannot be rebuilt"
 	}
 	return "events before the first one given are missing"
+}
+
+// fromFiles reports whether address files tell a fact; what else is known of an
+// address is counted.
+func fromFiles(name string) bool {
+	switch name {
+	case "address.country", "address.asn", "address.asn_name", "address.network", "address.verified_bot", "address.listed":
+		return true
+	}
+	return false
 }
 
 // isRate reports whether a counter counts requests, which the journal keeps as

@@ -47,7 +47,8 @@ func (l *Loop) markDone(ctx context.Context, id string) error {
 }
 
 // openActions reads what is recorded, not done and not expired. An action whose
-// subject was erased is gone for good.
+// subject was erased is gone for good; one that cannot be read does not keep the
+// others from being done.
 func (l *Loop) openActions(ctx context.Context, now noren.Time) ([]noren.Action, error) {
 	rows, err := l.o.DB.Read().QueryContext(ctx,
 		`SELECT id, sealed_key, sealed FROM loop_actions WHERE done_at IS NULL AND expires_at > $1 ORDER BY id LIMIT $2`,
@@ -63,18 +64,27 @@ func (l *Loop) openActions(ctx context.Context, now noren.Time) ([]noren.Action,
 		if err := rows.Scan(&id, &sealed.Key, &sealed.Data); err != nil {
 			return nil, err
 		}
-		plain, err := l.o.Sealer.Open(ctx, sealed, []byte("action "+id))
-		if noren.CodeOf(err) == noren.Erased {
-			continue
+		a, err := l.openAction(ctx, id, sealed)
+		switch noren.CodeOf(err) {
+		case "":
+			out = append(out, a)
+		case noren.Erased:
+		case noren.Unavailable:
+			return nil, err
+		default:
+			l.o.Log.Error("undone action cannot be read", "alarm", true, "action", id, "err", err)
 		}
-		if err != nil {
-			return nil, fmt.Errorf("open action %s: %w", id, err)
-		}
-		var a noren.Action
-		if err := json.Unmarshal(plain, &a); err != nil {
-			return nil, fmt.Errorf("read action %s: %w", id, err)
-		}
-		out = append(out, a)
 	}
 	return out, rows.Err()
+}
+
+func (l *Loop) openAction(ctx context.Context, id string, sealed noren.Sealed) (a noren.Action, err error) {
+	plain, err := l.o.Sealer.Open(ctx, sealed, []byte("action "+id))
+	if err != nil {
+		return a, fmt.Errorf("open action %s: %w", id, err)
+	}
+	if err := json.Unmarshal(plain, &a); err != nil {
+		return a, fmt.Errorf("read action %s: %w", id, err)
+	}
+	return a, nil
 }

@@ -80,6 +80,13 @@ func (a *Addresses) bot(ev *noren.Event, addr netip.Addr, info *AddressInfo) str
 	return a.bots.name(addr, ev.At.UnixMicro(), claimedBot(ev))
 }
 
+// Settle waits until every robot being verified is.
+func (a *Addresses) Settle() {
+	if a.bots != nil {
+		a.bots.idle.Wait()
+	}
+}
+
 // claimedBot is the index of the operator whose robot the visitor says it is,
 // -1 for none.
 func claimedBot(ev *noren.Event) int {

@@ -116,12 +116,3 @@ func (s *shard) unlink(st *state) {
 	}
 	st.older, st.newer = nil, nil
 }
-
-// forget drops the state of k whatever holds it: the person is erased.
-func (c *cache) forget(k key) {
-	s := c.lock(k)
-	defer s.mu.Unlock()
-	if st := s.states[k]; st != nil {
-		s.drop(st)
-	}
-}

@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"noren"
 )
@@ -28,15 +30,13 @@ func (o *Orient) Erase(ctx context.Context, tx *sql.Tx, site string, s noren.Sub
 	if err != nil {
 		return fmt.Errorf("erase history of %s: %w", s.Kind, err)
 	}
+	keys := append(touched, who.key)
+	o.erased.add(e, keys)
 	o.registry.forget(who.key)
-	o.cache.forget(who.key)
-	o.erased.add(e, append(touched, who.key))
-	for _, k := range touched {
-		o.existing(party{key: k}, func(st *state) { st.loaded = false })
-	}
-	if o.shared {
-		for _, k := range append(touched, who.key) {
-			o.unsent.add(party{slotUnknown, k}, encodeItem(itemForget, groupLogin, mark{at: e.upTo, id: who.key, quantity: int32(who.slot)}))
+	for _, k := range keys {
+		o.existing(party{key: k}, func(st *state) { st.forget(e) })
+		if o.shared {
+			o.unsent.add(party{slotUnknown, k}, e.item(who.slot))
 		}
 	}
 	return nil
@@ -66,6 +66,8 @@ type erasure struct {
 	column string
 	token  key
 	upTo   int64 // their newest row
+
+	committed bool
 }
 
 // maxTouched bounds how many other entities are loaded anew after an erasure;
@@ -111,11 +113,64 @@ func (e *erasure) carryOut(ctx context.Context, tx *sql.Tx) error {
 	return nil
 }
 
-// erased remembers entities on whose rows an erasure may not be committed yet:
-// until it is, what is loaded of them is not kept.
+// item tells other nodes of an erasure.
+func (e *erasure) item(s slot) []byte {
+	return encodeItem(itemForget, groupLogin, mark{at: e.upTo, id: e.token, quantity: int32(s)})
+}
+
+// erasureOf is the inverse of item; ok is false for one of another version.
+func erasureOf(m mark) (e erasure, ok bool) {
+	if m.quantity < 0 || int(m.quantity) >= int(columns) {
+		return erasure{}, false
+	}
+	return erasure{column: builtins[m.quantity].name, token: m.id, upTo: m.at}, true
+}
+
+// forget takes the person out of what is in memory of one entity. What is left
+// is loaded again.
+func (st *state) forget(e erasure) {
+	st.loaded = st.loaded && !st.layout.stored
+	st.first = firstMarks{}
+	st.told = slices.DeleteFunc(st.told, func(t toldMark) bool { return e.takes(st, &t.m) })
+	for g, s := range st.series {
+		if s == nil {
+			continue
+		}
+		s.marks = slices.DeleteFunc(s.marks[s.head:], func(m mark) bool { return e.takes(st, &m) })
+		s.head = 0
+		for i := range s.marks {
+			e.blank(&s.marks[i])
+			st.first.note(s.marks[i].at, s.marks[i].id)
+		}
+		s.watch(st.of().windows[g])
+	}
+}
+
+// takes reports whether a mark in the state of an entity goes: the person's own
+// marks, and those of sessions, mail addresses and the like that were theirs.
+func (e *erasure) takes(st *state, m *mark) bool {
+	if m.at > e.upTo || m.open != 0 {
+		return false
+	}
+	return st.key == e.token || st.slot >= columns && e.column != noren.EntityAddress && slices.Contains(m.parties[:], e.token)
+}
+
+// blank takes the person out of a mark that stays.
+func (e *erasure) blank(m *mark) {
+	for i := range m.parties {
+		if m.parties[i] == e.token && m.at <= e.upTo {
+			m.parties[i] = 0
+		}
+	}
+}
+
+// erased remembers the entities that erasures touched: until an erasure is
+// committed, what is loaded of them is not kept, and what shared state still
+// holds of the person is not taken in.
 type erased struct {
-	mu sync.Mutex
-	by map[key]erasure
+	any atomic.Bool
+	mu  sync.Mutex
+	by  map[key]*erasure
 }
 
 const maxErased = 50_000
@@ -123,33 +178,39 @@ const maxErased = 50_000
 func (e *erased) add(by erasure, keys []key) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.by == nil {
-		e.by = map[key]erasure{}
+	if e.by == nil || len(e.by)+len(keys) > maxErased {
+		e.by = map[key]*erasure{}
 	}
 	for _, k := range keys {
-		if len(e.by) < maxErased {
-			e.by[k] = by
-		}
+		e.by[k] = &by
 	}
+	e.any.Store(true)
 }
 
-func (e *erased) of(k key) (erasure, bool) {
+func (e *erased) of(k key) (by erasure, ok bool) {
+	if !e.any.Load() {
+		return erasure{}, false
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	by, ok := e.by[k]
-	return by, ok
+	if p := e.by[k]; p != nil {
+		return *p, true
+	}
+	return erasure{}, false
 }
 
-func (e *erased) done(k key) {
+func (e *erased) committed(k key) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	delete(e.by, k)
+	if p := e.by[k]; p != nil {
+		p.committed = true
+	}
 }
 
 // erasing reports whether rows of k that are to go are still there.
 func (o *Orient) erasing(ctx context.Context, q querier, k key) (bool, error) {
 	e, ok := o.erased.of(k)
-	if !ok {
+	if !ok || e.committed {
 		return false, nil
 	}
 	there := false
@@ -159,21 +220,7 @@ func (o *Orient) erasing(ctx context.Context, q querier, k key) (bool, error) {
 		return false, noren.Errorf(noren.Unavailable, "look for erased rows: %w", err)
 	}
 	if !there {
-		o.erased.done(k)
+		o.erased.committed(k)
 	}
 	return there, nil
-}
-
-// forget is Erase as told by another node.
-func (o *Orient) forget(p party, m mark) {
-	if int(m.quantity) >= int(columns) {
-		return
-	}
-	o.erased.add(erasure{column: builtins[m.quantity].name, token: m.id, upTo: m.at}, []key{p.key})
-	if p.key == m.id {
-		o.registry.forget(p.key)
-		o.cache.forget(p.key)
-		return
-	}
-	o.existing(p, func(st *state) { st.loaded = false })
 }

@@ -98,6 +98,9 @@ func (o *Orient) run(st *state, w wanted, l *load) {
 		o.log.Warn("history of an entity could not be loaded", "entity", o.entities.names[w.party.slot], "err", l.err)
 		return
 	}
+	if e, ok := o.erased.of(w.party.key); ok {
+		st.forget(e)
+	}
 	l.gone = res.gone
 	st.install(res, &w, o.shared)
 }

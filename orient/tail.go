@@ -101,13 +101,25 @@ func (a *asking) exchange(p party, items ...[]byte) {
 // received merges what other nodes wrote.
 func (a *asking) received(res []kv.Result) {
 	for i, p := range a.tail {
-		a.o.existing(p, func(st *state) { st.merge(&res[i], a.w.at) })
-		for _, item := range res[i].Items {
-			if kind, _, m, ok := decodeItem(item); ok && kind == itemForget {
-				a.o.forget(p, m)
+		a.o.mergeTail(p.key, &res[i], a.w.at)
+	}
+}
+
+// mergeTail takes in the answer of a tail, erasures first.
+func (o *Orient) mergeTail(k key, r *kv.Result, now int64) {
+	for _, item := range r.Items {
+		if kind, _, m, ok := decodeItem(item); ok && kind == itemForget {
+			if e, ok := erasureOf(m); ok {
+				o.erased.add(e, []key{k})
 			}
 		}
 	}
+	o.existing(party{key: k}, func(st *state) {
+		st.merge(r, now)
+		if e, ok := o.erased.of(k); ok && len(r.Items) > 0 {
+			st.forget(e)
+		}
+	})
 }
 
 // merge takes in the answer of a tail.

@@ -59,7 +59,6 @@ func funcs() template.FuncMap {
 		"date":  func(t time.Time) string { return t.In(japan()).Format("2006年1月2日") },
 		"stamp": func(t time.Time) string { return t.In(japan()).Format("2006/01/02 15:04") },
 		"stars": func(n int) string { return strings.Repeat("★", n) + strings.Repeat("☆", 5-n) },
-		"mul":   func(a int64, b int) int64 { return a * int64(b) },
 		"upto": func(n int) []int {
 			out := make([]int, n)
 			for i := range out {

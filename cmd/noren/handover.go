@@ -153,7 +153,7 @@ func handOver(ctx context.Context, ls listeners, lock *os.File) error {
 	cmd.Env = append(os.Environ(), envLock+"=3", envReady+"=4")
 	var names []string
 	for name, l := range ls {
-		f, err := l.(*net.TCPListener).File()
+		f, err := inheritable(l.(*net.TCPListener))
 		if err != nil {
 			said.Close()
 			return fmt.Errorf("pass on listener: %w", err)
@@ -174,6 +174,28 @@ func handOver(ctx context.Context, ls listeners, lock *os.File) error {
 		return err
 	}
 	return cmd.Process.Release()
+}
+
+// inheritable is a copy of the listening socket for a child process. Not
+// TCPListener.File: exec asks that for its descriptor, which makes the socket
+// blocking for everybody who holds it, and an accept that blocks in this process
+// would outlive the closing of its listener and take a visitor away.
+func inheritable(l *net.TCPListener) (*os.File, error) {
+	raw, err := l.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	var f *os.File
+	cerr := raw.Control(func(fd uintptr) {
+		var n int
+		syscall.ForkLock.RLock() // no other child may inherit it before it is marked
+		defer syscall.ForkLock.RUnlock()
+		if n, err = syscall.Dup(int(fd)); err == nil {
+			syscall.CloseOnExec(n)
+			f = os.NewFile(uintptr(n), "listener")
+		}
+	})
+	return f, errors.Join(err, cerr)
 }
 
 func awaitReady(ctx context.Context, ready *os.File) error {

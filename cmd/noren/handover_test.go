@@ -52,6 +52,33 @@ func TestHandOver(t *testing.T) {
 	h.checkRecord(t, before, after)
 }
 
+// After the last visitor of the old process nobody comes for a while: it ends all
+// the same, and takes no later visitor with it.
+func TestHandOverWithoutVisitors(t *testing.T) {
+	h := newHandOver(t)
+	first := h.serve(t)
+	http.DefaultClient.CloseIdleConnections()
+	if err := first.Process.Signal(syscall.SIGUSR2); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the hand-over begins", func() bool { return strings.Contains(h.said(t), "handing over") })
+	for i := range 3 { // on a connection of its own, while the successor starts
+		h.request(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, 5, i)
+	}
+	if err := waitFor(first); err != nil {
+		t.Errorf("the old process: %v\n%s", err, h.said(t))
+	}
+	second := h.pid(t)
+	t.Cleanup(func() { syscall.Kill(second, syscall.SIGKILL) })
+	for i := range 5 {
+		h.request(http.DefaultClient, 5, i)
+	}
+	if h.failed.Load() > 0 {
+		t.Errorf("%d of 8 requests around a hand-over failed: %v", h.failed.Load(), h.first.Load())
+	}
+	h.end(t, second)
+}
+
 // handOverRun is a served instance under load.
 type handOverRun struct {
 	dir, config, url string

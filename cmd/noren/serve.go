@@ -73,6 +73,7 @@ type server struct {
 	gateway   *gateway.Gateway
 	access    *gateway.AccessLog
 	http      *http.Server
+	drain     *drain
 	listeners listeners
 	failed    chan error
 }
@@ -90,6 +91,7 @@ func startServer(ctx context.Context, in *instance, getenv func(string) string) 
 	}
 	in.run(ctx, s.watchSettings)
 	s.http = s.gateway.Server()
+	s.drain = newDrain(s.http)
 	for name, l := range s.listeners {
 		go func() {
 			var err error
@@ -171,8 +173,9 @@ func (s *server) until(e *env, path string, lock *os.File) error {
 func (s *server) close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainWithin)
 	defer cancel()
-	err := s.http.Shutdown(ctx)
 	s.listeners.close()
+	s.drain.wait(ctx)
+	err := s.http.Shutdown(ctx)
 	s.access.Close()
 	return errors.Join(err, s.in.Close(ctx))
 }
