@@ -115,6 +115,14 @@ func attackWordPress(t *testing.T, public string) {
 		{"traversal", get("/wp-content/../../../../etc/passwd?f=../../../../etc/passwd")},
 		{"secret file", get("/wp-config.php.bak")},
 		{"git", get("/.git/config")},
+		{"scanner", func() (*http.Response, error) {
+			req, err := http.NewRequest(http.MethodGet, public+"/", nil)
+			if err != nil {
+				return nil, err
+			}
+			req.Header.Set("User-Agent", "sqlmap/1.8.2#stable (https://sqlmap.org)")
+			return http.DefaultClient.Do(req)
+		}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
