@@ -66,7 +66,7 @@ var owners = map[string]struct{ pkg, why string }{
 }
 
 // forTests may be imported by every test: real engines instead of mocks.
-var forTests = []string{"noren", "db", "db/dbtest", "kv", "kv/valkey", "kv/kvtest"}
+var forTests = []string{"noren", "db", "db/dbtest", "kv", "kv/valkey", "kv/kvtest", "vault"}
 
 func TestImports(t *testing.T) {
 	fset := token.NewFileSet()

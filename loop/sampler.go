@@ -2,6 +2,7 @@ package loop
 
 import (
 	"cmp"
+	"encoding/json"
 	"slices"
 	"sync"
 	"time"
@@ -9,12 +10,15 @@ import (
 	"noren"
 )
 
-// Limits of sampling. With entries of about 1 KiB they keep an hour of flood
-// far below 100 MiB, from one client or from a hundred thousand.
+// Limits of sampling. They keep an hour of flood below 100 MiB on disk, sealed
+// and indexed, from one client or from a hundred thousand, however long their
+// requests are (TestFloodBudget).
 const (
-	perClient     = 10  // whole entries per client, kind and rule in a minute
-	perSite       = 600 // whole entries per site in a minute
-	clientsAtMost = 200 // clients per site with a counted entry of their own in a minute
+	perClient     = 10        // whole entries per client, kind and rule in a minute
+	perSite       = 600       // whole entries per site in a minute
+	bytesPerSite  = 768 << 10 // of them as JSON
+	clientsAtMost = 200       // counted entries per site in a minute that name a client
+	countedAtMost = 400       // and that name a rule and a zone
 )
 
 // sampler decides which entries are written whole and counts the rest, by the
@@ -26,11 +30,14 @@ type sampler struct {
 
 type minute struct {
 	clients map[clientKey]int // whole entries so far
-	sites   map[string]int    // whole entries so far
-	own     map[string]int    // clients with a counted entry
+	sites   map[string]siteSum
+	own     map[string]int // counted entries of a site
 	counted map[countKey]*noren.Entry
 	acted   map[actionKey]bool // recorded actions
 }
+
+// siteSum is what a site has written whole so far.
+type siteSum struct{ entries, bytes int }
 
 // actionKey is what an action does, whichever event it follows from.
 type actionKey struct {
@@ -60,7 +67,7 @@ func (s *sampler) at(t time.Time) *minute {
 	key := t.Unix() / 60
 	m := s.minutes[key]
 	if m == nil {
-		m = &minute{map[clientKey]int{}, map[string]int{}, map[string]int{}, map[countKey]*noren.Entry{}, map[actionKey]bool{}}
+		m = &minute{map[clientKey]int{}, map[string]siteSum{}, map[string]int{}, map[countKey]*noren.Entry{}, map[actionKey]bool{}}
 		s.minutes[key] = m
 	}
 	return m
@@ -71,16 +78,23 @@ func (s *sampler) take(e *noren.Entry) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m := s.at(e.Event.At.Time)
-	if m.sites[e.Event.Site] >= perSite {
-		return false
-	}
+	sum := m.sites[e.Event.Site]
 	k := clientKey{e.Event.Site, client(e), e.Rule, e.Event.Kind}
-	if m.clients[k] >= perClient {
+	if sum.entries >= perSite || sum.bytes >= bytesPerSite || m.clients[k] >= perClient {
 		return false
 	}
 	m.clients[k]++
-	m.sites[e.Event.Site]++
+	m.sites[e.Event.Site] = siteSum{sum.entries + 1, sum.bytes + size(e)}
 	return true
+}
+
+// size is what e takes as JSON.
+func size(e *noren.Entry) int {
+	b, err := json.Marshal(e)
+	if err != nil {
+		return 0 // the journal will refuse it
+	}
+	return len(b)
 }
 
 // repeats reports whether everything e's decision would do was recorded this
@@ -114,25 +128,19 @@ func (s *sampler) count(e *noren.Entry, n int64) {
 	defer s.mu.Unlock()
 	m := s.at(e.Event.At.Time)
 	k := countKey{e.Event.Site, client(e), e.Rule, e.Event.Kind, e.Event.Zone, e.Decision.Verdict}
-	if ordinary(e) {
+	if ordinary(e) || m.counted[k] == nil && m.own[k.site] >= clientsAtMost {
 		k.client = ""
 	}
-	if c := m.counted[k]; c != nil {
-		c.Count += n
-		return
+	if m.counted[k] == nil && m.own[k.site] >= countedAtMost {
+		k.rule, k.zone = "", ""
 	}
-	if k.client != "" && m.own[k.site] >= clientsAtMost {
-		k.client = ""
-		if c := m.counted[k]; c != nil {
-			c.Count += n
-			return
-		}
-	}
-	m.counted[k] = countedEntry(e, k.client)
-	m.counted[k].Count = n
-	if k.client != "" {
+	c := m.counted[k]
+	if c == nil {
+		c = countedEntry(e, &k)
+		m.counted[k] = c
 		m.own[k.site]++
 	}
+	c.Count += n
 }
 
 // ordinary requests are counted per zone, not per visitor.
@@ -142,11 +150,11 @@ func ordinary(e *noren.Entry) bool {
 
 // countedEntry starts a counted entry: what and when, and who only while there
 // are few of them.
-func countedEntry(e *noren.Entry, client string) *noren.Entry {
-	c := &noren.Entry{Count: 1, Rule: e.Rule, Decision: noren.Decision{Verdict: e.Decision.Verdict, Policies: e.Decision.Policies}}
-	c.Event = noren.Event{Kind: e.Event.Kind, At: e.Event.At, Site: e.Event.Site, Zone: e.Event.Zone}
-	if client != "" {
-		c.Event.Entities = noren.Entities{noren.EntityAddress: client}
+func countedEntry(e *noren.Entry, k *countKey) *noren.Entry {
+	c := &noren.Entry{Rule: k.rule, Decision: noren.Decision{Verdict: e.Decision.Verdict, Policies: e.Decision.Policies}}
+	c.Event = noren.Event{Kind: e.Event.Kind, At: e.Event.At, Site: e.Event.Site, Zone: k.zone}
+	if k.client != "" {
+		c.Event.Entities = noren.Entities{noren.EntityAddress: k.client}
 	}
 	return c
 }

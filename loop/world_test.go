@@ -180,22 +180,33 @@ func (w *world) marked(id string) bool {
 
 // faults break the database of a world.
 type faults struct {
-	fault atomic.Pointer[db.Fault]
-	table atomic.Pointer[string] // only where this one is written
+	fault atomic.Pointer[func(db.FaultPoint) db.Fault]
 }
 
 func (f *faults) at(p db.FaultPoint) (none db.Fault) {
-	if t := f.table.Load(); t != nil && (p.Op == "commit" || !strings.Contains(p.SQL, *t)) {
-		return none
-	}
-	if v := f.fault.Load(); v != nil {
-		return *v
+	if at := f.fault.Load(); at != nil {
+		return (*at)(p)
 	}
 	return none
 }
 
-func (f *faults) set(v db.Fault) { f.fault.Store(&v) }
-func (f *faults) heal()          { f.fault.Store(nil) }
+// set breaks everything, commits only commits.
+func (f *faults) set(v db.Fault) { f.when(func(db.FaultPoint) bool { return true }, v) }
+func (f *faults) commits(v db.Fault) {
+	f.when(func(p db.FaultPoint) bool { return p.Op == "commit" }, v)
+}
+
+func (f *faults) when(hit func(db.FaultPoint) bool, v db.Fault) {
+	at := func(p db.FaultPoint) (none db.Fault) {
+		if hit(p) {
+			return v
+		}
+		return none
+	}
+	f.fault.Store(&at)
+}
+
+func (f *faults) heal() { f.fault.Store(nil) }
 
 // alarms keep the log lines that carry an alarm.
 type alarms struct {

@@ -96,6 +96,36 @@ func BenchmarkObserveStored(b *testing.B) {
 	}
 }
 
+// BenchmarkObserveCold loads every entity of every event: the cache holds none.
+func BenchmarkObserveCold(b *testing.B) {
+	d := dbtest.Open(b, db.SQLite)
+	o := must(orient.New(orient.Options{DB: d, Token: token}))
+	var rows []db.Row
+	for _, ev := range benchPairs(100_000) {
+		rows = append(rows, must(o.Observe(b.Context(), ev, nil)).Rows...)
+		o.Committed(ev)
+	}
+	commit(b, d, rows)
+	if _, err := o.Roll(b.Context(), start.Add(48*time.Hour)); err != nil {
+		b.Fatal(err)
+	}
+	o = must(orient.New(orient.Options{DB: d, Token: token, MaxEntities: 1}))
+	needs := append([]string{"account.first_seen_days", "site.logins_failed_30d"}, ten...)
+	if err := o.Track(needs); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	for i := range b.N {
+		attempt, _ := loginPair(i, start.Add(5*time.Hour))
+		obs, err := o.Observe(b.Context(), attempt, needs)
+		if err != nil || obs.Degraded {
+			b.Fatal(err, obs.Degraded)
+		}
+		o.Cancel(attempt)
+	}
+}
+
 func commit(t testing.TB, d *db.DB, rows []db.Row) {
 	t.Helper()
 	if err := d.Write(t.Context(), func(tx *sql.Tx) error { return db.Insert(t.Context(), tx, rows) }); err != nil {

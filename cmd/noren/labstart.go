@@ -53,16 +53,6 @@ func (j labJournal) Stopped(ctx context.Context) (lab.Stops, error) {
 	return s, nil
 }
 
-// stops reports whether an entry tells of stopped requests. A request that a
-// policy stopped has an http.blocked entry of its own.
-func stops(e *noren.Entry) bool {
-	info, err := e.Event.Kind.Info()
-	if err != nil || info.Operational {
-		return false
-	}
-	switch e.Decision.Verdict {
-	case noren.Limit, noren.Challenge, noren.StepUp, noren.Block:
-		return e.Event.Kind != noren.HTTPRequest
-	}
-	return false
-}
+// stops reports whether an entry tells of stopped requests. Whatever stopped
+// one, a policy at a sign-in included, it has one entry of this kind.
+func stops(e *noren.Entry) bool { return e.Event.Kind == noren.HTTPBlocked }

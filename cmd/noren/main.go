@@ -119,13 +119,32 @@ func report(w io.Writer, err error) int {
 		return exitOK
 	}
 	fmt.Fprintf(w, "noren: %v\n", err)
-	if hint := noren.HintOf(err); hint != "" {
+	for _, hint := range hints(err) {
 		fmt.Fprintf(w, "hint: %s\n", hint)
 	}
 	if noren.CodeOf(err) == noren.Invalid {
 		return exitUsage
 	}
 	return exitFailed
+}
+
+// hints are the next steps of err and of what was joined into it; kong joins
+// what a command returns.
+func hints(err error) []string {
+	if e, ok := err.(*noren.Error); ok && e.Hint != "" {
+		return []string{e.Hint}
+	}
+	if j, ok := err.(interface{ Unwrap() []error }); ok {
+		var all []string
+		for _, e := range j.Unwrap() {
+			all = append(all, hints(e)...)
+		}
+		return all
+	}
+	if err = errors.Unwrap(err); err == nil {
+		return nil
+	}
+	return hints(err)
 }
 
 // language is what was asked for, else what the terminal speaks.
