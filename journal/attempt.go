@@ -226,7 +226,7 @@ func (a *attempt) place(r *record, st *logState) {
 	a.rows = append(a.rows, db.Row{Table: entryTable,
 		Values: []any{r.log, seq, r.id, r.at, r.kind, r.site, r.zone, r.verdict, r.rule, r.count, r.body}})
 	for _, t := range r.tokens {
-		a.rows = append(a.rows, db.Row{Table: tokenTable, Values: []any{r.log, t.Field, t.Value, seq}})
+		a.rows = append(a.rows, db.Row{Table: tokenTable, Values: []any{r.log, t.Field, storedToken(spanOf(seq), t.Value), seq}})
 	}
 	a.rows = append(a.rows, r.rows...)
 }

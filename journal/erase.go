@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strconv"
 
 	"noren"
 )
@@ -12,33 +13,61 @@ import (
 // nothing leads to them any more. It is for the vault to call in the transaction
 // that destroys the subject's keys. The entries themselves stay, sealed for ever.
 func (j *Journal) Erase(ctx context.Context, tx *sql.Tx, site string, s noren.Subject) error {
-	log := logOf(site)
-	own := token{s.Kind, j.o.Sealer.Token(site, s.Kind, s.ID)}
+	if err := j.erase(ctx, tx, logOf(site), s); err != nil {
+		return fmt.Errorf("erase search tokens: %w", err)
+	}
+	return nil
+}
+
+func (j *Journal) erase(ctx context.Context, tx *sql.Tx, log string, s noren.Subject) error {
+	high, err := lastSeq(ctx, tx, log)
+	if err != nil {
+		return err
+	}
+	search := &tokenSearch{field: s.Kind, token: j.o.Sealer.Token(siteOf(log), s.Kind, s.ID), width: spansAtOnce}
+	for low := int64(0); low <= high; {
+		from, to := search.spans(low, high)
+		if err := j.eraseSpans(ctx, tx, log, s, search, from, to); err != nil {
+			return err
+		}
+		low = (to + 1) * spanEntries
+	}
+	return nil
+}
+
+// eraseSpans removes the tokens of the subject's entries in some spans, page by
+// page, and then its own.
+func (j *Journal) eraseSpans(ctx context.Context, tx *sql.Tx, log string, s noren.Subject, search *tokenSearch, from, to int64) error {
 	for after := int64(-1); ; {
-		rows, err := tx.QueryContext(ctx, `SELECT `+entryColumns+` FROM journal_tokens AS t JOIN journal_entries AS e ON e.log = t.log AND e.seq = t.seq
-			WHERE t.log = $1 AND t.field = $2 AND t.token = $3 AND t.seq > $4 ORDER BY t.seq LIMIT $5`, log, own.Field, own.Value, after, queryPage)
+		page, err := entriesOfToken(ctx, tx, log, search, from, to, after)
 		if err != nil {
-			return fmt.Errorf("erase tokens: %w", err)
-		}
-		page, err := collect(rows)
-		if err != nil {
-			return fmt.Errorf("erase tokens: %w", err)
-		}
-		for i := range page {
-			if err := j.eraseTokens(ctx, tx, &page[i], s); err != nil {
-				return fmt.Errorf("erase tokens: %w", err)
-			}
-			after = page[i].seq
+			return err
 		}
 		if len(page) == 0 {
 			break
 		}
+		for i := range page {
+			if err := j.eraseTokens(ctx, tx, &page[i], s); err != nil {
+				return err
+			}
+		}
+		after = page[len(page)-1].seq
 	}
-	_, err := tx.ExecContext(ctx, `DELETE FROM journal_tokens WHERE log = $1 AND field = $2 AND token = $3`, log, own.Field, own.Value)
+	args := []any{log}
+	arg := func(v any) string { args = append(args, v); return "$" + strconv.Itoa(len(args)) }
+	_, err := tx.ExecContext(ctx, `DELETE FROM journal_tokens AS t WHERE t.log = $1 AND `+search.condition(from, to, arg), args...)
+	return err
+}
+
+func entriesOfToken(ctx context.Context, q querier, log string, search *tokenSearch, from, to, after int64) ([]entryRow, error) {
+	args := []any{log, after, queryPage}
+	arg := func(v any) string { args = append(args, v); return "$" + strconv.Itoa(len(args)) }
+	rows, err := q.QueryContext(ctx, `SELECT `+entryColumns+` FROM journal_tokens AS t JOIN journal_entries AS e ON e.log = t.log AND e.seq = t.seq
+		WHERE t.log = $1 AND t.seq > $2 AND `+search.condition(from, to, arg)+` ORDER BY t.seq LIMIT $3`, args...)
 	if err != nil {
-		return fmt.Errorf("erase tokens: %w", err)
+		return nil, err
 	}
-	return nil
+	return collect(rows)
 }
 
 // eraseTokens removes all tokens of an entry that is sealed for s. When it can
@@ -50,7 +79,8 @@ func (j *Journal) eraseTokens(ctx context.Context, tx *sql.Tx, r *entryRow, s no
 		return nil
 	}
 	for _, t := range j.tokensOf(&stored.Entry.Event) {
-		_, err := tx.ExecContext(ctx, `DELETE FROM journal_tokens WHERE log = $1 AND field = $2 AND token = $3 AND seq = $4`, r.log, t.Field, t.Value, r.seq)
+		_, err := tx.ExecContext(ctx, `DELETE FROM journal_tokens WHERE log = $1 AND field = $2 AND token = $3 AND seq = $4`,
+			r.log, t.Field, storedToken(spanOf(r.seq), t.Value), r.seq)
 		if err != nil {
 			return err
 		}

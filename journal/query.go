@@ -72,7 +72,7 @@ func (j *Journal) Query(ctx context.Context, f Filter) iter.Seq2[Stored, error] 
 					return
 				}
 			}
-			if len(rows) == 0 || f.Limit > 0 && q.left == 0 {
+			if len(rows) == 0 || f.Limit > 0 && q.left <= 0 {
 				return
 			}
 		}
@@ -97,31 +97,39 @@ func (j *Journal) Get(ctx context.Context, log, id string) (Stored, error) {
 
 // entryQuery is a Filter on its way through the pages.
 type entryQuery struct {
-	j        *Journal
-	f        Filter
-	log      string
-	low      int64 // first number that may match
-	high     int64 // last one
-	left     int
-	nothing  bool
-	lastRead *int64
+	j      *Journal
+	f      Filter
+	log    string
+	low    int64 // first number that may still match
+	high   int64 // last one
+	left   int
+	search *tokenSearch // nil without a Field
 }
 
 // bounds turns a span of time into a span of numbers. Times rise with the
 // numbers but for entries that waited in a spool, so the span is looked up over
 // all entries of the time, once per query.
-func (q *entryQuery) bounds(ctx context.Context) error {
-	q.low, q.high = 0, 1<<62
-	q.lastRead = q.f.AfterSeq
-	if q.f.Since.IsZero() && q.f.Until.IsZero() {
-		return nil
+func (q *entryQuery) bounds(ctx context.Context) (err error) {
+	if q.high, err = lastSeq(ctx, q.j.db.Read(), q.log); err != nil {
+		return err
 	}
-	since, until := q.span()
-	var low, high sql.NullInt64
-	err := q.j.db.Read().QueryRowContext(ctx, `SELECT MIN(seq), MAX(seq) FROM journal_entries WHERE log = $1 AND at >= $2 AND at < $3`,
-		q.log, since, until).Scan(&low, &high)
-	q.low, q.high, q.nothing = low.Int64, high.Int64, !low.Valid
-	return err
+	if !q.f.Since.IsZero() || !q.f.Until.IsZero() {
+		since, until := q.span()
+		var low, high sql.NullInt64
+		err := q.j.db.Read().QueryRowContext(ctx, `SELECT MIN(seq), MAX(seq) FROM journal_entries WHERE log = $1 AND at >= $2 AND at < $3`,
+			q.log, since, until).Scan(&low, &high)
+		if err != nil {
+			return err
+		}
+		q.low, q.high = low.Int64, orMinusOne(high)
+	}
+	if q.f.AfterSeq != nil {
+		q.passed(*q.f.AfterSeq)
+	}
+	if q.f.Field != "" {
+		q.search = &tokenSearch{field: q.f.Field, token: q.j.o.Sealer.Token(siteOf(q.log), q.f.Field, q.f.Value), desc: q.f.Desc}
+	}
+	return nil
 }
 
 func (q *entryQuery) span() (since, until int64) {
@@ -135,63 +143,85 @@ func (q *entryQuery) span() (since, until int64) {
 	return since, until
 }
 
-// page reads the next rows that match.
-func (q *entryQuery) page(ctx context.Context) ([]entryRow, error) {
-	if q.nothing {
-		return nil, nil
+// passed leaves seq and what lies before it, in the direction of the query,
+// behind.
+func (q *entryQuery) passed(seq int64) {
+	if q.f.Desc {
+		q.high = min(q.high, seq-1)
+	} else {
+		q.low = max(q.low, seq+1)
 	}
+}
+
+// page reads the next rows that match; none at the end.
+func (q *entryQuery) page(ctx context.Context) ([]entryRow, error) {
 	n := queryPage
 	if q.f.Limit > 0 {
 		n = min(n, q.left)
 	}
-	query, args := q.sql(n)
-	rows, err := q.j.db.Read().QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, err
+	for q.low <= q.high {
+		query, args, end := q.sql(n)
+		rows, err := q.j.db.Read().QueryContext(ctx, query, args...)
+		if err != nil {
+			return nil, err
+		}
+		list, err := collect(rows)
+		if err != nil {
+			return nil, err
+		}
+		q.advance(list, n, end)
+		if len(list) > 0 {
+			q.left -= len(list)
+			return list, nil
+		}
 	}
-	list, err := collect(rows)
-	if err != nil {
-		return nil, err
-	}
-	q.left -= len(list)
-	if len(list) > 0 {
-		q.lastRead = &list[len(list)-1].seq
-	}
-	return list, nil
+	return nil, nil
 }
 
-// sql is the statement of the next page. Every operand is an argument.
-func (q *entryQuery) sql(n int) (string, []any) {
-	var args []any
+// advance moves on behind what was read: the rows, and all up to end when there
+// were fewer than asked for.
+func (q *entryQuery) advance(list []entryRow, n int, end int64) {
+	if len(list) == n {
+		end = list[n-1].seq
+	}
+	q.passed(end)
+	if q.search == nil {
+		return
+	}
+	q.search.width *= 2
+	if len(list) > 0 {
+		q.search.width = 1
+	}
+}
+
+// sql is the statement of the next page; end is the last number it looks at.
+// Every operand is an argument.
+func (q *entryQuery) sql(n int) (query string, args []any, end int64) {
 	arg := func(v any) string {
 		args = append(args, v)
 		return "$" + strconv.Itoa(len(args))
 	}
 	var b strings.Builder
-	seq := "e.seq"
 	b.WriteString(`SELECT ` + entryColumns + ` FROM `)
-	if q.f.Field != "" {
-		seq = "t.seq"
-		token := q.j.o.Sealer.Token(siteOf(q.log), q.f.Field, q.f.Value)
+	seq, low, high := "e.seq", q.low, q.high
+	if q.search != nil {
+		from, to := q.search.spans(low, high)
+		seq, low, high = "t.seq", max(low, from*spanEntries), min(high, (to+1)*spanEntries-1)
 		b.WriteString(`journal_tokens AS t JOIN journal_entries AS e ON e.log = t.log AND e.seq = t.seq WHERE t.log = ` + arg(q.log) +
-			` AND t.field = ` + arg(q.f.Field) + ` AND t.token = ` + arg(token))
+			` AND ` + q.search.condition(from, to, arg))
 	} else {
 		b.WriteString(`journal_entries AS e WHERE e.log = ` + arg(q.log))
-	}
-	low, high := q.low, q.high
-	if q.lastRead != nil && q.f.Desc {
-		high = min(high, *q.lastRead-1)
-	} else if q.lastRead != nil {
-		low = max(low, *q.lastRead+1)
 	}
 	b.WriteString(` AND ` + seq + ` >= ` + arg(low) + ` AND ` + seq + ` <= ` + arg(high))
 	q.conditions(&b, arg)
 	b.WriteString(` ORDER BY ` + seq)
+	end = high
 	if q.f.Desc {
 		b.WriteString(` DESC`)
+		end = low
 	}
 	b.WriteString(` LIMIT ` + arg(n))
-	return b.String(), args
+	return b.String(), args, end
 }
 
 // conditions are those that no index serves.

@@ -133,3 +133,70 @@ func TestLargestEvent(t *testing.T) {
 		t.Errorf("an entry that does not fit: %v, want code invalid", err)
 	}
 }
+
+// TestSearchOverManySpans finds rare and frequent tokens over thousands of
+// entries, in both directions and page by page.
+func TestSearchOverManySpans(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		j := open(t, d)
+		rare := []int64{3, 1023, 1024, 4000, 5200, 5999}
+		var often []int64
+		for n := range int64(6000) {
+			e := entry("shop", int(n))
+			e.Event.Entities = noren.Entities{noren.EntityAccount: fmt.Sprint("customer", n)}
+			if slices.Contains(rare, n) {
+				e.Event.Entities[noren.EntityOrder] = "A-1"
+			}
+			if n%3 == 0 {
+				e.Event.Entities[noren.EntityAddress] = "203.0.113.7"
+				often = append(often, n)
+			}
+			if err := j.Post(t.Context(), e); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := j.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for name, tt := range map[string]struct {
+			f    journal.Filter
+			want []int64
+		}{
+			"rare":     {journal.Filter{Field: noren.EntityOrder, Value: "A-1"}, rare},
+			"frequent": {journal.Filter{Field: noren.EntityAddress, Value: "203.0.113.7"}, often},
+			"none":     {journal.Filter{Field: noren.EntityAddress, Value: "203.0.113.8"}, nil},
+		} {
+			for _, desc := range []bool{false, true} {
+				for _, limit := range []int{0, 5, 300} {
+					tt.f.Site, tt.f.Desc, tt.f.Limit = "shop", desc, limit
+					want := slices.Clone(tt.want)
+					if desc {
+						slices.Reverse(want)
+					}
+					if diff := cmp.Diff(want, paged(t, j, tt.f)); diff != "" {
+						t.Errorf("%s, desc %t, %d at once (-want +got):\n%s", name, desc, limit, diff)
+					}
+				}
+			}
+		}
+	})
+}
+
+// paged asks for page after page until one is empty.
+func paged(t *testing.T, j *journal.Journal, f journal.Filter) []int64 {
+	t.Helper()
+	var out []int64
+	for {
+		before := len(out)
+		for s, err := range j.Query(t.Context(), f) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, s.Seq)
+		}
+		if len(out) == before || f.Limit == 0 {
+			return out
+		}
+		f.AfterSeq = &out[len(out)-1]
+	}
+}

@@ -31,6 +31,13 @@ func (w *wall) step(d time.Duration) {
 	w.off += d
 }
 
+// right sets the clock right for the next test.
+func (w *wall) right() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.off = 0
+}
+
 // Event times follow the wall clock forward, never back, and go on with
 // monotonic time while it stands behind.
 func TestEventTimesNeverGoBack(t *testing.T) {
@@ -38,6 +45,7 @@ func TestEventTimesNeverGoBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			clock := &wall{bare: bare}
 			each(t, setup{now: clock.now}, func(t *testing.T, w *world) {
+				defer clock.right()
 				var last noren.Time
 				at := func(want time.Duration, why string) {
 					t.Helper()
@@ -73,6 +81,7 @@ func TestEventTimesNeverGoBack(t *testing.T) {
 func TestClockSteps(t *testing.T) {
 	clock := &wall{}
 	each(t, setup{now: clock.now}, func(t *testing.T, w *world) {
+		defer clock.right()
 		end := w.run()
 		defer end()
 		var want []int64
@@ -109,6 +118,7 @@ func TestClockSteps(t *testing.T) {
 func TestCountersStandWhenTheClockSteps(t *testing.T) {
 	clock := &wall{}
 	each(t, setup{now: clock.now}, func(t *testing.T, w *world) {
+		defer clock.right()
 		for i := range 3 {
 			w.decide(login(id(i), "hanako"))
 			time.Sleep(time.Second)

@@ -82,10 +82,10 @@ func cause(was *noren.Entry, name string, skipped int64) string {
 		return "recorded while shared state or the database was away"
 	case fromFiles(name):
 		return "address data (country, network or list files) differ from those of the time"
-	case skipped > 0:
-		return "earlier events of erased people are missing"
 	case isRate(name):
 		return "requests are journalled as counts, so request rates cannot be rebuilt"
+	case skipped > 0:
+		return "earlier events of erased people are missing"
 	}
 	return "events before the first one given are missing"
 }

@@ -271,6 +271,13 @@ func (r *replayer) line(n int, line []byte) error {
 
 func (c replayCmd) fromJournal(e *env, r *replayer) error {
 	return e.withInstance(func(ctx context.Context, in *instance) error {
+		sites := in.cfg.siteNames()
+		if c.Site != "" {
+			if _, err := in.cfg.site(c.Site); err != nil {
+				return err
+			}
+			sites = []string{c.Site}
+		}
 		set, err := in.settings.Current(ctx)
 		if err != nil {
 			return err
@@ -285,10 +292,7 @@ func (c replayCmd) fromJournal(e *env, r *replayer) error {
 		if err := r.compile(set, in.cfg.siteNames(), addresses); err != nil {
 			return err
 		}
-		for _, site := range in.cfg.siteNames() {
-			if c.Site != "" && c.Site != site {
-				continue
-			}
+		for _, site := range sites {
 			for s, err := range in.journal.Query(ctx, journal.Filter{Log: site}) {
 				if err != nil {
 					return err

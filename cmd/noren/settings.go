@@ -82,6 +82,10 @@ func (in *instance) changeSettings(e *env, ctx context.Context, set settings.Set
 		fmt.Fprintln(e.io.err, "nothing changes")
 		return nil
 	}
+	if base != now.Hash() { // refused before it is recorded
+		return noren.WithHint(noren.Errorf(noren.Conflict, "version %s is in force, the change was made from %s", now.Hash(), base),
+			"export the present settings, make your change in them and import again")
+	}
 	if in.settings.Mode() == settings.Files {
 		fmt.Fprint(e.io.out, settings.Diff(now, set))
 		return noren.WithHint(noren.Errorf(noren.Denied, "the settings are files in %s", in.cfg.Settings.Dir), "apply the patch above there")
