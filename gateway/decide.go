@@ -72,12 +72,12 @@ func (x *exchange) obey(d noren.Decision, err error, kind noren.Kind) *stop {
 }
 
 // notRecorded follows the kind's declared side when its event could not be
-// recorded although it must be.
+// recorded although it must be. A sign-in that would leave no trace waits.
 func (x *exchange) notRecorded(err error, kind noren.Kind) *stop {
 	if x.r.Context().Err() == nil {
 		x.g.alarm("event not recorded", x.shop.Name, "kind", kind, "zone", x.place.Zone, "err", err)
 	}
-	if info, kerr := kind.Info(); kerr == nil && info.Side == noren.SideOpen {
+	if info, kerr := kind.Info(); kerr == nil && info.Side == noren.SideOpen && kind != noren.LoginAttempt {
 		return nil
 	}
 	return &stop{cause: noren.CauseOverload, rule: "not_recorded", status: http.StatusServiceUnavailable, retry: retryFault}

@@ -25,6 +25,8 @@ type Entry struct {
 	Policy string       `json:"policy,omitempty"` // the policy that set it
 	At     noren.Time   `json:"at"`
 	Until  noren.Time   `json:"until,omitzero"` // zero: until it is lifted
+
+	about netip.Addr // whose entry it is, when Prefix is wider than one address
 }
 
 // live reports whether e holds at a time.
@@ -98,7 +100,15 @@ func banPrefix(entity, target string) (netip.Prefix, error) {
 	return p, nil
 }
 
-// subject is whose entry it is, as far as one address tells.
+// person is the address whose entry it is; the zero Addr for a network's.
+func (e *Entry) person() netip.Addr {
+	if e.about.IsValid() || !e.Prefix.IsSingleIP() {
+		return e.about
+	}
+	return e.Prefix.Addr()
+}
+
+// entities name whose entry it is, as far as one address tells.
 func (e *Entry) entities() noren.Entities {
 	if !e.Prefix.IsSingleIP() {
 		return nil

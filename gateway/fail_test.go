@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"noren"
@@ -100,10 +101,12 @@ func TestLimitsThatCannotBeAsked(t *testing.T) {
 }
 
 // While bans cannot be read the last state stays in force; one alarm says so.
-func TestBansThatCannotBeRead(t *testing.T) {
+func TestBansThatCannotBeRead(t *testing.T) { synctest.Test(t, testBansThatCannotBeRead) }
+
+func testBansThatCannotBeRead(t *testing.T) {
 	d := dbtest.Open(t, db.SQLite)
 	heard := &alarms{}
-	l, err := OpenLists(t.Context(), ListsOptions{DB: d, Sealer: newSealer(t), Poll: 5 * time.Millisecond, Log: slog.New(heard)})
+	l, err := OpenLists(t.Context(), ListsOptions{DB: d, Sealer: newSealer(t), Log: slog.New(heard)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,13 +119,7 @@ func TestBansThatCannotBeRead(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); l.Run(ctx) }()
-	for deadline := time.Now().Add(10 * time.Second); heard.count("cannot be read") == 0; {
-		if time.Now().After(deadline) {
-			t.Fatal("no alarm")
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	time.Sleep(50 * time.Millisecond) // some more polls
+	time.Sleep(10 * DefaultPoll)
 	cancel()
 	<-done
 	if n := heard.count("cannot be read"); n != 1 {

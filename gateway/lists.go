@@ -198,6 +198,9 @@ func (l *Lists) Act(ctx context.Context, a noren.Action) error {
 		return fmt.Errorf("ban by policy %s: %w", a.Policy, err)
 	}
 	e := Entry{ID: a.ID, Site: a.Site, List: ListBan, Prefix: p, Reason: a.Reason, Author: "policy:" + a.Policy, Policy: a.Policy, Until: a.Until}
+	if target, err := ParsePrefix(a.Target); err == nil && a.Entity == noren.EntityAddress {
+		e.about = target.Addr()
+	}
 	if now := l.opts.Now(); !e.live(now) {
 		return nil // it would have ended by now
 	}

@@ -16,7 +16,7 @@ import (
 
 var listTable = &db.Table{
 	Name:     "gateway_lists",
-	Columns:  []string{"id", "site", "list", "token", "sealed_key", "sealed", "policy", "created_at", "expires_at"},
+	Columns:  []string{"id", "site", "list", "token", "subject", "sealed_key", "sealed", "policy", "created_at", "expires_at"},
 	OrIgnore: true,
 }
 
@@ -33,6 +33,30 @@ func (l *Lists) token(site string, p netip.Prefix) []byte {
 	return l.opts.Sealer.Token(site, "gateway.prefix", p.Masked().String())
 }
 
+// subject is the vault's token of the person an entry is about, empty for none:
+// by it the entry goes when a restored backup is erased again and nobody knows
+// the address any more.
+func (l *Lists) subject(e *Entry) []byte {
+	if a := e.person(); a.IsValid() {
+		return l.opts.Sealer.Token(e.Site, noren.EntityAddress, a.String())
+	}
+	return []byte{}
+}
+
+// EraseToken removes the rows about a person by their token; for
+// vault.OnEraseToken.
+func (l *Lists) EraseToken(ctx context.Context, tx *sql.Tx, site string, token []byte) error {
+	res, err := tx.ExecContext(ctx, `DELETE FROM gateway_lists WHERE site = $1 AND subject = $2`, site, token)
+	if err != nil {
+		return fmt.Errorf("erase list entries: %w", err)
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return err
+	}
+	_, err = bump(ctx, tx, site)
+	return err
+}
+
 // insert stores an entry and counts the site's version up. Storing an id again
 // changes nothing and returns version 0.
 func (l *Lists) insert(ctx context.Context, e Entry) (version int64, err error) {
@@ -45,7 +69,7 @@ func (l *Lists) insert(ctx context.Context, e Entry) (version int64, err error) 
 		return 0, err
 	}
 	row := db.Row{Table: listTable, Values: []any{
-		e.ID, e.Site, e.List, l.token(e.Site, e.Prefix), sealed.Key, sealed.Data, e.Policy, e.At.UnixMicro(), micros(e.Until),
+		e.ID, e.Site, e.List, l.token(e.Site, e.Prefix), l.subject(&e), sealed.Key, sealed.Data, e.Policy, e.At.UnixMicro(), micros(e.Until),
 	}}
 	err = l.opts.DB.Write(ctx, func(tx *sql.Tx) error {
 		if err := full(ctx, tx, e.Site); err != nil {

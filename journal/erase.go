@@ -87,3 +87,12 @@ func (j *Journal) eraseTokens(ctx context.Context, tx *sql.Tx, r *entryRow, s no
 	}
 	return nil
 }
+
+// EraseToken removes the search tokens of a person known by their token only;
+// for the vault when it erases a restored backup again.
+func (j *Journal) EraseToken(ctx context.Context, tx *sql.Tx, site string, subject []byte) error {
+	if _, err := tx.ExecContext(ctx, `DELETE FROM journal_tokens WHERE log = $1 AND token = $2`, logOf(site), subject); err != nil {
+		return fmt.Errorf("erase tokens: %w", err)
+	}
+	return nil
+}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -81,9 +82,13 @@ func (r *Report) take(f *findings) {
 }
 
 // warnInside says what no check of a log against itself can exclude.
-func (r *Report) warnInside() {
+func (r *Report) warnInside(logs ...string) {
+	if len(logs) == 0 {
+		return
+	}
+	names := strings.Join(logs, ", ")
 	r.Warnings = append(r.Warnings, noren.Text{
-		Ja: "外部に保管したチェックポイントと照合していないため、古い状態への巻き戻しや、署名鍵を盗んだ者による全面的な書き換えは否定できません。外部のチェックポイントを --checkpoint で指定してください。",
-		En: "Without a checkpoint kept outside, a roll-back to an older state and a log rewritten and signed anew with the stolen key cannot be excluded. Give one with --checkpoint.",
+		Ja: "ログ " + names + " は外部に保管したチェックポイントと照合していないため、古い状態への巻き戻しや、署名鍵を盗んだ者による全面的な書き換えは否定できません。保管してあるチェックポイントを指定してください。",
+		En: "Log " + names + ": without a checkpoint kept outside, a roll-back to an older state and a log rewritten and signed anew with the stolen key cannot be excluded. Give a checkpoint that was kept outside.",
 	})
 }

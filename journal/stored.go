@@ -19,7 +19,8 @@ type storedCheckpoints struct {
 	page  []storedCheckpoint
 	done  bool
 	held  int64
-	said  bool
+	said  bool // the first that does not hold
+	short bool // the first that has more entries than there are
 }
 
 type storedCheckpoint struct {
@@ -94,8 +95,8 @@ func (s *storedCheckpoints) rest(ctx context.Context, have int64) error {
 		if err != nil || c == nil {
 			return err
 		}
-		if _, ok := s.check(c); ok && !s.said {
-			s.said = true
+		if _, ok := s.check(c); ok && !s.short {
+			s.short = true
 			s.f.add(FoundTruncated, have, "%d件まで署名されていますが、記録は%d件です。末尾が失われています", "%d entries were signed and %d are there: the end is missing", c.size, have)
 		}
 		s.page = s.page[1:]

@@ -53,14 +53,16 @@ func (j *Journal) Verify(ctx context.Context, o VerifyOptions) (Report, error) {
 		p.total += s.end()
 	}
 	var rep Report
+	var inside []string
 	for _, s := range states {
 		if err := j.verifyLog(ctx, &rep, s, outside, &p); err != nil {
 			return Report{}, fmt.Errorf("verify log %s: %w", s.log, err)
 		}
+		if outside == nil || outside.log != s.log {
+			inside = append(inside, s.log)
+		}
 	}
-	if outside == nil || len(logs) > 1 {
-		rep.warnInside()
-	}
+	rep.warnInside(inside...)
 	return rep, nil
 }
 
@@ -263,7 +265,7 @@ func (c *logCheck) stream(ctx context.Context, p *progress) error {
 		}
 		for i := range page.rows {
 			if c.tooWide(&page.rows[i]) {
-				return nil // said; nothing behind it could be compared
+				return c.a.finish(ctx) // said; nothing behind it could be compared
 			}
 			if err := c.row(ctx, &page.rows[i]); err != nil {
 				return err

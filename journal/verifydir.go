@@ -50,7 +50,7 @@ func verifyDir(ctx context.Context, dir, verifierKey string, outside []byte) (Re
 		f.add(FoundCheckpoint, -1, "記録がチェックポイントと一致しません", "the entries are not those that the checkpoint signed")
 	}}}
 	if len(outside) == 0 {
-		rep.warnInside()
+		rep.warnInside(f.log)
 	} else if err := c.addOutside(outside, claimed, func(m []byte) error { _, err := parseSigned(m, keys); return err }); err != nil {
 		return rep, err
 	}
@@ -107,7 +107,7 @@ func (c *dirCheck) stream(ctx context.Context, size int64) error {
 			return err
 		}
 		if len(leaves) == 0 {
-			return nil // said already; nothing behind it could be compared
+			return c.a.finish(ctx) // said already; nothing behind it could be compared
 		}
 		for i := range width {
 			var got *tlog.Hash

@@ -264,6 +264,7 @@ func TestSearchBotsByReverseDNS(t *testing.T) {
 	if got := visit("66.249.66.1", googlebot, 25*time.Hour); got != "" {
 		t.Errorf("a day later: got %q, want it verified anew", got)
 	}
+	a.Settle()
 	dns.down = true
 	visit("66.249.66.9", googlebot, 0)
 	a.Settle()

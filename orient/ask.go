@@ -21,6 +21,9 @@ const tailKeep = 15 * time.Minute
 // ask makes the one round trip to the kv store: it counts the request, reads
 // request rates and, between nodes, exchanges marks.
 func (o *Orient) ask(ctx context.Context, w *work) {
+	if len(w.plan.layout.requests) == 0 && !o.shared {
+		return
+	}
 	a := asking{o: o, w: w}
 	a.rates()
 	if o.shared {

@@ -110,7 +110,10 @@ func BenchmarkObserveCold(b *testing.B) {
 		b.Fatal(err)
 	}
 	o = must(orient.New(orient.Options{DB: d, Token: token, MaxEntities: 1}))
-	needs := append([]string{"account.first_seen_days", "site.logins_failed_30d"}, ten...)
+	needs := []string{
+		"account.logins_failed_365d", "account.login_addresses_30d", "account.first_seen_days",
+		"address.logins_failed_24h", "device.login_accounts_24h", "site.logins_failed_30d",
+	}
 	if err := o.Track(needs); err != nil {
 		b.Fatal(err)
 	}

@@ -91,9 +91,9 @@ func (o *Orient) touch(p party, l *layout, f func(*state)) {
 }
 
 // Committed tells that the rows of ev are committed: the entities it concerns
-// may leave memory, because a load finds them. Call it once Append (or Post,
-// Rows) has them in the database; while they are in the spool, do not. An event
-// nobody tells of is taken for committed after 65,536 later ones.
+// may leave memory, because a load finds them. Call it once they are in the
+// database, not while they wait in the spool or a queue. An event nobody tells
+// of is taken for committed when 65,536 are waiting.
 func (o *Orient) Committed(ev *noren.Event) {
 	r := o.registry.release(o.eventKey(ev.Site, ev.ID), false)
 	if r != nil {

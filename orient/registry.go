@@ -55,8 +55,13 @@ type registry struct {
 	keep   int64 // how long, when by time
 }
 
-// maxRecords is how many events a registry with a database behind it keeps.
-const maxRecords = 65_536
+// How many events a registry with a database behind it keeps: enough for the
+// outcomes of attempts under way, and more of those that are not committed, as
+// when the database is away and entries wait in the spool.
+const (
+	maxRecords = 16_384
+	maxPending = 65_536
+)
 
 func newRegistry(most int) *registry {
 	return &registry{byID: map[key]*record{}, byRef: map[key]*record{}, most: most}
@@ -224,18 +229,22 @@ func (g *registry) remove(r *record) {
 	}
 }
 
-// trim forgets the oldest records.
+// trim forgets the oldest records. One that is not committed goes to the end of
+// the queue, until there are too many.
 func (g *registry) trim() (gone []*record) {
-	for g.head < len(g.queue) && g.past(g.queue[g.head]) {
+	for tries := 0; g.head < len(g.queue) && g.past(g.queue[g.head]) && tries < 4; tries++ {
 		r := g.queue[g.head]
 		g.queue[g.head] = nil
 		g.head++
-		if g.byID[r.id] != r {
-			continue // taken back
-		}
-		g.remove(r)
-		if r.pending > 0 {
-			gone = append(gone, r)
+		switch {
+		case g.byID[r.id] != r: // taken back
+		case r.pending > 0 && g.most > 0 && len(g.queue)-g.head < maxPending:
+			g.queue = append(g.queue, r)
+		default:
+			g.remove(r)
+			if r.pending > 0 {
+				gone = append(gone, r)
+			}
 		}
 	}
 	if g.head > 1024 && g.head > len(g.queue)/2 {

@@ -260,12 +260,17 @@ func (c *Config) validSites(doc *yamlfile.Doc) []error {
 	return errs
 }
 
-// unjoin takes apart what errors.Join put together.
+// unjoin takes apart what errors.Join put together, at every depth.
 func unjoin(err error) []error {
-	if j, ok := err.(interface{ Unwrap() []error }); ok {
-		return j.Unwrap()
+	j, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
 	}
-	return []error{err}
+	var all []error
+	for _, e := range j.Unwrap() {
+		all = append(all, unjoin(e)...)
+	}
+	return all
 }
 
 // secretRef resolves file: and env: references, so that no password stands in

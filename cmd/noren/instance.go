@@ -73,7 +73,7 @@ func openInstance(ctx context.Context, cfg *Config, w wants, log *slog.Logger) (
 		}
 	}()
 	for _, step := range []func(context.Context, wants) error{
-		in.openDatabase, in.openVault, in.openJournal, in.openShared, in.openSettings, in.openLoop,
+		in.openDatabase, in.openVault, in.openJournal, in.openShared, in.openSettings, in.openLoop, in.reapplyErasures,
 	} {
 		if err := step(ctx, w); err != nil {
 			return in, err
@@ -139,6 +139,16 @@ func (in *instance) openVault(ctx context.Context, w wants) error {
 	if err != nil {
 		return err
 	}
+	return nil
+}
+
+// reapplyErasures erases again what a restored backup brought back, before
+// anything is served.
+func (in *instance) reapplyErasures(ctx context.Context, _ wants) error {
+	in.vault.OnErase(in.eraseEverywhere)
+	in.vault.OnEraseToken(func(ctx context.Context, tx *sql.Tx, site string, token []byte) error {
+		return errors.Join(in.lists.EraseToken(ctx, tx, site, token), in.journal.EraseToken(ctx, tx, site, token))
+	})
 	n, err := in.vault.Reapply(ctx)
 	if err != nil {
 		return fmt.Errorf("re-apply erasures: %w", err)
@@ -146,7 +156,7 @@ func (in *instance) openVault(ctx context.Context, w wants) error {
 	if n > 0 {
 		in.log.Warn("erasures re-applied; the database seems to be a restored copy", "erasures", n)
 	}
-	return nil
+	return in.lists.Refresh(ctx)
 }
 
 // rootKey loads the root key. For a new database it is made; for one that holds
@@ -297,7 +307,6 @@ func (in *instance) openLoop(ctx context.Context, w wants) error {
 		Observers: w.observe, Log: in.log, Node: in.node, Step: w.step,
 	})
 	in.lists.RaiseTo(in.loop)
-	in.vault.OnErase(in.eraseEverywhere)
 	return nil
 }
 

@@ -5,6 +5,7 @@ CREATE TABLE gateway_lists (
 	site       TEXT NOT NULL,
 	list       TEXT NOT NULL,
 	token      BYTEA NOT NULL,
+	subject    BYTEA NOT NULL,
 	sealed_key TEXT NOT NULL,
 	sealed     BYTEA NOT NULL,
 	policy     TEXT NOT NULL,

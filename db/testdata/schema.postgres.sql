@@ -2,6 +2,7 @@ gateway_lists.id text NOT NULL
 gateway_lists.site text NOT NULL
 gateway_lists.list text NOT NULL
 gateway_lists.token bytea NOT NULL
+gateway_lists.subject bytea NOT NULL
 gateway_lists.sealed_key text NOT NULL
 gateway_lists.sealed bytea NOT NULL
 gateway_lists.policy text NOT NULL
