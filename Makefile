@@ -3,8 +3,10 @@
 GO      ?= go
 BIN     := bin/noren
 TOOLS   := -modfile=tools/go.mod
-SEED    ?= $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
-export NOREN_SEED ?= $(SEED)
+ifndef NOREN_SEED
+NOREN_SEED := $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
+endif
+export NOREN_SEED
 
 .PHONY: build run test check e2e e2e-real bench soak docs deps clean
 

@@ -23,7 +23,19 @@ type Entry struct {
 	// Rule is the public rule id the entry is grouped by: a cause, a WAF rule
 	// or a policy; "" for none.
 	Rule string `json:"rule,omitempty"`
+	// Part says what an entry is that is not one event's own: PartCounted or
+	// PartLate. Such entries are not decided again.
+	Part Part `json:"part,omitempty"`
 }
+
+// Part says what an entry is besides one event's own.
+type Part string
+
+// Parts.
+const (
+	PartCounted Part = "counted" // stands for Count events of a minute
+	PartLate    Part = "late"    // tells that the answer left before the entry of AttemptID was durable
+)
 
 // Sealed is personal data under a subject's key. Destroying the key erases it
 // and leaves every proof over the sealed bytes valid.

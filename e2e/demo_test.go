@@ -1,10 +1,12 @@
 package e2e
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -18,7 +20,7 @@ import (
 // like a customer, then try to break in.
 func TestDemo(t *testing.T) {
 	port := freePort(t)
-	demo := start(t, noren(t), "demo", "--listen", fmt.Sprintf("127.0.0.1:%d", port), "--seed", "20261121")
+	demo := start(t, noren(t), "demo", "--listen", fmt.Sprintf("127.0.0.1:%d", port), "--seed", cmp.Or(os.Getenv("NOREN_SEED"), "20261121"))
 	public := fmt.Sprintf("http://127.0.0.1:%d", port)
 	awaitHTTP(t, public+"/", 20*time.Second)
 

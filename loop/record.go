@@ -83,6 +83,7 @@ func (l *Loop) recordFirst(ctx context.Context, o *orient.Orient, info noren.Kin
 // deadline came before the entry was durable. The entry itself may still commit.
 func (l *Loop) late(ctx context.Context, e noren.Entry, d noren.Decision) error {
 	l.o.Log.Warn("journal slower than the deadline", "alarm", true, "kind", e.Event.Kind, "verdict", d.Verdict)
+	e.Part = noren.PartLate
 	e.Event.AttemptID = e.Event.ID
 	e.Event.ID = noren.NewID(e.Event.At.Time)
 	d.EventID = e.Event.ID

@@ -151,7 +151,7 @@ func ordinary(e *noren.Entry) bool {
 // countedEntry starts a counted entry: what and when, and who only while there
 // are few of them.
 func countedEntry(e *noren.Entry, k *countKey) *noren.Entry {
-	c := &noren.Entry{Rule: k.rule, Decision: noren.Decision{Verdict: e.Decision.Verdict, Policies: e.Decision.Policies}}
+	c := &noren.Entry{Part: noren.PartCounted, Rule: k.rule, Decision: noren.Decision{Verdict: e.Decision.Verdict, Policies: e.Decision.Policies}}
 	c.Event = noren.Event{Kind: e.Event.Kind, At: e.Event.At, Site: e.Event.Site, Zone: k.zone}
 	if k.client != "" {
 		c.Event.Entities = noren.Entities{noren.EntityAddress: k.client}

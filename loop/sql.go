@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"noren"
 	"noren/db"
@@ -87,4 +88,13 @@ func (l *Loop) openAction(ctx context.Context, id string, sealed noren.Sealed) (
 		return a, fmt.Errorf("read action %s: %w", id, err)
 	}
 	return a, nil
+}
+
+// Prune deletes actions that are long over: done or not, what expired before a
+// time is never carried out any more.
+func (l *Loop) Prune(ctx context.Context, before time.Time) error {
+	return l.o.DB.Write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `DELETE FROM loop_actions WHERE expires_at < $1`, before.UnixMicro())
+		return err
+	})
 }

@@ -184,7 +184,7 @@ func (s *hourSeries) query(i int, at, newest int64) (total sums, missing int64, 
 			return total, first, false
 		}
 		total.plus(b, 1)
-		_ = e
+		total.plus(e.until(low), -1)
 	}
 	b, found := s.bucket(last)
 	if !found || newest <= high {

@@ -394,6 +394,9 @@ func (in *instance) retain(ctx context.Context, now time.Time) {
 	} else if n > 0 {
 		in.log.Info("keys over their term destroyed", "keys", n)
 	}
+	if err := in.loop.Prune(ctx, now.Add(-24*time.Hour)); err != nil {
+		in.log.Error("delete old actions", "alarm", true, "err", err)
+	}
 	if _, err := in.facts().Prune(ctx, now.Add(-keep)); err != nil {
 		in.log.Error("delete counters over their term", "alarm", true, "err", err)
 	}

@@ -78,7 +78,7 @@ func (in *instance) checkRecord(ctx context.Context, k *lab.Killed) error {
 			return err
 		}
 		e := &s.Entry
-		if e.Event.AttemptID != "" && e.Event.Kind == noren.OrderPlaced { // a late answer, not an event
+		if e.Part != "" {
 			continue
 		}
 		for _, a := range e.Decision.Actions {

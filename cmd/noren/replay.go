@@ -314,8 +314,10 @@ func (r *replayer) stored(ctx context.Context, s *journal.Stored, recompute bool
 	case s.Erased:
 		r.sum.Erased++
 		return nil
-	case was.Count > 1 || was.Event.Payload == nil:
+	case was.Part == noren.PartCounted:
 		r.sum.Counted += was.Count
+		return nil
+	case was.Part == noren.PartLate:
 		return nil
 	case err != nil || info.Operational:
 		return nil
