@@ -170,6 +170,9 @@ func dsn(file string, role sqliteRole) string {
 		"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)",
 		"secure_delete(ON)", "temp_store(MEMORY)", fmt.Sprintf("wal_autocheckpoint(%d)", walMost), "journal_size_limit(67108864)",
 	}}
+	// A file that vanished must not be made anew, and empty, by the next
+	// connection of a pool.
+	q.Set("mode", "rw")
 	if role == sqliteReader {
 		q["_pragma"] = append(q["_pragma"], "query_only(ON)", "cache_size(-4096)")
 	} else {

@@ -191,7 +191,7 @@ func (s *series) query(i int, at int64) *window {
 		w.enter(&s.marks[w.top])
 		w.top++
 	}
-	for false {
+	for w.top > w.tail && s.marks[w.top-1].at > high {
 		w.top--
 		w.leave(&s.marks[w.top])
 	}
