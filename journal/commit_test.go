@@ -57,6 +57,7 @@ func TestFaultMatrix(t *testing.T) {
 			for name, fault := range map[string]db.Fault{"Fail": {Fail: true}, "FailPersisted": {FailPersisted: true}} {
 				for _, restart := range []bool{false, true} {
 					t.Run(fmt.Sprintf("%s/%s/%s/restart=%t", engine, where, name, restart), func(t *testing.T) {
+						t.Parallel()
 						faultCase(t, engine, where, fault, restart)
 					})
 				}

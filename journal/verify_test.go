@@ -192,6 +192,7 @@ func TestVerifyFindsTampering(t *testing.T) {
 	for _, engine := range []db.Engine{db.SQLite, db.Postgres} {
 		for _, tt := range tamperings() {
 			t.Run(string(engine)+"/"+tt.name, func(t *testing.T) {
+				t.Parallel()
 				d := dbtest.Open(t, engine)
 				j, _ := filled(t, d)
 				wantClean(t, j)

@@ -28,6 +28,14 @@
 // their year, so their windows of more than an hour are sums of whole hours
 // (orient_hours, kept by Roll) and the exact rows of the hours at the edges.
 //
+// # Who calls what
+//
+// Track names every fact the policies ask for, once at start and again when they
+// change (on a new Orient with Options.After, so that the two share what they
+// count). Observe comes before the decision, Committed or Cancel after the
+// record. Roll every few minutes and Prune now and then keep the tables small;
+// Erase takes a person out.
+//
 // # Several nodes
 //
 // With Options.Shared the marks of an event go round through the kv store's

@@ -119,3 +119,36 @@ func nodesCountLikeOne(t *rapid.T, d *db.DB, shared *emptied) {
 	nodes[0].commit(len(nodes[0].open))
 	nodes[1].commit(len(nodes[1].open))
 }
+
+// between runs something after the store's next answer, before its caller sees it.
+type between struct {
+	kv.Store
+	run func()
+}
+
+func (b *between) Do(ctx context.Context, ops ...kv.Op) ([]kv.Result, error) {
+	res, err := b.Store.Do(ctx, ops...)
+	if run := b.run; run != nil {
+		b.run = nil
+		run()
+	}
+	return res, err
+}
+
+// Another node reserves and commits just before this one loads: the event is in
+// SQL, and shared state tells of it afterwards. It counts once.
+func TestEventThatArrivesByBothWaysCountsOnce(t *testing.T) {
+	d, store := dbtest.Open(t, db.SQLite), kv.NewMemory(0)
+	mine := &between{Store: store}
+	a := must(orient.New(orient.Options{DB: d, KV: mine, Shared: true, Token: token}))
+	b := must(orient.New(orient.Options{DB: d, KV: store, Shared: true, Token: token}))
+	needs := []string{"site.logins_failed_24h", "account.logins_failed_24h", "site.logins_24h", "account.logins_24h"}
+	mine.run = func() {
+		keep(t, d, b, login("b1", "hanako", time.Second), needs...)
+		keep(t, d, b, withParty(answer("b2", "b1", true, 2*time.Second), "hanako"), needs...)
+	}
+	facts(t, a, login("a1", "hanako", 0), needs...)
+	if got := facts(t, a, login("a2", "hanako", 3*time.Second), needs...); got[needs[0]] != int64(2) || got[needs[1]] != int64(2) || got[needs[2]] != int64(3) || got[needs[3]] != int64(3) {
+		t.Errorf("got %v, want three, two of them failed", got)
+	}
+}
