@@ -320,7 +320,7 @@ func (in *instance) compile(set settings.Set, cfg *Config) (*rules, *orient.Orie
 	r, err := compileSettings(set, cfg.siteNames(), func(entities []string) (*noren.Catalogue, error) {
 		o, err = orient.New(orient.Options{
 			DB: in.db, KV: in.kv, Shared: in.shared != nil, Token: in.vault.Token,
-			Addresses: addresses, Entities: entities, Log: in.log,
+			Addresses: addresses, Entities: entities, After: in.facts(), Log: in.log,
 		})
 		if err != nil {
 			return nil, err
