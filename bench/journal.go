@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/ed25519"
-	"database/sql"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -185,7 +184,7 @@ func bareInserts(ctx context.Context, d *db.DB, last time.Duration) (float64, er
 	n := 0
 	end := time.Now().Add(last)
 	for ; time.Now().Before(end); n++ {
-		err := d.Write(ctx, func(tx *sql.Tx) error {
+		err := d.Write(ctx, func(tx *db.Tx) error {
 			_, err := tx.ExecContext(ctx, `INSERT INTO vault_state (name, value) VALUES ($1, $2)`, fmt.Sprint("bench", n), "x")
 			return err
 		})

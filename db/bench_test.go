@@ -1,7 +1,6 @@
 package db_test
 
 import (
-	"database/sql"
 	"strconv"
 	"testing"
 
@@ -31,7 +30,7 @@ func benchInsert(b *testing.B, e db.Engine, size int) {
 			token := []byte("0123456789" + strconv.Itoa(next*7919%1_000_003))
 			rows[i] = db.Row{Table: marks, Values: []any{"shop", "address", token, int64(next)}}
 		}
-		if err := d.Write(b.Context(), func(tx *sql.Tx) error { return db.Insert(b.Context(), tx, rows) }); err != nil {
+		if err := d.Write(b.Context(), func(tx *db.Tx) error { return tx.Insert(b.Context(), rows) }); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -98,12 +98,12 @@ func (d *DB) Read() *sql.DB { return d.read }
 // COMMITTED on PostgreSQL. When it returns nil the transaction is on the disk.
 // An error or a panic of f rolls back, and f's error is returned as it is. An
 // error of the commit itself leaves open whether it happened.
-func (d *DB) Write(ctx context.Context, f func(tx *sql.Tx) error) error {
+func (d *DB) Write(ctx context.Context, f func(tx *Tx) error) error {
 	tx, err := d.begin(ctx)
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback() // does nothing after a commit
+	defer tx.end()
 	if err := f(tx); err != nil {
 		return err
 	}
@@ -117,15 +117,12 @@ func (d *DB) Write(ctx context.Context, f func(tx *sql.Tx) error) error {
 	return nil
 }
 
-func (d *DB) begin(ctx context.Context) (*sql.Tx, error) {
+func (d *DB) begin(ctx context.Context) (*Tx, error) {
 	if d.engine == SQLite {
-		return d.beginImmediate(ctx)
+		tx, err := d.beginImmediate(ctx)
+		return &Tx{Tx: tx, engine: SQLite}, err
 	}
-	tx, err := d.write.BeginTx(ctx, nil)
-	if err != nil {
-		return nil, during("begin a transaction", err)
-	}
-	return tx, nil
+	return d.beginPostgres(ctx)
 }
 
 // during adds what was being done, and the code for a database that is away.

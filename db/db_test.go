@@ -2,7 +2,6 @@ package db_test
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"os"
 	"path/filepath"
@@ -19,7 +18,7 @@ import (
 func TestWriteCommitsAndRollsBack(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		write := func(key string, fail error) error {
-			return d.Write(t.Context(), func(tx *sql.Tx) error {
+			return d.Write(t.Context(), func(tx *db.Tx) error {
 				put(t, tx, key)
 				return fail
 			})
@@ -33,7 +32,7 @@ func TestWriteCommitsAndRollsBack(t *testing.T) {
 		}
 		func() {
 			defer func() { recover() }()
-			d.Write(t.Context(), func(tx *sql.Tx) error { put(t, tx, "panicked"); panic("bug") })
+			d.Write(t.Context(), func(tx *db.Tx) error { put(t, tx, "panicked"); panic("bug") })
 		}()
 		if err := write("kept after a panic", nil); err != nil {
 			t.Fatal(err)
@@ -44,7 +43,7 @@ func TestWriteCommitsAndRollsBack(t *testing.T) {
 	})
 }
 
-func put(t *testing.T, tx *sql.Tx, key string) {
+func put(t *testing.T, tx *db.Tx, key string) {
 	t.Helper()
 	if _, err := tx.Exec(`INSERT INTO vault_state (name, value) VALUES ($1, '')`, key); err != nil {
 		t.Error(err)
@@ -86,7 +85,7 @@ func TestEveryConnectionHasItsSettings(t *testing.T) {
 			}
 		}
 	}
-	err := d.Write(t.Context(), func(tx *sql.Tx) error {
+	err := d.Write(t.Context(), func(tx *db.Tx) error {
 		_, err := tx.Exec(`INSERT INTO settings_current (one, id) VALUES (1, 'no such version')`)
 		return err
 	})
@@ -183,7 +182,7 @@ func TestVanishedFileIsNoticed(t *testing.T) {
 				t.Fatal(err)
 			}
 			err := d.Check(t.Context())
-			werr := d.Write(t.Context(), func(tx *sql.Tx) error { put(t, tx, "lost"); return nil })
+			werr := d.Write(t.Context(), func(tx *db.Tx) error { put(t, tx, "lost"); return nil })
 			if !db.IsUnavailable(err) || !db.IsUnavailable(werr) || noren.HintOf(err) == "" {
 				t.Errorf("check: %v, write: %v; want both to say that the file is away", err, werr)
 			}
@@ -197,7 +196,7 @@ func TestLockedDatabaseKeepsTheDeadline(t *testing.T) {
 		held, release := make(chan struct{}), make(chan struct{})
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			holder.Write(context.Background(), func(tx *sql.Tx) error {
+			holder.Write(context.Background(), func(tx *db.Tx) error {
 				put(t, tx, "same")
 				close(held)
 				<-release
@@ -208,7 +207,7 @@ func TestLockedDatabaseKeepsTheDeadline(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
 		began := time.Now()
-		err := d.Write(ctx, func(tx *sql.Tx) error {
+		err := d.Write(ctx, func(tx *db.Tx) error {
 			_, err := tx.ExecContext(ctx, `INSERT INTO vault_state (name, value) VALUES ('same', '')`)
 			return err
 		})
@@ -217,7 +216,7 @@ func TestLockedDatabaseKeepsTheDeadline(t *testing.T) {
 		}
 		close(release)
 		wg.Wait()
-		err = d.Write(t.Context(), func(tx *sql.Tx) error {
+		err = d.Write(t.Context(), func(tx *db.Tx) error {
 			_, err := tx.Exec(`INSERT INTO vault_state (name, value) VALUES ('same', '')`)
 			return err
 		})
@@ -230,7 +229,7 @@ func TestLockedDatabaseKeepsTheDeadline(t *testing.T) {
 func TestCancelledCallerIsNotAnOutage(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		ctx, cancel := context.WithCancel(t.Context())
-		err := d.Write(ctx, func(tx *sql.Tx) error {
+		err := d.Write(ctx, func(tx *db.Tx) error {
 			cancel()
 			_, err := tx.ExecContext(ctx, `INSERT INTO vault_state (name, value) VALUES ('a', '')`)
 			return err
@@ -238,7 +237,7 @@ func TestCancelledCallerIsNotAnOutage(t *testing.T) {
 		if err == nil || db.IsUnavailable(err) {
 			t.Errorf("got %v, want an error that does not blame the database", err)
 		}
-		if err := d.Write(t.Context(), func(tx *sql.Tx) error { put(t, tx, "b"); return nil }); err != nil {
+		if err := d.Write(t.Context(), func(tx *db.Tx) error { put(t, tx, "b"); return nil }); err != nil {
 			t.Errorf("the next transaction: %v", err)
 		}
 	})
@@ -246,7 +245,7 @@ func TestCancelledCallerIsNotAnOutage(t *testing.T) {
 
 func TestFullDiskIsAway(t *testing.T) {
 	d := dbtest.Open(t, db.SQLite)
-	err := d.Write(t.Context(), func(tx *sql.Tx) error {
+	err := d.Write(t.Context(), func(tx *db.Tx) error {
 		if _, err := tx.Exec(`PRAGMA max_page_count = 1`); err != nil {
 			t.Error(err)
 		}
@@ -265,12 +264,12 @@ func TestPostgresThatStoppedIsAway(t *testing.T) {
 	}
 	defer stop()
 	d := dbtest.OpenURL(t, db.Options{URL: url})
-	err = d.Write(t.Context(), func(tx *sql.Tx) error {
+	err = d.Write(t.Context(), func(tx *db.Tx) error {
 		stop()
 		_, err := tx.Exec(`INSERT INTO vault_state (name, value) VALUES ('a', '')`)
 		return err
 	})
-	again := d.Write(t.Context(), func(*sql.Tx) error { return nil })
+	again := d.Write(t.Context(), func(*db.Tx) error { return nil })
 	if check := d.Check(t.Context()); !db.IsUnavailable(err) || !db.IsUnavailable(again) || !db.IsUnavailable(check) {
 		t.Errorf("in the transaction: %v; the next: %v; check: %v; want all away", err, again, check)
 	}

@@ -1,7 +1,6 @@
 package db_test
 
 import (
-	"database/sql"
 	"testing"
 	"time"
 
@@ -38,7 +37,7 @@ func TestFaults(t *testing.T) {
 				before := count(t, d)
 				op, fault = tt.op, tt.fault
 				began := time.Now()
-				err := d.Write(t.Context(), func(tx *sql.Tx) error {
+				err := d.Write(t.Context(), func(tx *db.Tx) error {
 					_, err := tx.Exec(`INSERT INTO vault_state (name, value) VALUES ($1, '')`, name)
 					return err
 				})
@@ -52,7 +51,7 @@ func TestFaults(t *testing.T) {
 					t.Errorf("persisted: got %t, want %t", got, tt.persisted)
 				}
 				op = ""
-				if err := d.Write(t.Context(), func(tx *sql.Tx) error { put(t, tx, "after "+name); return nil }); err != nil {
+				if err := d.Write(t.Context(), func(tx *db.Tx) error { put(t, tx, "after "+name); return nil }); err != nil {
 					t.Errorf("after the fault: %v", err)
 				}
 			})
@@ -67,7 +66,7 @@ func TestFaultPoints(t *testing.T) {
 			points = append(points, p)
 			return f
 		}})
-		err := d.Write(t.Context(), func(tx *sql.Tx) error {
+		err := d.Write(t.Context(), func(tx *db.Tx) error {
 			var s string
 			tx.QueryRow(`SELECT value FROM vault_state`).Scan(&s)
 			put(t, tx, "a")

@@ -1,14 +1,9 @@
 package db
 
 import (
-	"context"
-	"database/sql"
-	"fmt"
 	"strconv"
 	"strings"
 	"sync"
-
-	"noren"
 )
 
 // Table is a table that rows are inserted into. A part declares each of its
@@ -33,45 +28,30 @@ type Row struct {
 // statements are no faster, and every connection keeps some prepared.
 const maxParams = 1000
 
-// Insert inserts rows with as few statements as it can. Rows of one table keep
-// their order; tables are filled in the order in which they first appear.
-func Insert(ctx context.Context, tx *sql.Tx, rows []Row) error {
-	var tables []*Table
-	byTable := make(map[*Table][]Row)
-	for _, r := range rows {
-		if len(r.Values) != len(r.Table.Columns) {
-			return noren.Errorf(noren.Internal, "insert into %s: %d values for %d columns", r.Table.Name, len(r.Values), len(r.Table.Columns))
-		}
-		if _, seen := byTable[r.Table]; !seen {
-			tables = append(tables, r.Table)
-		}
-		byTable[r.Table] = append(byTable[r.Table], r)
-	}
-	for _, t := range tables {
-		if err := t.insert(ctx, tx, byTable[t]); err != nil {
-			return fmt.Errorf("insert into %s: %w", t.Name, err)
+// inserts are the statements that insert rows.
+func (t *Table) inserts(e Engine, rows []Row) []statement {
+	if e == Postgres {
+		if args, types := arrays(rows); types != nil {
+			return []statement{{sql: t.unnest(types), args: args}}
 		}
 	}
-	return nil
+	return t.values(rows)
 }
 
-// insert sends the rows in statements of a few fixed sizes, so that their texts
-// are made once.
-func (t *Table) insert(ctx context.Context, tx *sql.Tx, rows []Row) error {
+// values has statements of a few fixed sizes, so that their texts are made once.
+func (t *Table) values(rows []Row) []statement {
 	most := max(1, maxParams/len(t.Columns))
-	args := make([]any, 0, min(len(rows), most)*len(t.Columns))
+	var out []statement
 	for len(rows) > 0 {
 		n := chunk(len(rows), most)
-		args = args[:0]
+		args := make([]any, 0, n*len(t.Columns))
 		for _, r := range rows[:n] {
 			args = append(args, r.Values...)
 		}
-		if _, err := tx.ExecContext(ctx, t.text(n), args...); err != nil {
-			return err
-		}
+		out = append(out, statement{sql: t.text(n), args: args})
 		rows = rows[n:]
 	}
-	return nil
+	return out
 }
 
 // chunk is the largest power of two that is not over n or most.
@@ -91,7 +71,7 @@ func (t *Table) text(n int) string {
 		return s
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "INSERT INTO %s (%s) VALUES ", t.Name, strings.Join(t.Columns, ", "))
+	b.WriteString(t.insertInto() + " VALUES ")
 	p := 0
 	for i := range n {
 		if i > 0 {
@@ -108,12 +88,21 @@ func (t *Table) text(n int) string {
 		}
 		b.WriteByte(')')
 	}
-	if t.OrIgnore {
-		b.WriteString(" ON CONFLICT DO NOTHING")
-	}
+	b.WriteString(t.onConflict())
 	if t.texts == nil {
 		t.texts = make(map[int]string)
 	}
 	t.texts[n] = b.String()
 	return t.texts[n]
+}
+
+func (t *Table) insertInto() string {
+	return "INSERT INTO " + t.Name + " (" + strings.Join(t.Columns, ", ") + ")"
+}
+
+func (t *Table) onConflict() string {
+	if t.OrIgnore {
+		return " ON CONFLICT DO NOTHING"
+	}
+	return ""
 }

@@ -2,7 +2,6 @@ package db_test
 
 import (
 	"bytes"
-	"database/sql"
 	"fmt"
 	"testing"
 
@@ -21,7 +20,7 @@ var (
 
 func insert(t *testing.T, d *db.DB, rows []db.Row) error {
 	t.Helper()
-	return d.Write(t.Context(), func(tx *sql.Tx) error { return db.Insert(t.Context(), tx, rows) })
+	return d.Write(t.Context(), func(tx *db.Tx) error { return tx.Insert(t.Context(), rows) })
 }
 
 func TestInsertAnyNumberOfRows(t *testing.T) {

@@ -2,7 +2,6 @@ package db_test
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"flag"
 	"fmt"
@@ -139,7 +138,7 @@ func yes(d *db.DB) string {
 
 func exec(t *testing.T, d *db.DB, statements ...string) {
 	t.Helper()
-	err := d.Write(t.Context(), func(tx *sql.Tx) error {
+	err := d.Write(t.Context(), func(tx *db.Tx) error {
 		for _, s := range statements {
 			if _, err := tx.Exec(s); err != nil {
 				return fmt.Errorf("%s: %w", s, err)

@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"runtime"
@@ -63,10 +64,31 @@ func session(settings string) func(context.Context, *pgx.Conn) error {
 	}
 }
 
+// beginPostgres keeps hold of the connection, so that statements can be sent
+// together. A pooled one that turns out to be dead is replaced, as database/sql
+// does for transactions of its own.
+func (d *DB) beginPostgres(ctx context.Context) (*Tx, error) {
+	for try := 0; ; try++ {
+		conn, err := d.write.Conn(ctx)
+		if err != nil {
+			return nil, during("begin a transaction", err)
+		}
+		tx, err := conn.BeginTx(ctx, nil)
+		if err == nil {
+			return &Tx{tx, Postgres, conn}, nil
+		}
+		conn.Close()
+		if !errors.Is(err, driver.ErrBadConn) || try >= postgresConns() {
+			return nil, during("begin a transaction", err)
+		}
+	}
+}
+
+func postgresConns() int { return max(8, 4*runtime.GOMAXPROCS(0)) }
+
 func postgresPool(pool *sql.DB) *sql.DB {
-	limit := max(8, 4*runtime.GOMAXPROCS(0))
-	pool.SetMaxOpenConns(limit)
-	pool.SetMaxIdleConns(limit)
+	pool.SetMaxOpenConns(postgresConns())
+	pool.SetMaxIdleConns(postgresConns())
 	return pool
 }
 

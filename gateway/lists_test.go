@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -248,7 +247,7 @@ func TestEraseRemovesTheAddressEverywhere(t *testing.T) {
 		l, _ := openLists(t, d, newSealer(t), nil)
 		mustBan(t, l, "203.0.113.7/32")
 		mustBan(t, l, "203.0.113.8/32")
-		err := d.Write(t.Context(), func(tx *sql.Tx) error {
+		err := d.Write(t.Context(), func(tx *db.Tx) error {
 			return l.Erase(t.Context(), tx, "shop", noren.Subject{Kind: noren.EntityAddress, ID: "203.0.113.7"})
 		})
 		if err != nil {

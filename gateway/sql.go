@@ -45,7 +45,7 @@ func (l *Lists) subject(e *Entry) []byte {
 
 // EraseToken removes the rows about a person by their token; for
 // vault.OnEraseToken.
-func (l *Lists) EraseToken(ctx context.Context, tx *sql.Tx, site string, token []byte) error {
+func (l *Lists) EraseToken(ctx context.Context, tx *db.Tx, site string, token []byte) error {
 	res, err := tx.ExecContext(ctx, `DELETE FROM gateway_lists WHERE site = $1 AND subject = $2`, site, token)
 	if err != nil {
 		return fmt.Errorf("erase list entries: %w", err)
@@ -71,11 +71,11 @@ func (l *Lists) insert(ctx context.Context, e Entry) (version int64, err error) 
 	row := db.Row{Table: listTable, Values: []any{
 		e.ID, e.Site, e.List, l.token(e.Site, e.Prefix), l.subject(&e), sealed.Key, sealed.Data, e.Policy, e.At.UnixMicro(), micros(e.Until),
 	}}
-	err = l.opts.DB.Write(ctx, func(tx *sql.Tx) error {
+	err = l.opts.DB.Write(ctx, func(tx *db.Tx) error {
 		if err := full(ctx, tx, e.Site); err != nil {
 			return err
 		}
-		if err := db.Insert(ctx, tx, append(keyRows, row)); err != nil {
+		if err := tx.Insert(ctx, append(keyRows, row)); err != nil {
 			return err
 		}
 		version, err = bump(ctx, tx, e.Site)
@@ -92,7 +92,7 @@ func micros(t noren.Time) any {
 }
 
 // full keeps a list bounded: a botnet must not fill memory with bans.
-func full(ctx context.Context, tx *sql.Tx, site string) error {
+func full(ctx context.Context, tx *db.Tx, site string) error {
 	var n int64
 	if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM gateway_lists WHERE site = $1 AND lifted_at IS NULL`, site).Scan(&n); err != nil {
 		return err
@@ -103,7 +103,7 @@ func full(ctx context.Context, tx *sql.Tx, site string) error {
 	return nil
 }
 
-func bump(ctx context.Context, tx *sql.Tx, site string) (n int64, err error) {
+func bump(ctx context.Context, tx *db.Tx, site string) (n int64, err error) {
 	err = tx.QueryRowContext(ctx, `INSERT INTO gateway_version (site, n) VALUES ($1, 1)
 		ON CONFLICT (site) DO UPDATE SET n = gateway_version.n + 1 RETURNING n`, site).Scan(&n)
 	return n, err
@@ -111,7 +111,7 @@ func bump(ctx context.Context, tx *sql.Tx, site string) (n int64, err error) {
 
 // markLifted ends entries by hand.
 func (l *Lists) markLifted(ctx context.Context, site string, ids []string, at time.Time) (version int64, err error) {
-	err = l.opts.DB.Write(ctx, func(tx *sql.Tx) error {
+	err = l.opts.DB.Write(ctx, func(tx *db.Tx) error {
 		for _, id := range ids {
 			if _, err := tx.ExecContext(ctx, `UPDATE gateway_lists SET lifted_at = $1 WHERE id = $2 AND site = $3 AND lifted_at IS NULL`,
 				at.UnixMicro(), id, site); err != nil {
@@ -130,7 +130,7 @@ const expireBatch = 500
 // markExpired ends entries whose time is over and returns them, each to one
 // node only.
 func (l *Lists) markExpired(ctx context.Context, at time.Time) (ids []string, err error) {
-	err = l.opts.DB.Write(ctx, func(tx *sql.Tx) error {
+	err = l.opts.DB.Write(ctx, func(tx *db.Tx) error {
 		rows, err := tx.QueryContext(ctx, `UPDATE gateway_lists SET lifted_at = expires_at WHERE id IN (
 			SELECT id FROM gateway_lists WHERE lifted_at IS NULL AND expires_at <= $1 ORDER BY expires_at LIMIT $2) AND lifted_at IS NULL RETURNING id`,
 			at.UnixMicro(), expireBatch)
@@ -157,7 +157,7 @@ func scanIDs(rows *sql.Rows) (ids []string, err error) {
 
 // prune drops rows that ended before a time.
 func (l *Lists) prune(ctx context.Context, before time.Time) error {
-	return l.opts.DB.Write(ctx, func(tx *sql.Tx) error {
+	return l.opts.DB.Write(ctx, func(tx *db.Tx) error {
 		_, err := tx.ExecContext(ctx, `DELETE FROM gateway_lists WHERE lifted_at IS NOT NULL AND lifted_at < $1`, before.UnixMicro())
 		return err
 	})
@@ -267,7 +267,7 @@ func (l *Lists) unseal(ctx context.Context, e *Entry, sealed noren.Sealed) error
 
 // Erase removes the rows that name an erased person's address; for
 // vault.OnErase. The snapshot follows with the next poll.
-func (l *Lists) Erase(ctx context.Context, tx *sql.Tx, site string, s noren.Subject) error {
+func (l *Lists) Erase(ctx context.Context, tx *db.Tx, site string, s noren.Subject) error {
 	if s.Kind != noren.EntityAddress {
 		return nil
 	}

@@ -2,7 +2,6 @@ package journal
 
 import (
 	"context"
-	"database/sql"
 	"maps"
 	"slices"
 
@@ -19,6 +18,10 @@ type logState struct {
 	tiles tileEdge
 }
 
+func (s *logState) clone() *logState {
+	return &logState{tree: s.tree.clone(), root: s.root, tiles: s.tiles.clone()}
+}
+
 // headsMost bounds the cache of heads; an instance has far fewer sites.
 const headsMost = 1024
 
@@ -26,12 +29,8 @@ const headsMost = 1024
 func (c *committer) try(ctx context.Context, group []*record, look bool) error {
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
-	var a *attempt
-	err := c.j.db.Write(ctx, func(tx *sql.Tx) error {
-		a = newAttempt(c, tx, group, look)
-		return a.run(ctx)
-	})
-	if err != nil {
+	a := newAttempt(c, group, look)
+	if err := a.commit(ctx); err != nil {
 		for _, r := range group { // whatever the cache says, the database may say otherwise
 			delete(c.heads, r.log)
 		}
@@ -48,39 +47,88 @@ func (c *committer) try(ctx context.Context, group []*record, look bool) error {
 // attempt is the work of one transaction.
 type attempt struct {
 	c        *committer
-	tx       *sql.Tx
+	tx       *db.Tx // nil when the heads are taken from the cache
 	group    []*record
 	look     bool
+	logs     []string // one order for all, or two processes could wait for each other
+	byLog    map[string][]*record
 	next     map[string]*logState
+	heads    db.Batch // and what else is written, in this order
+	tiles    db.Batch
 	rows     []db.Row
 	confirm  []string
 	receipts map[*record]Receipt
 }
 
-func newAttempt(c *committer, tx *sql.Tx, group []*record, look bool) *attempt {
-	return &attempt{c: c, tx: tx, group: group, look: look,
+func newAttempt(c *committer, group []*record, look bool) *attempt {
+	a := &attempt{c: c, group: group, look: look, byLog: map[string][]*record{},
 		next: map[string]*logState{}, receipts: make(map[*record]Receipt, len(group))}
-}
-
-func (a *attempt) run(ctx context.Context) error {
-	byLog := map[string][]*record{}
-	for _, r := range a.group {
+	for _, r := range group {
 		if r.body != nil {
-			byLog[r.log] = append(byLog[r.log], r)
+			a.byLog[r.log] = append(a.byLog[r.log], r)
 		}
 	}
-	a.addKeys()
-	logs := slices.Sorted(maps.Keys(byLog)) // one order for all, or two processes could wait for each other
-	for _, log := range logs {
-		st, err := a.lock(ctx, log)
+	a.logs = slices.Sorted(maps.Keys(a.byLog))
+	return a
+}
+
+// steadyAfter is how many commits in a row must have found the heads that this
+// process wrote last before it relies on them.
+const steadyAfter = 8
+
+// commit makes the group durable. A process that appends alone knows the heads
+// and sends everything at once; a head that somebody else moved is an error
+// then, and the next try reads it under lock, as do all while others append.
+func (a *attempt) commit(ctx context.Context) error {
+	if !a.look && a.c.steady >= steadyAfter && a.cached() {
+		err := a.commitAtOnce(ctx)
+		if err != nil {
+			a.c.steady = 0
+		}
+		return err
+	}
+	return a.c.j.db.Write(ctx, func(tx *db.Tx) error {
+		a.tx = tx
+		for _, log := range a.logs {
+			if err := a.lock(ctx, log); err != nil {
+				return err
+			}
+		}
+		batch, err := a.build(ctx)
 		if err != nil {
 			return err
 		}
-		a.next[log] = st
+		return tx.Run(ctx, batch)
+	})
+}
+
+// cached takes the heads as this process left them.
+func (a *attempt) cached() bool {
+	for _, log := range a.logs {
+		st := a.c.heads[log]
+		if st == nil {
+			return false
+		}
+		a.next[log] = st.clone()
 	}
-	for _, log := range logs {
-		if err := a.extend(ctx, log, byLog[log]); err != nil {
-			return err
+	return true
+}
+
+func (a *attempt) commitAtOnce(ctx context.Context) error {
+	batch, err := a.build(ctx)
+	if err != nil {
+		return err
+	}
+	return a.c.j.db.Run(ctx, batch)
+}
+
+// build is everything the group writes. The heads come first: whoever waits,
+// waits for them.
+func (a *attempt) build(ctx context.Context) (*db.Batch, error) {
+	a.addKeys()
+	for _, log := range a.logs {
+		if err := a.extend(ctx, log, a.byLog[log]); err != nil {
+			return nil, err
 		}
 	}
 	for _, r := range a.group {
@@ -88,7 +136,9 @@ func (a *attempt) run(ctx context.Context) error {
 			a.rows = append(a.rows, r.rows...)
 		}
 	}
-	return db.Insert(ctx, a.tx, a.rows)
+	a.heads.Append(&a.tiles)
+	a.heads.Insert(a.rows)
+	return &a.heads, nil
 }
 
 // addKeys puts the wrapped keys first, each once: even when its entry turns out
@@ -106,17 +156,21 @@ func (a *attempt) addKeys() {
 }
 
 // lock reads the head of a log under lock, with its unfinished tiles.
-func (a *attempt) lock(ctx context.Context, log string) (*logState, error) {
-	h, err := lockHead(ctx, a.tx, a.c.j.db.Engine(), log)
+func (a *attempt) lock(ctx context.Context, log string) error {
+	h, err := lockHead(ctx, a.tx, log)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if st := a.c.heads[log]; st != nil && st.tree.size == h.tree.size && st.root == h.root {
-		return &logState{tree: st.tree.clone(), tiles: st.tiles.clone()}, nil
+		a.c.steady++
+		a.next[log] = st.clone()
+		return nil
 	}
+	a.c.steady = 0
 	st := &logState{tree: h.tree}
 	st.tiles.open, err = a.loadTiles(ctx, log, &h.tree)
-	return st, err
+	a.next[log] = st
+	return err
 }
 
 // loadTiles reads the unfinished tile of each level.
@@ -148,7 +202,8 @@ func (a *attempt) loadTile(ctx context.Context, log string, t tile, tr *tree) ([
 	if t.data, err = a.mendTile(ctx, log, t, tr.size); err != nil {
 		return nil, err
 	}
-	return t.data, putTile(ctx, a.tx, log, t)
+	putTile(&a.tiles, log, t)
+	return t.data, nil
 }
 
 func (a *attempt) mendTile(ctx context.Context, log string, t tile, size int64) ([]byte, error) {
@@ -174,7 +229,7 @@ func (a *attempt) mendTile(ctx context.Context, log string, t tile, size int64) 
 // extend appends the records of one log and writes its tiles and head.
 func (a *attempt) extend(ctx context.Context, log string, records []*record) error {
 	st := a.next[log]
-	before := st.tree.size
+	before, was := st.tree.size, st.tree.root()
 	begun := st.tiles.clone()
 	known, err := a.known(ctx, log, records)
 	if err != nil {
@@ -197,12 +252,11 @@ func (a *attempt) extend(ctx context.Context, log string, records []*record) err
 		return nil
 	}
 	for _, t := range append(full, st.tiles.changed(&begun)...) {
-		if err := putTile(ctx, a.tx, log, t); err != nil {
-			return err
-		}
+		putTile(&a.tiles, log, t)
 	}
 	st.root = st.tree.root()
-	return advanceHead(ctx, a.tx, log, before, &st.tree, at)
+	advanceHead(&a.heads, log, before, was, st, at)
+	return nil
 }
 
 // known finds the records that are in the log already. A first try does not

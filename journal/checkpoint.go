@@ -19,6 +19,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"noren"
+	"noren/db"
 )
 
 // maxNote bounds a checkpoint from outside; ours have about 250 bytes.
@@ -304,7 +305,7 @@ func lastCheckpoint(ctx context.Context, q querier, log string) (c checkpoint, s
 // storeCheckpoint keeps c. Another process may have signed the same head: the
 // signature is deterministic, so theirs is ours.
 func (j *Journal) storeCheckpoint(ctx context.Context, log string, c *checkpoint) error {
-	return j.db.Write(ctx, func(tx *sql.Tx) error {
+	return j.db.Write(ctx, func(tx *db.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO journal_checkpoints (log, size, note, at, sent) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`,
 			log, c.size, string(c.note), time.Now().UnixMicro(), false)
 		return err
@@ -326,7 +327,7 @@ func (j *Journal) send(ctx context.Context, log string, c checkpoint) error {
 	if len(errs) > 0 || len(j.o.Outside) == 0 {
 		return errors.Join(errs...)
 	}
-	return j.db.Write(ctx, func(tx *sql.Tx) error {
+	return j.db.Write(ctx, func(tx *db.Tx) error {
 		_, err := tx.ExecContext(ctx, `UPDATE journal_checkpoints SET sent = $1 WHERE log = $2 AND size = $3`, true, log, c.size)
 		return err
 	})

@@ -18,8 +18,10 @@ const (
 	// patience is how long a failed commit is tried again before its entries go
 	// to the spool or back to their writers.
 	patience = 250 * time.Millisecond
-	// gatherMost bounds the wait for the writers of the last group to return.
-	gatherMost = time.Millisecond
+	// The wait for the writers of the last group to return is a quarter of its
+	// time and a millisecond at most, or a sixth of a slow one's.
+	gatherFast = time.Millisecond
+	gatherSlow = 2 * time.Millisecond
 	backoffMin = 20 * time.Millisecond
 	backoffMax = 5 * time.Second
 )
@@ -29,6 +31,8 @@ const (
 type committer struct {
 	j     *Journal
 	heads map[string]*logState // as of our last commit
+	// steady counts the commits that found the heads as our last one left them.
+	steady int
 
 	want   int           // records to wait for: the writers that are probably coming back
 	gather time.Duration // and how long
@@ -143,7 +147,7 @@ func (c *committer) expectBack(group []*record, took time.Duration) {
 		}
 	}
 	c.want = min(writers+c.j.queue.len(), groupRecords)
-	c.gather = min(took/4, gatherMost)
+	c.gather = min(took/4, max(gatherFast, min(took/6, gatherSlow)))
 }
 
 // store commits a group. It returns an error only when the database is away;

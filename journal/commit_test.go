@@ -56,22 +56,31 @@ func TestFaultMatrix(t *testing.T) {
 		for _, where := range []string{"journal_logs", "journal_entries", "journal_tokens", "journal_tiles", "vault_subject_keys", "nodes", "commit"} {
 			for name, fault := range map[string]db.Fault{"Fail": {Fail: true}, "FailPersisted": {FailPersisted: true}} {
 				for _, restart := range []bool{false, true} {
-					t.Run(fmt.Sprintf("%s/%s/%s/restart=%t", engine, where, name, restart), func(t *testing.T) {
-						t.Parallel()
-						faultCase(t, engine, where, fault, restart)
-					})
+					for _, alone := range []bool{false, true} {
+						t.Run(fmt.Sprintf("%s/%s/%s/restart=%t/alone=%t", engine, where, name, restart, alone), func(t *testing.T) {
+							t.Parallel()
+							faultCase(t, engine, where, fault, restart, alone)
+						})
+					}
 				}
 			}
 		}
 	}
 }
 
-func faultCase(t *testing.T, engine db.Engine, where string, fault db.Fault, restart bool) {
+func faultCase(t *testing.T, engine db.Engine, where string, fault db.Fault, restart, alone bool) {
 	b := &breaker{where: where, fault: fault}
 	d := dbtest.OpenURL(t, db.Options{URL: dbtest.URL(t, engine), Faults: b.at})
 	s := newSealer()
 	j := start(t, options(d, s))
-	appendN(t, j, "shop", 0, 300) // beyond one tile
+	appendN(t, j, "shop", 0, 288) // beyond one tile
+	steady(t, j, 288)
+	if !alone { // a process that began just now
+		if err := j.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		j = start(t, options(d, s))
+	}
 	b.armed.Store(true)
 	var acked sync.Map
 	var wg sync.WaitGroup

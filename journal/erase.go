@@ -2,24 +2,24 @@ package journal
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"strconv"
 
 	"noren"
+	"noren/db"
 )
 
 // Erase removes the search tokens of an erased subject's entries, so that
 // nothing leads to them any more. It is for the vault to call in the transaction
 // that destroys the subject's keys. The entries themselves stay, sealed for ever.
-func (j *Journal) Erase(ctx context.Context, tx *sql.Tx, site string, s noren.Subject) error {
+func (j *Journal) Erase(ctx context.Context, tx *db.Tx, site string, s noren.Subject) error {
 	if err := j.erase(ctx, tx, logOf(site), s); err != nil {
 		return fmt.Errorf("erase search tokens: %w", err)
 	}
 	return nil
 }
 
-func (j *Journal) erase(ctx context.Context, tx *sql.Tx, log string, s noren.Subject) error {
+func (j *Journal) erase(ctx context.Context, tx *db.Tx, log string, s noren.Subject) error {
 	high, err := lastSeq(ctx, tx, log)
 	if err != nil {
 		return err
@@ -37,7 +37,7 @@ func (j *Journal) erase(ctx context.Context, tx *sql.Tx, log string, s noren.Sub
 
 // eraseSpans removes the tokens of the subject's entries in some spans, page by
 // page, and then its own.
-func (j *Journal) eraseSpans(ctx context.Context, tx *sql.Tx, log string, s noren.Subject, search *tokenSearch, from, to int64) error {
+func (j *Journal) eraseSpans(ctx context.Context, tx *db.Tx, log string, s noren.Subject, search *tokenSearch, from, to int64) error {
 	for after := int64(-1); ; {
 		page, err := entriesOfToken(ctx, tx, log, search, from, to, after)
 		if err != nil {
@@ -53,10 +53,7 @@ func (j *Journal) eraseSpans(ctx context.Context, tx *sql.Tx, log string, s nore
 		}
 		after = page[len(page)-1].seq
 	}
-	args := []any{log}
-	arg := func(v any) string { args = append(args, v); return "$" + strconv.Itoa(len(args)) }
-	_, err := tx.ExecContext(ctx, `DELETE FROM journal_tokens AS t WHERE t.log = $1 AND `+search.condition(from, to, arg), args...)
-	return err
+	return deleteTokens(ctx, tx, log, search, from, to)
 }
 
 func entriesOfToken(ctx context.Context, q querier, log string, search *tokenSearch, from, to, after int64) ([]entryRow, error) {
@@ -73,7 +70,7 @@ func entriesOfToken(ctx context.Context, q querier, log string, search *tokenSea
 // eraseTokens removes all tokens of an entry that is sealed for s. When it can
 // no longer be opened, the subject's own token goes and the others, which name
 // nobody without the search key, stay.
-func (j *Journal) eraseTokens(ctx context.Context, tx *sql.Tx, r *entryRow, s noren.Subject) error {
+func (j *Journal) eraseTokens(ctx context.Context, tx *db.Tx, r *entryRow, s noren.Subject) error {
 	stored, err := j.restore(ctx, r)
 	if err != nil || stored.Erased || stored.Entry.Event.Subject() != s {
 		return nil
@@ -89,10 +86,31 @@ func (j *Journal) eraseTokens(ctx context.Context, tx *sql.Tx, r *entryRow, s no
 }
 
 // EraseToken removes the search tokens of a person known by their token only;
-// for the vault when it erases a restored backup again.
-func (j *Journal) EraseToken(ctx context.Context, tx *sql.Tx, site string, subject []byte) error {
-	if _, err := tx.ExecContext(ctx, `DELETE FROM journal_tokens WHERE log = $1 AND token = $2`, logOf(site), subject); err != nil {
-		return fmt.Errorf("erase tokens: %w", err)
+// for the vault when it erases a restored backup again. Of which kind the person
+// is, the token does not tell.
+func (j *Journal) EraseToken(ctx context.Context, tx *db.Tx, site string, subject []byte) error {
+	log := logOf(site)
+	high, err := lastSeq(ctx, tx, log)
+	if err != nil {
+		return fmt.Errorf("erase search tokens: %w", err)
+	}
+	for _, field := range searchable {
+		search := &tokenSearch{field: field, token: subject, width: spansAtOnce}
+		for low := int64(0); low <= high; {
+			from, to := search.spans(low, high)
+			if err := deleteTokens(ctx, tx, log, search, from, to); err != nil {
+				return fmt.Errorf("erase search tokens: %w", err)
+			}
+			low = (to + 1) * spanEntries
+		}
 	}
 	return nil
+}
+
+// deleteTokens removes a token from some spans.
+func deleteTokens(ctx context.Context, tx *db.Tx, log string, search *tokenSearch, from, to int64) error {
+	args := []any{log}
+	arg := func(v any) string { args = append(args, v); return "$" + strconv.Itoa(len(args)) }
+	_, err := tx.ExecContext(ctx, `DELETE FROM journal_tokens AS t WHERE t.log = $1 AND `+search.condition(from, to, arg), args...)
+	return err
 }

@@ -17,11 +17,11 @@ import (
 var (
 	entryTable = &db.Table{Name: "journal_entries",
 		Columns: []string{"log", "seq", "id", "at", "kind", "site", "zone", "verdict", "rule", "count", "body"}}
-	tokenTable = &db.Table{Name: "journal_tokens", OrIgnore: true,
+	tokenTable = &db.Table{Name: "journal_tokens",
 		Columns: []string{"log", "field", "token", "seq"}}
 )
 
-// querier is *sql.DB or *sql.Tx.
+// querier is *sql.DB or *db.Tx.
 type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
@@ -37,9 +37,9 @@ var errNoHead = errors.New("the log has no head")
 
 // lockHead reads a log's head and keeps others from advancing it until the
 // transaction ends. SQLite holds its one write lock already.
-func lockHead(ctx context.Context, tx *sql.Tx, engine db.Engine, log string) (head, error) {
+func lockHead(ctx context.Context, tx *db.Tx, log string) (head, error) {
 	suffix := ""
-	if engine == db.Postgres {
+	if tx.Engine() == db.Postgres {
 		suffix = " FOR UPDATE"
 	}
 	h, err := readHead(ctx, tx, log, suffix)
@@ -86,24 +86,18 @@ func parseHead(log string, size int64, root, edge []byte) (h head, err error) {
 	return h, nil
 }
 
-// advanceHead replaces the head that lockHead read.
-func advanceHead(ctx context.Context, tx *sql.Tx, log string, before int64, t *tree, at int64) error {
-	root := t.root()
-	res, err := tx.ExecContext(ctx, `UPDATE journal_logs SET size = $1, root = $2, edge = $3, updated_at = $4 WHERE log = $5 AND size = $6`,
-		t.size, root[:], t.edgeBytes(), at, log, before)
-	if err != nil {
-		return err
-	}
-	if n, err := res.RowsAffected(); err != nil || n != 1 {
-		return noren.Errorf(noren.Internal, "head of log %s moved under its lock (%d rows): %w", log, n, err)
-	}
-	return nil
+// advanceHead replaces the head that was read before. One that is another now
+// gets no size, which its column refuses: an error of the statement, so that
+// nothing of the transaction stays.
+func advanceHead(b *db.Batch, log string, before int64, was tlog.Hash, st *logState, at int64) {
+	b.ExecOne("advance the head of log "+log, `UPDATE journal_logs
+		SET size = CASE WHEN size = $1 AND root = $2 THEN CAST($3 AS BIGINT) END, root = $4, edge = $5, updated_at = $6 WHERE log = $7`,
+		before, was[:], st.tree.size, st.root[:], st.tree.edgeBytes(), at, log)
 }
 
-func putTile(ctx context.Context, tx *sql.Tx, log string, t tile) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO journal_tiles (log, level, n, data) VALUES ($1, $2, $3, $4)
+func putTile(b *db.Batch, log string, t tile) {
+	b.Exec("store a tile of log "+log, `INSERT INTO journal_tiles (log, level, n, data) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (log, level, n) DO UPDATE SET data = excluded.data`, log, t.level, t.n, t.data)
-	return err
 }
 
 // getTile returns nil for a tile that is not there.
@@ -202,7 +196,7 @@ func leafHashes(ctx context.Context, q querier, log string, first, size int64) (
 
 // ping changes nothing and succeeds only when the database takes a commit.
 func ping(ctx context.Context, d *db.DB) error {
-	return d.Write(ctx, func(tx *sql.Tx) error {
+	return d.Write(ctx, func(tx *db.Tx) error {
 		_, err := tx.ExecContext(ctx, `UPDATE journal_logs SET updated_at = updated_at WHERE log = ''`)
 		return err
 	})

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
-	"database/sql"
 	"fmt"
 	"os"
 	"slices"
@@ -22,7 +21,7 @@ import (
 // sqlDo runs statements as an intruder with the database's password would.
 func sqlDo(t *testing.T, d *db.DB, statements ...string) {
 	t.Helper()
-	err := d.Write(t.Context(), func(tx *sql.Tx) error {
+	err := d.Write(t.Context(), func(tx *db.Tx) error {
 		for _, s := range statements {
 			res, err := tx.ExecContext(t.Context(), s)
 			if err != nil {
@@ -61,7 +60,7 @@ func flip(t *testing.T, d *db.DB, query, update string, at int) {
 
 func set(t *testing.T, d *db.DB, update string, args ...any) {
 	t.Helper()
-	err := d.Write(t.Context(), func(tx *sql.Tx) error {
+	err := d.Write(t.Context(), func(tx *db.Tx) error {
 		_, err := tx.ExecContext(t.Context(), update, args...)
 		return err
 	})
@@ -345,7 +344,7 @@ func TestErasedSubjectLeavesVerifyGreen(t *testing.T) {
 		j := start(t, options(d, s))
 		appendN(t, j, "shop", 0, 2100) // customer 7 is in three spans
 		who := noren.Subject{Kind: noren.EntityAccount, ID: "customer7@example.jp"}
-		err := d.Write(t.Context(), func(tx *sql.Tx) error { return j.Erase(t.Context(), tx, "shop", who) })
+		err := d.Write(t.Context(), func(tx *db.Tx) error { return j.Erase(t.Context(), tx, "shop", who) })
 		if err != nil {
 			t.Fatal(err)
 		}

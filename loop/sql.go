@@ -2,7 +2,6 @@ package loop
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -41,7 +40,7 @@ func (l *Loop) actionRows(e *noren.Entry) ([]db.Row, error) {
 }
 
 func (l *Loop) markDone(ctx context.Context, id string) error {
-	return l.o.DB.Write(ctx, func(tx *sql.Tx) error {
+	return l.o.DB.Write(ctx, func(tx *db.Tx) error {
 		_, err := tx.ExecContext(ctx, `UPDATE loop_actions SET done_at = $1 WHERE id = $2 AND done_at IS NULL`, l.clock.now().UnixMicro(), id)
 		return err
 	})
@@ -93,7 +92,7 @@ func (l *Loop) openAction(ctx context.Context, id string, sealed noren.Sealed) (
 // Prune deletes actions that are long over: done or not, what expired before a
 // time is never carried out any more.
 func (l *Loop) Prune(ctx context.Context, before time.Time) error {
-	return l.o.DB.Write(ctx, func(tx *sql.Tx) error {
+	return l.o.DB.Write(ctx, func(tx *db.Tx) error {
 		_, err := tx.ExecContext(ctx, `DELETE FROM loop_actions WHERE expires_at < $1`, before.UnixMicro())
 		return err
 	})

@@ -367,7 +367,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 
 func exec(t testing.TB, w *world, query string, args ...any) {
 	t.Helper()
-	err := w.d.Write(t.Context(), func(tx *sql.Tx) error {
+	err := w.d.Write(t.Context(), func(tx *db.Tx) error {
 		_, err := tx.Exec(query, args...)
 		return err
 	})

@@ -1,7 +1,6 @@
 package orient_test
 
 import (
-	"database/sql"
 	"fmt"
 	"testing"
 	"time"
@@ -131,7 +130,7 @@ func BenchmarkObserveCold(b *testing.B) {
 
 func commit(t testing.TB, d *db.DB, rows []db.Row) {
 	t.Helper()
-	if err := d.Write(t.Context(), func(tx *sql.Tx) error { return db.Insert(t.Context(), tx, rows) }); err != nil {
+	if err := d.Write(t.Context(), func(tx *db.Tx) error { return tx.Insert(t.Context(), rows) }); err != nil {
 		t.Fatal(err)
 	}
 }

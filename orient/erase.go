@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"noren"
+	"noren/db"
 )
 
 // Erase takes a person out of history, in tx: their token goes from every row,
@@ -17,7 +18,7 @@ import (
 // its events named. The rows themselves stay as numbers of the shop: counts,
 // sums and rates of other entities stand, numbers of different accounts
 // (devices, addresses) no longer include this one.
-func (o *Orient) Erase(ctx context.Context, tx *sql.Tx, site string, s noren.Subject) error {
+func (o *Orient) Erase(ctx context.Context, tx *db.Tx, site string, s noren.Subject) error {
 	who, column, ok := o.subject(site, s)
 	if !ok {
 		return nil
@@ -76,7 +77,7 @@ const maxTouched = 5_000
 
 // touched are the other entities on the person's rows: what memory knows of
 // them is out of date.
-func (e *erasure) touched(ctx context.Context, tx *sql.Tx, es *entities) (out []key, err error) {
+func (e *erasure) touched(ctx context.Context, tx *db.Tx, es *entities) (out []key, err error) {
 	mine := ` FROM orient_events WHERE ` + e.column + ` = $1`
 	var newest sql.NullInt64
 	if err := tx.QueryRowContext(ctx, `SELECT MAX(at)`+mine, int64(e.token)).Scan(&newest); err != nil {
@@ -97,7 +98,7 @@ func (e *erasure) touched(ctx context.Context, tx *sql.Tx, es *entities) (out []
 	return out, nil
 }
 
-func (e *erasure) carryOut(ctx context.Context, tx *sql.Tx) error {
+func (e *erasure) carryOut(ctx context.Context, tx *db.Tx) error {
 	var statements []string
 	if e.column != noren.EntityAddress { // an address is shared by people
 		statements = append(statements, `DELETE FROM orient_links WHERE id IN (SELECT id FROM orient_events WHERE `+e.column+` = $1)`)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"noren"
+	"noren/db"
 )
 
 // rollDelay is how long after its end an hour is rolled up. Exactness does not
@@ -38,7 +39,7 @@ func (o *Orient) Roll(ctx context.Context, now time.Time) (hours int, err error)
 		return 0, noren.Errorf(noren.Unavailable, "find hours to roll up: %w", err)
 	}
 	for _, d := range due {
-		if err := o.db.Write(ctx, func(tx *sql.Tx) error { return rollHour(ctx, tx, d[0], d[1]) }); err != nil {
+		if err := o.db.Write(ctx, func(tx *db.Tx) error { return rollHour(ctx, tx, d[0], d[1]) }); err != nil {
 			return hours, fmt.Errorf("roll up hour %d: %w", d[1], err)
 		}
 		hours++
@@ -49,7 +50,7 @@ func (o *Orient) Roll(ctx context.Context, now time.Time) (hours int, err error)
 // rollHour sums one hour of a site. The inbox is emptied first: an event that
 // is committed in between stays in it, and may be in the sums as well, which
 // are made anew the next time.
-func rollHour(ctx context.Context, tx *sql.Tx, site, hour int64) error {
+func rollHour(ctx context.Context, tx *db.Tx, site, hour int64) error {
 	if _, err := tx.ExecContext(ctx, `DELETE FROM orient_inbox WHERE site = $1 AND hour = $2`, site, hour); err != nil {
 		return err
 	}
@@ -83,7 +84,7 @@ func (o *Orient) Prune(ctx context.Context, before time.Time) (events int64, err
 	for _, site := range sites {
 		for {
 			var n int64
-			err := o.db.Write(ctx, func(tx *sql.Tx) (err error) {
+			err := o.db.Write(ctx, func(tx *db.Tx) (err error) {
 				n, err = pruneSome(ctx, tx, site, limit)
 				return err
 			})
@@ -118,7 +119,7 @@ func (o *Orient) sites(ctx context.Context) (out []int64, err error) {
 
 // pruneSome deletes one batch of a site: the hours of its coarse parties, what
 // hangs on the events, the events.
-func pruneSome(ctx context.Context, tx *sql.Tx, site, limit int64) (int64, error) {
+func pruneSome(ctx context.Context, tx *db.Tx, site, limit int64) (int64, error) {
 	const batch = `(SELECT id FROM orient_events WHERE site = $1 AND at < $2 ORDER BY at, id LIMIT $3)`
 	for _, column := range coarseColumns() {
 		_, err := tx.ExecContext(ctx, `DELETE FROM orient_hours WHERE hour < $4 AND token IN

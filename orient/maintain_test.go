@@ -1,7 +1,6 @@
 package orient_test
 
 import (
-	"database/sql"
 	"fmt"
 	"testing"
 	"time"
@@ -132,7 +131,7 @@ func TestEraseForgetsThePersonAndKeepsTheNumbers(t *testing.T) {
 			keep(t, d, b, sign(fmt.Sprint(i), account, time.Duration(i)*time.Second), needs...) // the same events; loads them
 		}
 		subject := noren.Subject{Kind: noren.EntityAccount, ID: "hanako@example.jp"}
-		err := d.Write(t.Context(), func(tx *sql.Tx) error {
+		err := d.Write(t.Context(), func(tx *db.Tx) error {
 			if err := a.Erase(t.Context(), tx, "shop", subject); err != nil {
 				return err
 			}
@@ -170,7 +169,7 @@ func TestEraseOfDevicesAndAddresses(t *testing.T) {
 	ev.Entities["address"], ev.Entities["device"] = "2001:db8::7", "d1"
 	keep(t, d, o, ev)
 	for _, s := range []noren.Subject{{Kind: noren.EntityDevice, ID: "d1"}, {Kind: noren.EntityAddress, ID: "2001:DB8:0::7"}, {Kind: noren.EntityAddress, ID: "nonsense"}, {}} {
-		if err := d.Write(t.Context(), func(tx *sql.Tx) error { return o.Erase(t.Context(), tx, "shop", s) }); err != nil {
+		if err := d.Write(t.Context(), func(tx *db.Tx) error { return o.Erase(t.Context(), tx, "shop", s) }); err != nil {
 			t.Errorf("erase %v: %v", s, err)
 		}
 	}

@@ -1,7 +1,6 @@
 package orient_test
 
 import (
-	"database/sql"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -42,7 +41,7 @@ func (n *node) observe(ev *noren.Event, names []string) noren.Facts {
 // commit makes the first few open events durable.
 func (n *node) commit(count int) {
 	for _, p := range n.open[:count] {
-		err := n.d.Write(n.t.Context(), func(tx *sql.Tx) error { return db.Insert(n.t.Context(), tx, p.rows) })
+		err := n.d.Write(n.t.Context(), func(tx *db.Tx) error { return tx.Insert(n.t.Context(), p.rows) })
 		if err != nil {
 			n.t.Fatal(err)
 		}

@@ -1,7 +1,6 @@
 package settings_test
 
 import (
-	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -148,7 +147,7 @@ func TestTamperedVersion(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, files := range []string{`{"limits.yaml":"b\n"}`, `{`, `null`} {
-			err := d.Write(ctx, func(tx *sql.Tx) error {
+			err := d.Write(ctx, func(tx *db.Tx) error {
 				_, err := tx.ExecContext(ctx, `UPDATE settings_versions SET files = $1`, files)
 				return err
 			})

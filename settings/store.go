@@ -197,7 +197,7 @@ func (s *Store) Put(ctx context.Context, set Set, author, reason, base string) (
 	}
 	now := noren.At(s.o.Now())
 	v := Version{ID: noren.NewID(now.Time), At: now, Author: author, Reason: reason, Hash: set.Hash()}
-	err = s.o.DB.Write(ctx, func(tx *sql.Tx) error { return s.put(ctx, tx, &v, string(files), base) })
+	err = s.o.DB.Write(ctx, func(tx *db.Tx) error { return s.put(ctx, tx, &v, string(files), base) })
 	if db.IsUnique(err) {
 		err = noren.Errorf(noren.Conflict, "somebody else changed the settings at the same moment")
 	}
@@ -236,7 +236,7 @@ func (s *Store) refuse(set Set) error {
 	}
 }
 
-func (s *Store) put(ctx context.Context, tx *sql.Tx, v *Version, files, base string) error {
+func (s *Store) put(ctx context.Context, tx *db.Tx, v *Version, files, base string) error {
 	before, err := s.current(ctx, tx)
 	if err != nil && noren.CodeOf(err) != noren.NotFound {
 		return err

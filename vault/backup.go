@@ -2,18 +2,18 @@ package vault
 
 import (
 	"context"
-	"database/sql"
 	"strconv"
 	"strings"
 
 	"noren"
+	"noren/db"
 )
 
 // ConfirmBackup records that somebody has the recovery sheet of the present root
 // key in a safe place.
 func (v *Vault) ConfirmBackup(ctx context.Context) error {
 	value := (*v.root.Load()).ID() + " " + strconv.FormatInt(v.now().UnixMicro(), 10)
-	err := v.db.Write(ctx, func(tx *sql.Tx) error { return setState(ctx, tx, stateBackedUp, value) })
+	err := v.db.Write(ctx, func(tx *db.Tx) error { return setState(ctx, tx, stateBackedUp, value) })
 	if err != nil {
 		return writeError("confirm the recovery sheet", err)
 	}

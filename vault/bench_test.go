@@ -1,7 +1,6 @@
 package vault_test
 
 import (
-	"database/sql"
 	"strconv"
 	"testing"
 
@@ -101,7 +100,7 @@ func benchOpen(b *testing.B, cacheKeys int) {
 		}
 		sealed, rows = append(sealed, s), append(rows, r...)
 	}
-	if err := d.Write(b.Context(), func(tx *sql.Tx) error { return db.Insert(b.Context(), tx, rows) }); err != nil {
+	if err := d.Write(b.Context(), func(tx *db.Tx) error { return tx.Insert(b.Context(), rows) }); err != nil {
 		b.Fatal(err)
 	}
 	for i := 0; b.Loop(); i++ {

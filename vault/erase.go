@@ -2,7 +2,6 @@ package vault
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"strings"
 	"sync"
@@ -28,14 +27,14 @@ type Erasure struct {
 
 type erasers struct {
 	mu        sync.Mutex
-	bySubject []func(ctx context.Context, tx *sql.Tx, site string, s noren.Subject) error
-	byToken   []func(ctx context.Context, tx *sql.Tx, site string, token []byte) error
+	bySubject []func(ctx context.Context, tx *db.Tx, site string, s noren.Subject) error
+	byToken   []func(ctx context.Context, tx *db.Tx, site string, token []byte) error
 }
 
 // OnErase registers what deletes a part's rows of a subject. It runs in Erase's
 // transaction. It cannot run in Reapply, where nobody knows any more who the
 // subject was; what must also go from a restored backup needs OnEraseToken.
-func (v *Vault) OnErase(f func(ctx context.Context, tx *sql.Tx, site string, s noren.Subject) error) {
+func (v *Vault) OnErase(f func(ctx context.Context, tx *db.Tx, site string, s noren.Subject) error) {
 	v.erasers.mu.Lock()
 	defer v.erasers.mu.Unlock()
 	v.erasers.bySubject = append(v.erasers.bySubject, f)
@@ -44,7 +43,7 @@ func (v *Vault) OnErase(f func(ctx context.Context, tx *sql.Tx, site string, s n
 // OnEraseToken registers what deletes the rows a part keeps under the subject's
 // token, Token(site, kind, id). It runs in the transactions of Erase and Reapply
 // and must do no harm when it runs again.
-func (v *Vault) OnEraseToken(f func(ctx context.Context, tx *sql.Tx, site string, token []byte) error) {
+func (v *Vault) OnEraseToken(f func(ctx context.Context, tx *db.Tx, site string, token []byte) error) {
 	v.erasers.mu.Lock()
 	defer v.erasers.mu.Unlock()
 	v.erasers.byToken = append(v.erasers.byToken, f)
@@ -74,7 +73,7 @@ func (v *Vault) Erase(ctx context.Context, site string, s noren.Subject, reason 
 	if err := v.file.append(v.search.id, e); err != nil {
 		return Erasure{}, fmt.Errorf("erase: %w", err)
 	}
-	_, err := v.destroy(ctx, &e, func(tx *sql.Tx) error { return v.runErasers(ctx, tx, site, s) })
+	_, err := v.destroy(ctx, &e, func(tx *db.Tx) error { return v.runErasers(ctx, tx, site, s) })
 	if err != nil {
 		return Erasure{}, noren.WithHint(fmt.Errorf("erase: %w", err),
 			"The erasure is on the list and will be carried out at the next start, or by running the command again.")
@@ -99,8 +98,8 @@ func validErasure(site string, s noren.Subject, reason string) error {
 
 // destroy carries an erasure out in one transaction. done is false when it had
 // been carried out before. It fills in e.Number and e.Keys.
-func (v *Vault) destroy(ctx context.Context, e *Erasure, erasers func(tx *sql.Tx) error) (done bool, err error) {
-	err = v.db.Write(ctx, func(tx *sql.Tx) error {
+func (v *Vault) destroy(ctx context.Context, e *Erasure, erasers func(tx *db.Tx) error) (done bool, err error) {
+	err = v.db.Write(ctx, func(tx *db.Tx) error {
 		done = false
 		number, err := nextErasure(ctx, tx, noren.At(v.now()))
 		if err != nil {
@@ -117,7 +116,7 @@ func (v *Vault) destroy(ctx context.Context, e *Erasure, erasers func(tx *sql.Tx
 		if err := erasers(tx); err != nil {
 			return err
 		}
-		return db.Insert(ctx, tx, []db.Row{{Table: tableErasures, Values: []any{
+		return tx.Insert(ctx, []db.Row{{Table: tableErasures, Values: []any{
 			erasureID(number, e.ID), e.Site, e.Subject, e.At.UnixMicro(), e.Reason, e.Keys}}})
 	})
 	// Whether it failed or not: it may be done although the answer was lost.
@@ -131,7 +130,7 @@ func (v *Vault) destroy(ctx context.Context, e *Erasure, erasers func(tx *sql.Tx
 	return done, nil
 }
 
-func (v *Vault) runErasers(ctx context.Context, tx *sql.Tx, site string, s noren.Subject) error {
+func (v *Vault) runErasers(ctx context.Context, tx *db.Tx, site string, s noren.Subject) error {
 	v.erasers.mu.Lock()
 	bySubject := v.erasers.bySubject
 	v.erasers.mu.Unlock()
@@ -143,7 +142,7 @@ func (v *Vault) runErasers(ctx context.Context, tx *sql.Tx, site string, s noren
 	return v.runTokenErasers(ctx, tx, site, v.Token(site, s.Kind, s.ID))
 }
 
-func (v *Vault) runTokenErasers(ctx context.Context, tx *sql.Tx, site string, token []byte) error {
+func (v *Vault) runTokenErasers(ctx context.Context, tx *db.Tx, site string, token []byte) error {
 	v.erasers.mu.Lock()
 	byToken := v.erasers.byToken
 	v.erasers.mu.Unlock()
@@ -155,13 +154,13 @@ func (v *Vault) runTokenErasers(ctx context.Context, tx *sql.Tx, site string, to
 	return nil
 }
 
-func hasErasure(ctx context.Context, tx *sql.Tx, id string) (bool, error) {
+func hasErasure(ctx context.Context, tx *db.Tx, id string) (bool, error) {
 	var n int
 	err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM vault_erasures WHERE substr(id, 18) = $1`, id).Scan(&n)
 	return n > 0, err
 }
 
-func deleteSubject(ctx context.Context, tx *sql.Tx, site string, subject []byte) (int64, error) {
+func deleteSubject(ctx context.Context, tx *db.Tx, site string, subject []byte) (int64, error) {
 	res, err := tx.ExecContext(ctx, `DELETE FROM vault_subject_keys WHERE site = $1 AND subject = $2`, site, subject)
 	if err != nil {
 		return 0, err

@@ -194,13 +194,13 @@ func TestErasersRunInTheSameTransaction(t *testing.T) {
 		sealed := n.store(hanako, march, "x")
 		var fail error
 		var got []noren.Subject
-		n.OnErase(func(ctx context.Context, tx *sql.Tx, site string, s noren.Subject) error {
+		n.OnErase(func(ctx context.Context, tx *db.Tx, site string, s noren.Subject) error {
 			got = append(got, s)
 			_, err := tx.ExecContext(ctx, `INSERT INTO nodes (id, seen_at, settings, spooled, version) VALUES ($1, 0, '', 0, '')`, site)
 			return errors.Join(err, fail)
 		})
 		var tokens [][]byte
-		n.OnEraseToken(func(_ context.Context, _ *sql.Tx, _ string, token []byte) error {
+		n.OnEraseToken(func(_ context.Context, _ *db.Tx, _ string, token []byte) error {
 			tokens = append(tokens, token)
 			return nil
 		})
@@ -267,7 +267,7 @@ func TestErasedKeysLeaveSQLitesFiles(t *testing.T) {
 	}
 	n := open(t, d, vault.NewRootKey())
 	const marker = "MARKER-東京都千代田区-0123456789"
-	err = d.Write(t.Context(), func(tx *sql.Tx) error {
+	err = d.Write(t.Context(), func(tx *db.Tx) error {
 		_, err := tx.Exec(`CREATE TABLE sealed (key TEXT, data BYTEA)`)
 		return err
 	})

@@ -3,7 +3,6 @@ package vault
 import (
 	"context"
 	"crypto/ed25519"
-	"database/sql"
 	"errors"
 	"fmt"
 
@@ -63,7 +62,7 @@ func (v *Vault) purposeKey(ctx context.Context, purpose string) (*purposeKey, er
 	if !noren.ValidName(purpose) {
 		return nil, noren.Errorf(noren.Invalid, "key purpose %q is not a name", purpose)
 	}
-	err := v.changeKeys(ctx, func(tx *sql.Tx) error {
+	err := v.changeKeys(ctx, func(tx *db.Tx) error {
 		n, _, err := countPurpose(ctx, tx, purpose)
 		if err != nil || n > 0 { // another node was faster
 			return err
@@ -82,8 +81,8 @@ func (v *Vault) purposeKey(ctx context.Context, purpose string) (*purposeKey, er
 
 // changeKeys runs f as the only one who changes keys, under the root key the
 // database belongs to, and then reads the keys again.
-func (v *Vault) changeKeys(ctx context.Context, f func(tx *sql.Tx) error) error {
-	err := v.db.Write(ctx, func(tx *sql.Tx) error {
+func (v *Vault) changeKeys(ctx context.Context, f func(tx *db.Tx) error) error {
+	err := v.db.Write(ctx, func(tx *db.Tx) error {
 		state, err := lockKeys(ctx, tx)
 		if err != nil {
 			return err
@@ -103,7 +102,7 @@ func (v *Vault) changeKeys(ctx context.Context, f func(tx *sql.Tx) error) error 
 }
 
 // lockKeys makes this transaction the only one that changes keys.
-func lockKeys(ctx context.Context, tx *sql.Tx) (map[string]string, error) {
+func lockKeys(ctx context.Context, tx *db.Tx) (map[string]string, error) {
 	if _, err := countUp(ctx, tx, stateKeys); err != nil {
 		return nil, err
 	}
@@ -111,7 +110,7 @@ func lockKeys(ctx context.Context, tx *sql.Tx) (map[string]string, error) {
 }
 
 // claim marks a new database as this root key's and gives the instance its id.
-func (v *Vault) claim(ctx context.Context, tx *sql.Tx, state map[string]string) error {
+func (v *Vault) claim(ctx context.Context, tx *db.Tx, state map[string]string) error {
 	if state[stateInstance] != "" {
 		return nil
 	}
@@ -120,17 +119,17 @@ func (v *Vault) claim(ctx context.Context, tx *sql.Tx, state map[string]string) 
 		setState(ctx, tx, stateRoot, (*v.root.Load()).ID()))
 }
 
-func (v *Vault) insertKey(ctx context.Context, tx *sql.Tx, purpose string) error {
+func (v *Vault) insertKey(ctx context.Context, tx *db.Tx, purpose string) error {
 	now := v.now()
 	id := noren.NewID(now)
 	wrapped, err := (*v.root.Load()).Wrap(ctx, randomKey(), wrapName(purpose, id))
 	if err != nil {
 		return fmt.Errorf("wrap key: %w", err)
 	}
-	return db.Insert(ctx, tx, []db.Row{{Table: tableKeys, Values: []any{id, purpose, string(Active), wrapped, now.UnixMicro()}}})
+	return tx.Insert(ctx, []db.Row{{Table: tableKeys, Values: []any{id, purpose, string(Active), wrapped, now.UnixMicro()}}})
 }
 
-func countPurpose(ctx context.Context, tx *sql.Tx, purpose string) (all, active int, err error) {
+func countPurpose(ctx context.Context, tx *db.Tx, purpose string) (all, active int, err error) {
 	err = tx.QueryRowContext(ctx, `SELECT COUNT(*), COUNT(CASE WHEN state = $2 THEN 1 END) FROM vault_keys WHERE purpose = $1`,
 		purpose, string(Active)).Scan(&all, &active)
 	return all, active, err
@@ -211,7 +210,7 @@ func (v *Vault) Rotate(ctx context.Context, purpose string) error {
 		return noren.WithHint(noren.Errorf(noren.Denied, "the search key cannot be rotated: every counter, ban and erasure would lose whom it is about"),
 			"Rotate the root key instead if the root key was seen by somebody. If the search key itself leaked, start with a new database.")
 	}
-	err := v.changeKeys(ctx, func(tx *sql.Tx) error {
+	err := v.changeKeys(ctx, func(tx *db.Tx) error {
 		all, active, err := countPurpose(ctx, tx, purpose)
 		switch {
 		case err != nil:
@@ -244,7 +243,7 @@ func (v *Vault) RewrapRoot(ctx context.Context, newRoot KEK) error {
 	if newRoot.ID() == old.ID() {
 		return nil
 	}
-	err := v.db.Write(ctx, func(tx *sql.Tx) error {
+	err := v.db.Write(ctx, func(tx *db.Tx) error {
 		state, err := lockKeys(ctx, tx)
 		if err != nil {
 			return err
@@ -269,7 +268,7 @@ func (v *Vault) RewrapRoot(ctx context.Context, newRoot KEK) error {
 	return nil
 }
 
-func (v *Vault) rewrap(ctx context.Context, tx *sql.Tx, newRoot KEK) error {
+func (v *Vault) rewrap(ctx context.Context, tx *db.Tx, newRoot KEK) error {
 	rows, err := loadKeyRows(ctx, tx)
 	if err != nil {
 		return err

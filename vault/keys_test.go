@@ -3,7 +3,6 @@ package vault_test
 import (
 	"bytes"
 	"crypto/ed25519"
-	"database/sql"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -148,7 +147,7 @@ func TestDamagedRows(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		exec := func(query string, args ...any) {
 			t.Helper()
-			err := d.Write(t.Context(), func(tx *sql.Tx) error { _, err := tx.Exec(query, args...); return err })
+			err := d.Write(t.Context(), func(tx *db.Tx) error { _, err := tx.Exec(query, args...); return err })
 			if err != nil {
 				t.Fatal(err)
 			}

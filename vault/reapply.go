@@ -3,9 +3,10 @@ package vault
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"fmt"
 	"slices"
+
+	"noren/db"
 )
 
 // Reapply carries out the erasures of the erasures file that the database does
@@ -55,7 +56,7 @@ func (v *Vault) applyMissing(ctx context.Context, lines []erasureLine, known map
 		if skip {
 			continue
 		}
-		done, err := v.destroy(ctx, &e, func(tx *sql.Tx) error { return v.runTokenErasers(ctx, tx, e.Site, e.Subject) })
+		done, err := v.destroy(ctx, &e, func(tx *db.Tx) error { return v.runTokenErasers(ctx, tx, e.Site, e.Subject) })
 		if err != nil {
 			return n, listed, err
 		}
@@ -115,7 +116,7 @@ func (v *Vault) sweep(ctx context.Context) (int64, error) {
 	if len(dead) == 0 {
 		return 0, nil
 	}
-	err = v.db.Write(ctx, func(tx *sql.Tx) error {
+	err = v.db.Write(ctx, func(tx *db.Tx) error {
 		for _, id := range dead {
 			if _, err := tx.ExecContext(ctx, `DELETE FROM vault_subject_keys WHERE id = $1`, id); err != nil {
 				return err

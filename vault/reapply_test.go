@@ -3,7 +3,6 @@ package vault_test
 import (
 	"bytes"
 	"context"
-	"database/sql"
 	"os"
 	"path/filepath"
 	"testing"
@@ -52,13 +51,13 @@ func takeBackup(t *testing.T, d *db.DB) *backup {
 
 func (b *backup) restore(t *testing.T, d *db.DB) {
 	t.Helper()
-	err := d.Write(t.Context(), func(tx *sql.Tx) error {
+	err := d.Write(t.Context(), func(tx *db.Tx) error {
 		for _, table := range b.tables {
 			if _, err := tx.Exec(`DELETE FROM ` + table.Name); err != nil {
 				return err
 			}
 		}
-		return db.Insert(t.Context(), tx, b.rows)
+		return tx.Insert(t.Context(), b.rows)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -88,7 +87,7 @@ func TestARestoredBackupIsErasedAgain(t *testing.T) {
 		n.reopen()
 		n.wantPlain(sealed, "hanako") // as a restored backup is
 		var tokens [][]byte
-		n.OnEraseToken(func(_ context.Context, _ *sql.Tx, site string, token []byte) error {
+		n.OnEraseToken(func(_ context.Context, _ *db.Tx, site string, token []byte) error {
 			tokens = append(tokens, token)
 			return nil
 		})
@@ -162,7 +161,7 @@ func TestAnErasureThatWasBrokenOffIsEnded(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		n := open(t, d, vault.NewRootKey())
 		sealed := n.store(hanako, march, "x")
-		n.OnErase(func(context.Context, *sql.Tx, string, noren.Subject) error { return context.Canceled })
+		n.OnErase(func(context.Context, *db.Tx, string, noren.Subject) error { return context.Canceled })
 		if _, err := n.Erase(t.Context(), "shop", hanako, ""); err == nil {
 			t.Fatal("Erase reports success")
 		}

@@ -2,11 +2,11 @@ package vault
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"time"
 
 	"noren"
+	"noren/db"
 )
 
 // DefaultKeep is how long keys are kept when nothing else is said: 13 months.
@@ -61,7 +61,7 @@ func (v *Vault) Retain(ctx context.Context, now time.Time, keep time.Duration) (
 // id makes the value another one each time, which is how nodes notice.
 func (v *Vault) announceRetention(ctx context.Context, first month, now time.Time) error {
 	value := first.String() + " " + noren.NewID(now)
-	err := v.db.Write(ctx, func(tx *sql.Tx) error { return setState(ctx, tx, stateRetained, value) })
+	err := v.db.Write(ctx, func(tx *db.Tx) error { return setState(ctx, tx, stateRetained, value) })
 	if err != nil {
 		return writeError("retain", err)
 	}
@@ -71,7 +71,7 @@ func (v *Vault) announceRetention(ctx context.Context, first month, now time.Tim
 
 func (v *Vault) destroyBefore(ctx context.Context, first month) (int, error) {
 	var n int64
-	err := v.db.Write(ctx, func(tx *sql.Tx) error {
+	err := v.db.Write(ctx, func(tx *db.Tx) error {
 		res, err := tx.ExecContext(ctx, `DELETE FROM vault_subject_keys WHERE id IN (
 			SELECT id FROM vault_subject_keys WHERE month < $1 LIMIT $2)`, first.String(), retainBatch)
 		if err != nil {

@@ -31,7 +31,7 @@ const (
 	stateBackedUp = "backed_up" // root ID and time of the confirmed recovery sheet
 )
 
-// querier is *sql.DB or *sql.Tx.
+// querier is *sql.DB or *db.Tx.
 type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
@@ -55,7 +55,7 @@ func loadState(ctx context.Context, q querier) (map[string]string, error) {
 	return state, rows.Err()
 }
 
-func setState(ctx context.Context, tx *sql.Tx, name, value string) error {
+func setState(ctx context.Context, tx *db.Tx, name, value string) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO vault_state (name, value) VALUES ($1, $2)
 		ON CONFLICT (name) DO UPDATE SET value = excluded.value`, name, value)
 	return err
@@ -63,7 +63,7 @@ func setState(ctx context.Context, tx *sql.Tx, name, value string) error {
 
 // countUp increases a counter and holds its row's lock until the transaction
 // ends, so that whoever counts up works alone, on both engines.
-func countUp(ctx context.Context, tx *sql.Tx, name string) (int64, error) {
+func countUp(ctx context.Context, tx *db.Tx, name string) (int64, error) {
 	var value string
 	err := tx.QueryRowContext(ctx, `INSERT INTO vault_state (name, value) VALUES ($1, '1')
 		ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(vault_state.value AS BIGINT) + 1 AS TEXT)
@@ -78,7 +78,7 @@ func countUp(ctx context.Context, tx *sql.Tx, name string) (int64, error) {
 // countUp takes. Numbers are never below the time in microseconds, so that a
 // restored database goes on above what the lost one had given out; when clocks
 // are wrong, they still only rise.
-func nextErasure(ctx context.Context, tx *sql.Tx, now noren.Time) (int64, error) {
+func nextErasure(ctx context.Context, tx *db.Tx, now noren.Time) (int64, error) {
 	number, err := countUp(ctx, tx, stateErasures)
 	if err != nil || number >= now.UnixMicro() {
 		return number, err

@@ -3,7 +3,6 @@ package vault_test
 import (
 	"bytes"
 	"context"
-	"database/sql"
 	"errors"
 	"path/filepath"
 	"strings"
@@ -86,7 +85,7 @@ func (n *node) seal(s noren.Subject, at time.Time, plain string) (noren.Sealed, 
 
 func (n *node) insert(rows []db.Row) {
 	n.t.Helper()
-	if err := n.d.Write(n.t.Context(), func(tx *sql.Tx) error { return db.Insert(n.t.Context(), tx, rows) }); err != nil {
+	if err := n.d.Write(n.t.Context(), func(tx *db.Tx) error { return tx.Insert(n.t.Context(), rows) }); err != nil {
 		n.t.Fatal(err)
 	}
 }
@@ -255,8 +254,8 @@ func TestRowsComeWithEveryTextUntilConfirmed(t *testing.T) {
 			t.Fatalf("got keys %s %s with %d and %d rows, want one key and its row twice", first.Key, second.Key, len(rows1), len(rows2))
 		}
 		failed := errors.New("the caller's transaction fails")
-		err := d.Write(t.Context(), func(tx *sql.Tx) error {
-			return errors.Join(db.Insert(t.Context(), tx, rows1), failed)
+		err := d.Write(t.Context(), func(tx *db.Tx) error {
+			return errors.Join(tx.Insert(t.Context(), rows1), failed)
 		})
 		if !errors.Is(err, failed) {
 			t.Fatal(err)

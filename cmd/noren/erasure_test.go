@@ -466,7 +466,7 @@ func errorsOf(rows *sql.Rows) error {
 func copyTables(t *testing.T, d *db.DB) string {
 	t.Helper()
 	const name = "erasure_backup"
-	err := d.Write(t.Context(), func(tx *sql.Tx) error {
+	err := d.Write(t.Context(), func(tx *db.Tx) error {
 		if _, err := tx.Exec(`DROP SCHEMA IF EXISTS ` + name + ` CASCADE`); err != nil {
 			return err
 		}
@@ -491,7 +491,7 @@ func putTablesBack(t *testing.T, url, schema string) {
 	t.Helper()
 	ctx := context.Background()
 	d := dbtest.OpenURL(t, db.Options{URL: url})
-	err := d.Write(ctx, func(tx *sql.Tx) error {
+	err := d.Write(ctx, func(tx *db.Tx) error {
 		// As pg_restore does: no triggers, so the order of the tables does not matter.
 		if _, err := tx.ExecContext(ctx, `SET LOCAL session_replication_role = replica`); err != nil {
 			return err

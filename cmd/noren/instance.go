@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/ed25519"
-	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -146,7 +145,7 @@ func (in *instance) openVault(ctx context.Context, w wants) error {
 // anything is served.
 func (in *instance) reapplyErasures(ctx context.Context, _ wants) error {
 	in.vault.OnErase(in.eraseEverywhere)
-	in.vault.OnEraseToken(func(ctx context.Context, tx *sql.Tx, site string, token []byte) error {
+	in.vault.OnEraseToken(func(ctx context.Context, tx *db.Tx, site string, token []byte) error {
 		return errors.Join(in.lists.EraseToken(ctx, tx, site, token), in.journal.EraseToken(ctx, tx, site, token))
 	})
 	n, err := in.vault.Reapply(ctx)
@@ -341,7 +340,7 @@ func (in *instance) facts() *orient.Orient {
 }
 
 // eraseEverywhere deletes the rows that parts keep about a person.
-func (in *instance) eraseEverywhere(ctx context.Context, tx *sql.Tx, site string, s noren.Subject) error {
+func (in *instance) eraseEverywhere(ctx context.Context, tx *db.Tx, site string, s noren.Subject) error {
 	return errors.Join(in.facts().Erase(ctx, tx, site, s), in.lists.Erase(ctx, tx, site, s), in.journal.Erase(ctx, tx, site, s))
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -136,7 +135,7 @@ func (t *tamperer) alter(ctx context.Context, name string) error {
 		return err
 	}
 	defer d.Close()
-	return d.Write(ctx, func(tx *sql.Tx) error {
+	return d.Write(ctx, func(tx *db.Tx) error {
 		for _, s := range statements {
 			res, err := tx.ExecContext(ctx, s)
 			if err != nil {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"net/http"
 	"testing"
@@ -60,7 +59,7 @@ func lockDatabase(t *testing.T, url string) (release func()) {
 	hold, let := context.WithCancel(ctx)
 	go func() {
 		defer close(done)
-		d.Write(ctx, func(*sql.Tx) error {
+		d.Write(ctx, func(*db.Tx) error {
 			close(locked)
 			<-hold.Done()
 			return nil
