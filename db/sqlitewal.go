@@ -48,23 +48,36 @@ func (d *DB) keepWAL(ctx context.Context, pool *sql.DB) {
 // step copies what is worth it. Starting over holds up the writer, so what can
 // be copied beside it goes first.
 func (k *walKeeper) step(ctx context.Context, now time.Time) error {
-	pages, copied, err := k.checkpoint(ctx, "NOOP")
+	pages, copied, err := checkpoint(ctx, k.pool, "NOOP")
 	if err != nil || pages-copied < walCopy {
 		return err
 	}
-	if pages, _, err = k.checkpoint(ctx, "PASSIVE"); err != nil || pages < walLong || now.Sub(k.restarted) < walRestartPause {
+	if pages, _, err = checkpoint(ctx, k.pool, "PASSIVE"); err != nil || pages < walLong || now.Sub(k.restarted) < walRestartPause {
 		return err
 	}
 	k.restarted = now
-	_, _, err = k.checkpoint(ctx, "RESTART")
+	return k.startOver(ctx)
+}
+
+// startOver takes the writer's connection: whoever writes without pause leaves
+// no gap that another one could be sure to find.
+func (k *walKeeper) startOver(ctx context.Context) error {
+	writer, err := k.d.write.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer writer.Close()
+	_, _, err = checkpoint(ctx, writer, "RESTART")
 	return err
 }
 
 // checkpoint returns how long the log is and how much of it is copied. Another
 // process that copies at the same time is no error.
-func (k *walKeeper) checkpoint(ctx context.Context, mode string) (pages, copied int, err error) {
+func checkpoint(ctx context.Context, on interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}, mode string) (pages, copied int, err error) {
 	var busy int
-	err = k.pool.QueryRowContext(ctx, `PRAGMA wal_checkpoint(`+mode+`)`).Scan(&busy, &pages, &copied)
+	err = on.QueryRowContext(ctx, `PRAGMA wal_checkpoint(`+mode+`)`).Scan(&busy, &pages, &copied)
 	return pages, copied, err
 }
 

@@ -225,6 +225,24 @@ func TestAccessLogErase(t *testing.T) {
 	}
 }
 
+// TestAccessLogErasesUnwrittenLines: the running server's line is still in its
+// memory when a command erases, and the file still empty.
+func TestAccessLogErasesUnwrittenLines(t *testing.T) {
+	dir := t.TempDir()
+	server := openAccess(t, AccessOptions{Dir: dir})
+	server.Write(Line{At: noren.At(time.Now()), Site: "shop", Address: "203.0.113.7", Verdict: noren.Allow})
+	command := openAccess(t, AccessOptions{Dir: dir})
+	n, err := command.Erase(t.Context(), "shop", noren.Subject{Kind: noren.EntityAddress, ID: "203.0.113.7"})
+	if err != nil || n != 1 {
+		t.Errorf("erased %d lines, %v; want 1", n, err)
+	}
+	command.Close()
+	server.Close()
+	if left := logged(t, dir); len(left) != 0 {
+		t.Errorf("left: %+v", left)
+	}
+}
+
 // A full disk costs lines, not requests, and the log goes on when there is room.
 func TestAccessLogOnAFullDisk(t *testing.T) {
 	if _, err := os.Stat("/dev/full"); err != nil {

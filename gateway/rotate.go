@@ -40,10 +40,12 @@ func (a *AccessLog) rotateIfDue() {
 	a.day = today
 }
 
+// rotate starts a new file, even after an empty one: what another process has
+// not written yet goes where it is rotated to, not into what Erase leaves alone.
 func (a *AccessLog) rotate() {
 	a.flush()
 	a.follow()
-	if a.file == nil || a.size == 0 {
+	if a.file == nil {
 		return
 	}
 	if err := a.file.Sync(); err != nil {
@@ -128,12 +130,19 @@ func (a *AccessLog) tidy() (again bool, err error) {
 		case !strings.HasSuffix(n, plainSuffix):
 		case a.fresh(n):
 			again = true
+		case a.empty(n):
+			errs = append(errs, os.Remove(filepath.Join(a.opts.Dir, n)))
 		default:
 			_, err := a.rewrite(n, func([]byte) bool { return true })
 			errs = append(errs, err)
 		}
 	}
 	return again, errors.Join(append(errs, a.dropOldest())...)
+}
+
+func (a *AccessLog) empty(name string) bool {
+	info, err := os.Stat(filepath.Join(a.opts.Dir, name))
+	return err == nil && info.Size() == 0
 }
 
 func (a *AccessLog) fresh(name string) bool {
