@@ -111,9 +111,9 @@ func TestBatchOfAnEndedTransaction(t *testing.T) {
 // TestInsertMissingAndMixedValues: a column may lack values in some rows or in
 // all, and may hold what only the database can convert.
 func TestInsertMissingAndMixedValues(t *testing.T) {
-	lists := &db.Table{Name: "gateway_lists", Columns: []string{"id", "site", "list", "token", "subject", "sealed_key", "sealed", "policy", "created_at", "expires_at"}}
+	lists := &db.Table{Name: "gateway_lists", Columns: []string{"id", "site", "list", "token", "subject", "sealed_key", "sealed", "sealed_at", "policy", "created_at", "expires_at"}}
 	row := func(id string, until any) db.Row {
-		return db.Row{Table: lists, Values: []any{id, "shop", "ban", []byte(id), []byte{}, "", []byte{}, "", int64(1), until}}
+		return db.Row{Table: lists, Values: []any{id, "shop", "ban", []byte(id), []byte{}, "", []byte{}, int64(1), "", int64(1), until}}
 	}
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		for name, rows := range map[string][]db.Row{
@@ -129,7 +129,7 @@ func TestInsertMissingAndMixedValues(t *testing.T) {
 			for _, r := range rows {
 				var got sql.NullInt64
 				err := d.Read().QueryRow(`SELECT expires_at FROM gateway_lists WHERE id = $1`, r.Values[0]).Scan(&got)
-				if want := r.Values[9]; err != nil || got.Valid != (want != nil) || got.Valid && fmt.Sprint(got.Int64) != fmt.Sprint(want) {
+				if want := r.Values[10]; err != nil || got.Valid != (want != nil) || got.Valid && fmt.Sprint(got.Int64) != fmt.Sprint(want) {
 					t.Errorf("%s, %v: got %v, %v; want %v", name, r.Values[0], got, err, want)
 				}
 			}

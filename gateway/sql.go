@@ -16,7 +16,7 @@ import (
 
 var listTable = &db.Table{
 	Name:     "gateway_lists",
-	Columns:  []string{"id", "site", "list", "token", "subject", "sealed_key", "sealed", "policy", "created_at", "expires_at"},
+	Columns:  []string{"id", "site", "list", "token", "subject", "sealed_key", "sealed", "sealed_at", "policy", "created_at", "expires_at"},
 	OrIgnore: true,
 }
 
@@ -60,16 +60,12 @@ func (l *Lists) EraseToken(ctx context.Context, tx *db.Tx, site string, token []
 // insert stores an entry and counts the site's version up. Storing an id again
 // changes nothing and returns version 0.
 func (l *Lists) insert(ctx context.Context, e Entry) (version int64, err error) {
-	plain, err := json.Marshal(secretEntry{e.Prefix, e.Reason, e.Author})
-	if err != nil {
-		return 0, err
-	}
-	sealed, keyRows, err := l.opts.Sealer.Seal(e.Site, noren.Subject{}, e.At.Time, plain, listAAD(e.Site, e.ID))
+	sealed, keyRows, err := l.seal(&e, e.At.Time)
 	if err != nil {
 		return 0, err
 	}
 	row := db.Row{Table: listTable, Values: []any{
-		e.ID, e.Site, e.List, l.token(e.Site, e.Prefix), l.subject(&e), sealed.Key, sealed.Data, e.Policy, e.At.UnixMicro(), micros(e.Until),
+		e.ID, e.Site, e.List, l.token(e.Site, e.Prefix), l.subject(&e), sealed.Key, sealed.Data, e.At.UnixMicro(), e.Policy, e.At.UnixMicro(), micros(e.Until),
 	}}
 	err = l.opts.DB.Write(ctx, func(tx *db.Tx) error {
 		if err := full(ctx, tx, e.Site); err != nil {
@@ -250,6 +246,15 @@ func (l *Lists) scanEntries(ctx context.Context, site string, rows *sql.Rows, ou
 		out = append(out, e)
 	}
 	return out, rows.Err()
+}
+
+// seal seals what could name a person, under the site's key of a month.
+func (l *Lists) seal(e *Entry, at time.Time) (noren.Sealed, []db.Row, error) {
+	plain, err := json.Marshal(secretEntry{e.Prefix, e.Reason, e.Author})
+	if err != nil {
+		return noren.Sealed{}, nil, err
+	}
+	return l.opts.Sealer.Seal(e.Site, noren.Subject{}, at, plain, listAAD(e.Site, e.ID))
 }
 
 func (l *Lists) unseal(ctx context.Context, e *Entry, sealed noren.Sealed) error {

@@ -152,24 +152,43 @@ func notOrigin(r rune) bool {
 // Append again with the same ID to find out. Code Unavailable means that
 // neither the database nor the spool could take the entry.
 func (j *Journal) Append(ctx context.Context, e noren.Entry, rows ...db.Row) (Receipt, error) {
-	r, err := j.prepare(&e, rows)
+	p, err := j.Submit(ctx, e, rows...)
 	if err != nil {
 		return Receipt{}, err
 	}
+	return p.Wait(ctx)
+}
+
+// Pending is an entry on its way.
+type Pending struct{ r *record }
+
+// Submit puts e and rows in line for what Append does and returns at once, or
+// when there is room in the queue.
+func (j *Journal) Submit(ctx context.Context, e noren.Entry, rows ...db.Row) (*Pending, error) {
+	r, err := j.prepare(&e, rows)
+	if err != nil {
+		return nil, err
+	}
 	r.done = make(chan struct{})
 	if err := j.queue.put(ctx, r); err != nil {
-		return Receipt{}, err
+		return nil, err
 	}
+	return &Pending{r}, nil
+}
+
+// Wait returns once the entry is durable, as Append does. After an error because
+// ctx ended it may be called again.
+func (p *Pending) Wait(ctx context.Context) (Receipt, error) {
 	select {
-	case <-r.done:
-		return r.receipt, r.err
+	case <-p.r.done:
+		return p.r.receipt, p.r.err
 	case <-ctx.Done():
 	}
 	select {
-	case <-r.done: // both at once: the good news counts
-		return r.receipt, r.err
+	case <-p.r.done: // both at once: the good news counts
+		return p.r.receipt, p.r.err
 	default:
-		return Receipt{}, noren.Errorf(noren.Unavailable, "append %s: not durable yet: %w", r.id, context.Cause(ctx))
+		return Receipt{}, noren.Errorf(noren.Unavailable, "append %s: not durable yet: %w", p.r.id, context.Cause(ctx))
 	}
 }
 

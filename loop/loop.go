@@ -38,7 +38,7 @@ type Sealer interface {
 
 // Journal is what the loop needs of the journal.
 type Journal interface {
-	Append(ctx context.Context, e noren.Entry, rows ...db.Row) (journal.Receipt, error)
+	Submit(ctx context.Context, e noren.Entry, rows ...db.Row) (*journal.Pending, error)
 	Post(ctx context.Context, e noren.Entry, rows ...db.Row) error
 	Rows(ctx context.Context, rows ...db.Row) error
 }

@@ -8,6 +8,7 @@ import (
 
 	"noren"
 	"noren/db"
+	"noren/journal"
 	"noren/orient"
 )
 
@@ -59,17 +60,19 @@ func mustBeFirst(info noren.KindInfo, e *noren.Entry) bool {
 }
 
 func (l *Loop) recordFirst(ctx context.Context, o *orient.Orient, info noren.KindInfo, e noren.Entry, rows []db.Row) (noren.Decision, error) {
-	receipt, err := l.o.Journal.Append(ctx, e, rows...)
+	pending, err := l.o.Journal.Submit(ctx, e, rows...)
 	if err == nil {
-		if !receipt.Spooled {
-			o.Committed(&e.Event)
+		var receipt journal.Receipt
+		if receipt, err = pending.Wait(ctx); err == nil {
+			committed(o, &e, receipt)
+			return e.Decision, nil
 		}
-		return e.Decision, nil
 	}
 	d := withFault(e.Decision, info, faultJournal)
-	if ctx.Err() != nil {
+	if pending != nil && ctx.Err() != nil {
 		d.Fault = faultDeadline
 		if err = l.late(ctx, e, d); err == nil {
+			l.follow(o, pending, e)
 			return d, nil
 		}
 		d.Fault = faultJournal
@@ -77,6 +80,32 @@ func (l *Loop) recordFirst(ctx context.Context, o *orient.Orient, info noren.Kin
 	o.Cancel(&e.Event)
 	l.o.Log.Error("entry could not be recorded", "alarm", true, "kind", info.Kind, "err", err)
 	return d, noren.Errorf(noren.Unavailable, "record %s: %w", info.Kind, err)
+}
+
+func committed(o *orient.Orient, e *noren.Entry, r journal.Receipt) {
+	if !r.Spooled {
+		o.Committed(&e.Event)
+	}
+}
+
+// followTimeout bounds how long an entry is waited for after its answer left;
+// one that becomes durable even later is acted on by redo.
+const followTimeout = time.Minute
+
+// follow does what is recorded with an entry once it is durable, although the
+// answer has left without it: on a slow disk a ban must not wait for redo.
+func (l *Loop) follow(o *orient.Orient, p *journal.Pending, e noren.Entry) {
+	l.sampler.acts(&e)
+	l.acting.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), followTimeout)
+		defer cancel()
+		receipt, err := p.Wait(ctx)
+		if err != nil {
+			return // said when the answer left; how it ended is open
+		}
+		committed(o, &e, receipt)
+		l.actAll(ctx, e.Decision.Actions)
+	})
 }
 
 // late records that the answer given was not the one in the entry, because the
@@ -156,15 +185,19 @@ func (l *Loop) act(ctx context.Context, actions []noren.Action) {
 	done := make(chan struct{})
 	l.acting.Go(func() {
 		defer close(done)
-		for _, a := range actions {
-			if err := l.actOne(context.WithoutCancel(ctx), a); err != nil {
-				l.o.Log.Error("action failed; it will be tried again", "alarm", true, "action", a.ID, "kind", a.Kind, "err", err)
-			}
-		}
+		l.actAll(context.WithoutCancel(ctx), actions)
 	})
 	select {
 	case <-done:
 	case <-ctx.Done():
+	}
+}
+
+func (l *Loop) actAll(ctx context.Context, actions []noren.Action) {
+	for _, a := range actions {
+		if err := l.actOne(ctx, a); err != nil {
+			l.o.Log.Error("action failed; it will be tried again", "alarm", true, "action", a.ID, "kind", a.Kind, "err", err)
+		}
 	}
 }
 

@@ -388,6 +388,10 @@ func (in *instance) housekeeping(ctx context.Context) {
 
 func (in *instance) retain(ctx context.Context, now time.Time) {
 	keep := time.Duration(in.cfg.Keep.Months) * 31 * 24 * time.Hour
+	if _, err := in.lists.Reseal(ctx, now, now.Add(-keep/2)); err != nil {
+		in.log.Error("bans and allow-lists cannot be sealed anew; those without an end would be lost with the key of their month", "alarm", true, "err", err)
+		return
+	}
 	if n, err := in.vault.Retain(ctx, now, keep); err != nil {
 		in.log.Error("destroy keys over their term", "alarm", true, "err", err)
 	} else if n > 0 {

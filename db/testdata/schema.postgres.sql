@@ -5,6 +5,7 @@ gateway_lists.token bytea NOT NULL
 gateway_lists.subject bytea NOT NULL
 gateway_lists.sealed_key text NOT NULL
 gateway_lists.sealed bytea NOT NULL
+gateway_lists.sealed_at bigint NOT NULL
 gateway_lists.policy text NOT NULL
 gateway_lists.created_at bigint NOT NULL
 gateway_lists.expires_at bigint

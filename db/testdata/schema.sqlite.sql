@@ -6,6 +6,7 @@ CREATE TABLE gateway_lists (
 	subject    BYTEA NOT NULL,
 	sealed_key TEXT NOT NULL,
 	sealed     BYTEA NOT NULL,
+	sealed_at  BIGINT NOT NULL,
 	policy     TEXT NOT NULL,
 	created_at BIGINT NOT NULL,
 	expires_at BIGINT,
