@@ -132,7 +132,7 @@ var kinds = []KindInfo{
 		Meaning:    Text{"遮断・許可の変更", "A ban or allow-list entry set or lifted"},
 		newPayload: func() Payload { return new(BanEntry) }},
 	{Kind: ClockStep, Half: Whole, Deadline: time.Second, Side: SideOpen, Recording: RecordFirst, Operational: true,
-		Meaning:    Text{"時計のずれ", "The machine's clock jumped"},
+		Meaning:    Text{"時計の飛び・ノード間のずれ", "The machine's clock jumped, or two nodes' clocks are apart"},
 		newPayload: func() Payload { return new(ClockJump) }},
 }
 

@@ -150,10 +150,12 @@ type BanEntry struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// ClockJump is a step of the machine's clock of more than two seconds.
+// ClockJump is a step of the machine's clock of more than two seconds, or a
+// difference between two nodes' clocks of more than one.
 type ClockJump struct {
-	StepMicros int64  `json:"step_micros"` // positive: forward
+	StepMicros int64  `json:"step_micros"` // positive: forward, or Node ahead of Than
 	Node       string `json:"node,omitempty"`
+	Than       string `json:"than,omitempty"` // the other node; empty for a step
 }
 
 func (*Request) payload()         {}

@@ -91,6 +91,7 @@ type Loop struct {
 	clock   *clock
 	sampler *sampler
 	acting  sync.WaitGroup
+	apart   map[string]bool // nodes whose clock is another; Run's alone
 }
 
 // New makes a loop. Run must be called for it to redo actions, flush counted
@@ -99,7 +100,7 @@ func New(o Options) *Loop {
 	if o.Step == nil {
 		o.Step = func(string) {}
 	}
-	l := &Loop{o: o, clock: newClock(o.Now), sampler: newSampler()}
+	l := &Loop{o: o, clock: newClock(o.Now), sampler: newSampler(), apart: map[string]bool{}}
 	l.rules.Store(&o.Rules)
 	return l
 }
@@ -225,13 +226,15 @@ func ruleOf(e *noren.Entry) string {
 }
 
 // Run redoes what a crash left undone, then every minute again; it flushes
-// counted entries and watches the clock until ctx ends.
+// counted entries and watches the clocks until ctx ends.
 func (l *Loop) Run(ctx context.Context) error {
 	l.redo(ctx)
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
 	minute := time.NewTicker(time.Minute)
 	defer minute.Stop()
+	beat := time.NewTicker(beatEvery)
+	defer beat.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -241,6 +244,8 @@ func (l *Loop) Run(ctx context.Context) error {
 		case <-second.C:
 			l.watchClock(ctx)
 			l.flush(ctx, false)
+		case <-beat.C:
+			l.CompareClocks(ctx)
 		case <-minute.C:
 			l.redo(ctx)
 		}

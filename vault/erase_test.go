@@ -196,7 +196,7 @@ func TestErasersRunInTheSameTransaction(t *testing.T) {
 		var got []noren.Subject
 		n.OnErase(func(ctx context.Context, tx *db.Tx, site string, s noren.Subject) error {
 			got = append(got, s)
-			_, err := tx.ExecContext(ctx, `INSERT INTO nodes (id, seen_at, settings, spooled, version) VALUES ($1, 0, '', 0, '')`, site)
+			_, err := tx.ExecContext(ctx, `INSERT INTO nodes (id, seen_at, ahead) VALUES ($1, 0, 0)`, site)
 			return errors.Join(err, fail)
 		})
 		var tokens [][]byte

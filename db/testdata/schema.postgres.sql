@@ -72,9 +72,7 @@ CREATE INDEX loop_actions_open ON loop_actions USING btree (expires_at) WHERE (d
 CREATE UNIQUE INDEX loop_actions_pkey ON loop_actions USING btree (id)
 nodes.id text NOT NULL
 nodes.seen_at bigint NOT NULL
-nodes.settings text NOT NULL
-nodes.spooled bigint NOT NULL
-nodes.version text NOT NULL
+nodes.ahead bigint NOT NULL
 nodes PRIMARY KEY (id)
 CREATE UNIQUE INDEX nodes_pkey ON nodes USING btree (id)
 orient_events.id bigint NOT NULL

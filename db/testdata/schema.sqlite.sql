@@ -74,11 +74,9 @@ CREATE TABLE loop_actions (
 );
 CREATE INDEX loop_actions_open ON loop_actions (expires_at) WHERE done_at IS NULL;
 CREATE TABLE nodes (
-	id       TEXT PRIMARY KEY,
-	seen_at  BIGINT NOT NULL,
-	settings TEXT NOT NULL,
-	spooled  BIGINT NOT NULL,
-	version  TEXT NOT NULL
+	id      TEXT PRIMARY KEY,
+	seen_at BIGINT NOT NULL,
+	ahead   BIGINT NOT NULL
 );
 CREATE TABLE orient_events (
 	id       BIGINT PRIMARY KEY, -- token of the event's id
