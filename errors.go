@@ -62,11 +62,19 @@ func WithHint(err error, hint string) error {
 	return &Error{Code: CodeOf(err), Msg: err.Error(), Hint: hint, Err: err}
 }
 
-// HintOf returns the first hint in err's chain.
+// HintOf returns the first hint in err's tree.
 func HintOf(err error) string {
 	for err != nil {
 		if e, ok := err.(*Error); ok && e.Hint != "" {
 			return e.Hint
+		}
+		if joined, ok := err.(interface{ Unwrap() []error }); ok {
+			for _, e := range joined.Unwrap() {
+				if hint := HintOf(e); hint != "" {
+					return hint
+				}
+			}
+			return ""
 		}
 		err = errors.Unwrap(err)
 	}

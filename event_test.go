@@ -2,6 +2,8 @@ package noren
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -147,6 +149,9 @@ func TestUnknownFactSuggests(t *testing.T) {
 
 func TestErrorsCarryCodeAndHint(t *testing.T) {
 	err := WithHint(Errorf(NotFound, "open %s: %w", "x.db", errTest), "Create it with: noren serve")
+	if got := HintOf(fmt.Errorf("start: %w", errors.Join(errTest, fmt.Errorf("read: %w", err)))); got != "Create it with: noren serve" {
+		t.Errorf("hint among joined errors: %q", got)
+	}
 	if CodeOf(err) != NotFound || HintOf(err) != "Create it with: noren serve" || !strings.Contains(err.Error(), "open x.db: test") {
 		t.Errorf("got code %q, hint %q, text %q", CodeOf(err), HintOf(err), err)
 	}

@@ -94,6 +94,7 @@ func (s *Site) Valid() error {
 	}
 	if p := s.AdminPrefix; p != "" && (!strings.HasPrefix(p, "/") || p == "/" || strings.ContainsAny(p, "*?#% ")) {
 		fault("admin_prefix %q is not a path such as /kanri", p)
+		return errors.Join(errs...) // every zone below it would be wrong too
 	}
 	errs = append(errs, s.validMap()...)
 	return errors.Join(errs...)

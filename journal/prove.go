@@ -125,13 +125,28 @@ func (j *Journal) signedAt(ctx context.Context, log string, size int64) (checkpo
 	var msg string
 	err := j.db.Read().QueryRowContext(ctx, `SELECT note FROM journal_checkpoints WHERE log = $1 AND size = $2`, log, size).Scan(&msg)
 	if errors.Is(err, sql.ErrNoRows) {
-		return checkpoint{}, noren.WithHint(noren.Errorf(noren.NotFound, "no checkpoint of %d entries", size),
-			"Leave the size out to use the last checkpoint.")
+		return checkpoint{}, noren.WithHint(noren.Errorf(noren.NotFound, "no checkpoint of %d entries was signed", size), j.signedNear(ctx, log, size))
 	}
 	if err != nil {
 		return checkpoint{}, err
 	}
 	return parseUnsigned([]byte(msg))
+}
+
+// signedNear is the hint that names sizes which were signed.
+func (j *Journal) signedNear(ctx context.Context, log string, size int64) string {
+	var before, after sql.NullInt64
+	err := j.db.Read().QueryRowContext(ctx, `SELECT (SELECT MAX(size) FROM journal_checkpoints WHERE log = $1 AND size < $2),
+		(SELECT MIN(size) FROM journal_checkpoints WHERE log = $1 AND size > $2)`, log, size).Scan(&before, &after)
+	switch {
+	case err != nil || !before.Valid && !after.Valid:
+		return "sign one first: noren journal checkpoint"
+	case !before.Valid:
+		return fmt.Sprintf("the first one was signed at %d entries", after.Int64)
+	case !after.Valid:
+		return fmt.Sprintf("the last one was signed at %d entries", before.Int64)
+	}
+	return fmt.Sprintf("the nearest were signed at %d and %d entries", before.Int64, after.Int64)
 }
 
 // maxProof bounds a proof from outside: a leaf in base64 and two notes.
