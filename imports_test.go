@@ -25,10 +25,10 @@ var house = map[string]room{
 	"yamlfile":    {"the YAML files an operator writes: strict, bounded, every fault with line and column", []string{"noren"}},
 	"policy":      {"compile, evaluate, explain, shadow, back-test", []string{"noren", "yamlfile"}},
 	"db":          {"SQLite or PostgreSQL: open, transactions, migrations", []string{"noren"}},
-	"db/dbtest":   {"both engines for tests, labs and benches", []string{"noren", "db"}},
+	"db/dbtest":   {"both engines for tests", []string{"noren", "db", "lab/peer"}},
 	"kv":          {"short-lived shared state; memory", []string{"noren"}},
 	"kv/valkey":   {"the same over Valkey or Redis", []string{"noren", "kv"}},
-	"kv/kvtest":   {"one conformance suite for every kv, and a server to run it on", []string{"noren", "kv"}},
+	"kv/kvtest":   {"one conformance suite for every kv, and a server to run it on", []string{"noren", "kv", "lab/peer"}},
 	"journal":     {"append-only tamper-evident log: append, query, checkpoint, prove, verify, export", []string{"noren", "db"}},
 	"vault":       {"seal, tokenise, search tokens, retention, crypto-shred", []string{"noren", "db"}},
 	"orient":      {"event to facts: profiles, counters, lists, address knowledge", []string{"noren", "db", "kv"}},
@@ -36,6 +36,7 @@ var house = map[string]room{
 	"gateway":     {"reverse proxy, TLS, shop map, limits, bans, block pages, access log", []string{"noren", "db", "kv", "gateway/waf", "yamlfile"}},
 	"gateway/waf": {"the web application firewall; the one importer of Coraza", []string{"noren"}},
 	"sampleshop":  {"a small real shop for demo, tests and replays", nil},
+	"lab/peer":    {"real servers of their own for labs, benches and tests", []string{"noren", "db"}},
 	"lab":         {"seeded simulations and attack replays", []string{"*"}},
 	"loop":        {"the one place where the steps meet", []string{"noren", "db", "journal", "orient", "policy"}},
 	"bench":       {"speed and memory beside real peers, as one table", []string{"*"}},
@@ -66,7 +67,7 @@ var owners = map[string]struct{ pkg, why string }{
 }
 
 // forTests may be imported by every test: real engines instead of mocks.
-var forTests = []string{"noren", "db", "db/dbtest", "kv", "kv/valkey", "kv/kvtest", "vault"}
+var forTests = []string{"noren", "db", "db/dbtest", "kv", "kv/valkey", "kv/kvtest", "lab/peer", "vault"}
 
 func TestImports(t *testing.T) {
 	fset := token.NewFileSet()
@@ -102,14 +103,20 @@ func checkImport(t *testing.T, file, pkg string, r room, test bool, imp string) 
 	t.Helper()
 	if imp == "noren" || strings.HasPrefix(imp, "noren/") {
 		ours := strings.TrimPrefix(imp, "noren/")
+		if !test && strings.HasSuffix(ours, "test") {
+			t.Errorf("%s: %s is for tests alone", file, ours)
+		}
 		if slices.Contains(r.may, "*") || slices.Contains(r.may, ours) || test && (ours == pkg || slices.Contains(forTests, ours)) {
 			return
 		}
 		t.Errorf("%s: %s may not import %s (it may import: %s)", file, pkg, ours, strings.Join(r.may, " "))
 		return
 	}
-	if !strings.Contains(strings.Split(imp, "/")[0], ".") {
-		return // standard library
+	if !strings.Contains(strings.Split(imp, "/")[0], ".") { // standard library
+		if imp == "testing" && !test && !strings.HasSuffix(pkg, "test") {
+			t.Errorf("%s: testing would be part of the program", file)
+		}
+		return
 	}
 	for module, o := range owners {
 		if imp == module || strings.HasPrefix(imp, module+"/") {

@@ -10,8 +10,8 @@ import (
 
 	"noren"
 	"noren/kv"
-	"noren/kv/kvtest"
 	"noren/kv/valkey"
+	"noren/lab/peer"
 	"noren/loop"
 	"noren/orient"
 	"noren/policy"
@@ -54,12 +54,12 @@ func (b *bencher) decide() error {
 	}
 	b.add("decision, allowed request, 20 policies on, 10 counters, memory", "≤ 30 µs", "", "%.1f µs", memory)
 
-	url, stop, err := kvtest.StartValkey(b.ctx, "")
+	server, err := peer.StartValkey(b.ctx, "")
 	if err != nil {
 		return err
 	}
-	defer stop()
-	store, err := valkey.Open(b.ctx, url)
+	defer server.Stop()
+	store, err := valkey.Open(b.ctx, server.URL())
 	if err != nil {
 		return err
 	}

@@ -13,8 +13,8 @@ import (
 
 	"noren"
 	"noren/db"
-	"noren/db/dbtest"
 	"noren/journal"
+	"noren/lab/peer"
 	"noren/vault"
 )
 
@@ -95,13 +95,13 @@ func (s *store) close(ctx context.Context) {
 // journal measures durable appends with 64 writers, one writer, and with 10 ms
 // added to every commit, on both engines; beside them a bare INSERT.
 func (b *bencher) measureJournal() error {
-	stop, url, err := postgres(b.ctx)
+	server, err := peer.StartPostgres(b.ctx, "")
 	if err != nil {
 		return err
 	}
-	defer stop()
+	defer server.Stop()
 	for _, e := range []struct{ name, url string }{
-		{"SQLite", "sqlite:" + filepath.Join(b.dir, "journal", "noren.db")}, {"PostgreSQL", url},
+		{"SQLite", "sqlite:" + filepath.Join(b.dir, "journal", "noren.db")}, {"PostgreSQL", server.URL()},
 	} {
 		s, err := openStore(b.ctx, e.url, filepath.Join(b.dir, e.name), nil)
 		if err != nil {
@@ -130,11 +130,6 @@ func (b *bencher) measureJournal() error {
 	rate, _ := appendFor(b.ctx, slow.journal, 64, 3*time.Second)
 	b.add("journal, SQLite: 10 ms added to every commit, 64 writers", "≥ 4,000/s", "", "%.0f/s", rate)
 	return nil
-}
-
-func postgres(ctx context.Context) (stop func(), url string, err error) {
-	url, stop, err = dbtest.StartPostgres(ctx, "")
-	return stop, url, err
 }
 
 // appendFor appends until the time is over and returns the rate and how long

@@ -13,6 +13,7 @@ import (
 	"noren"
 	"noren/db"
 	"noren/db/dbtest"
+	"noren/lab/peer"
 )
 
 func TestWriteCommitsAndRollsBack(t *testing.T) {
@@ -258,14 +259,14 @@ func TestFullDiskIsAway(t *testing.T) {
 }
 
 func TestPostgresThatStoppedIsAway(t *testing.T) {
-	url, stop, err := dbtest.StartPostgres(t.Context(), "")
+	server, err := peer.StartPostgres(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer stop()
-	d := dbtest.OpenURL(t, db.Options{URL: url})
+	defer server.Stop()
+	d := dbtest.OpenURL(t, db.Options{URL: server.URL()})
 	err = d.Write(t.Context(), func(tx *db.Tx) error {
-		stop()
+		server.Stop()
 		_, err := tx.Exec(`INSERT INTO vault_state (name, value) VALUES ('a', '')`)
 		return err
 	})

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"noren"
-	"noren/db/dbtest"
+	"noren/lab/peer"
 )
 
 // killSteps are the steps of the loop after which the kill lab ends a process,
@@ -48,12 +48,12 @@ func runKill(ctx context.Context, env Env, p Params) (Report, error) {
 	rep := Report{Lab: "kill", Seed: p.Seed, Figures: map[string]any{}}
 	url := ""
 	if p.Engine == "postgres" {
-		u, stop, err := dbtest.StartPostgres(ctx, "")
+		server, err := peer.StartPostgres(ctx, "")
 		if err != nil {
 			return rep, err
 		}
-		defer stop()
-		url = u
+		defer server.Stop()
+		url = server.URL()
 	}
 	k := &killer{env: env, dir: filepath.Join(env.Dir, "kill"), url: url, r: rand.New(rand.NewPCG(p.Seed, 1)), acked: map[string]bool{}}
 	if err := os.MkdirAll(k.dir, 0o700); err != nil {

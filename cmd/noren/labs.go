@@ -10,9 +10,8 @@ import (
 	"strings"
 
 	"noren"
-	"noren/db/dbtest"
-	"noren/kv/kvtest"
 	"noren/lab"
+	"noren/lab/peer"
 )
 
 type labCmd struct {
@@ -103,17 +102,17 @@ type labEnv struct {
 
 // startBacking starts a PostgreSQL and a Valkey of our own.
 func (l *labEnv) startBacking(ctx context.Context) (stop func(), err error) {
-	database, stopDatabase, err := dbtest.StartPostgres(ctx, "")
+	database, err := peer.StartPostgres(ctx, "")
 	if err != nil {
 		return nil, err
 	}
-	shared, stopShared, err := kvtest.StartValkey(ctx, "")
+	shared, err := peer.StartValkey(ctx, "")
 	if err != nil {
-		stopDatabase()
+		database.Stop()
 		return nil, err
 	}
-	l.on = backing{database, shared}
-	return func() { stopShared(); stopDatabase() }, nil
+	l.on = backing{database.URL(), shared.URL()}
+	return func() { shared.Stop(); database.Stop() }, nil
 }
 
 // inspect opens what a killed process left, lets it recover and looks.

@@ -1,6 +1,5 @@
 // Package dbtest gives tests both engines: SQLite in a temporary file and a
-// PostgreSQL of their own on a free loopback port. Labs and benches use the
-// server too.
+// PostgreSQL of their own on a free loopback port.
 package dbtest
 
 import (
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"noren/db"
+	"noren/lab/peer"
 )
 
 // Engines lists both.
@@ -70,15 +70,15 @@ func URL(t testing.TB, e db.Engine) string {
 		t.Fatal(err)
 	}
 	name := "t" + randomHex()
-	if err := s.do("CREATE SCHEMA " + name); err != nil {
+	if err := s.Exec("CREATE SCHEMA " + name); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := s.do("DROP SCHEMA " + name + " CASCADE"); err != nil {
+		if err := s.Exec("DROP SCHEMA " + name + " CASCADE"); err != nil {
 			t.Log(err)
 		}
 	})
-	return s.url(database) + "&search_path=" + name
+	return s.URL() + "&search_path=" + name
 }
 
 func randomHex() string {
@@ -89,8 +89,8 @@ func randomHex() string {
 
 // server is the PostgreSQL of this test process, started on first use. It ends
 // with the process, however that ends.
-var server = sync.OnceValues(func() (*postgres, error) {
+var server = sync.OnceValues(func() (*peer.Postgres, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	return startPostgres(ctx, "")
+	return peer.StartPostgres(ctx, "")
 })

@@ -1,8 +1,9 @@
-// Package kvtest is one conformance suite that every kv.Store passes, and a
-// server for tests that need one.
+// Package kvtest is one conformance suite that every kv.Store passes, and the
+// Valkey or Redis that a test needs.
 package kvtest
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -12,6 +13,7 @@ import (
 
 	"noren"
 	"noren/kv"
+	"noren/lab/peer"
 )
 
 // Run runs the suite on the stores that open gives; each must start empty or
@@ -40,6 +42,20 @@ func Run(t *testing.T, open func(t *testing.T) kv.Store) {
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.run(t, open(t)) })
 	}
+}
+
+// Valkey starts a server of its own for the test and returns its address. More
+// arguments go to the server.
+func Valkey(t testing.TB, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	v, err := peer.StartValkey(ctx, "", args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(v.Stop)
+	return v.URL()
 }
 
 var start = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)

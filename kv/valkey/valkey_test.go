@@ -17,6 +17,7 @@ import (
 	"noren/kv"
 	"noren/kv/kvtest"
 	"noren/kv/valkey"
+	"noren/lab/peer"
 )
 
 var start = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
@@ -278,14 +279,14 @@ func TestOpenErrorsSayWhatToDo(t *testing.T) {
 func TestFailoverFromADeadServer(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	url, stop, err := kvtest.StartValkey(ctx, "")
+	server, err := peer.StartValkey(ctx, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer stop()
-	f := kv.NewFailover(open(t, url), "n1", nil)
+	defer server.Stop()
+	f := kv.NewFailover(open(t, server.URL()), "n1", nil)
 	defer f.Close()
-	stop()
+	server.Stop()
 	notHeldUp(t, f)
 }
 

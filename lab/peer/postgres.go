@@ -1,12 +1,10 @@
-package dbtest
+package peer
 
 import (
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -14,39 +12,22 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
 	"noren"
+	_ "noren/db" // the driver
 )
 
 // database is the one a server of ours has.
 const database = "noren"
 
-// postgres is a server of our own: data in a temporary folder, loopback only,
-// fsync on.
-type postgres struct {
-	dir    string
-	port   int
-	cmd    *exec.Cmd
-	life   io.Closer     // the server ends when this does, so with our process
-	exited chan struct{} // closed when the server ended
-	stop   sync.Once
-}
+// Postgres is a PostgreSQL with one empty database, fsync on.
+type Postgres struct{ server }
 
-// StartPostgres starts a server with an empty database. stop ends it and
-// removes its data. dir "" means the temporary folder; one that is given must
-// be open (x) to the user postgres when this process is root.
-func StartPostgres(ctx context.Context, dir string) (url string, stop func(), err error) {
-	s, err := startPostgres(ctx, dir)
-	if err != nil {
-		return "", nil, err
-	}
-	return s.url(database), s.Stop, nil
-}
-
-func startPostgres(ctx context.Context, dir string) (*postgres, error) {
+// StartPostgres starts one. dir "" means the temporary folder; one that is given
+// must be open (x) to the user postgres when this process is root.
+func StartPostgres(ctx context.Context, dir string) (*Postgres, error) {
 	bin, err := findPostgres()
 	if err != nil {
 		return nil, err
@@ -55,13 +36,16 @@ func startPostgres(ctx context.Context, dir string) (*postgres, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &postgres{dir: dir}
-	if err := s.start(ctx, bin); err != nil {
-		s.Stop()
+	p := &Postgres{server{dir: dir}}
+	if err := p.start(ctx, bin); err != nil {
+		p.Stop()
 		return nil, err
 	}
-	return s, nil
+	return p, nil
 }
+
+// URL is the database's address.
+func (s *Postgres) URL() string { return s.url(database) }
 
 // findPostgres finds the newest server that Debian's packages installed.
 func findPostgres() (string, error) {
@@ -77,7 +61,7 @@ func findPostgres() (string, error) {
 	return filepath.Dir(newest), nil
 }
 
-func (s *postgres) start(ctx context.Context, bin string) error {
+func (s *Postgres) start(ctx context.Context, bin string) error {
 	as, err := serverUser()
 	if err != nil {
 		return err
@@ -104,46 +88,6 @@ func (s *postgres) start(ctx context.Context, bin string) error {
 	return s.awaitReady(ctx)
 }
 
-// underWatch runs a server beside a watcher. The watcher's input ends when this
-// process does, even by kill -9; then it ends the server and removes its data.
-const underWatch = `exec 3<&0
-( cat <&3 >/dev/null
-  kill -INT $$ 2>/dev/null
-  n=0; while kill -0 $$ 2>/dev/null && [ $n -lt 100 ]; do n=$((n+1)); sleep 0.1; done
-  kill -KILL $$ 2>/dev/null
-  rm -rf "$0" ) >/dev/null 2>&1 &
-exec "$@" 3<&- </dev/null`
-
-func (s *postgres) launch(as *syscall.Credential, server ...string) error {
-	log, err := os.Create(s.logFile())
-	if err != nil {
-		return err
-	}
-	defer log.Close()
-	s.cmd = exec.Command("/bin/sh", append([]string{"-c", underWatch, s.dir}, server...)...)
-	s.cmd.Dir, s.cmd.Stderr = "/", log
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as, Setpgid: true}
-	watched, life, err := os.Pipe()
-	if err != nil {
-		return err
-	}
-	defer watched.Close()
-	s.cmd.Stdin, s.life = watched, life
-	if err := s.cmd.Start(); err != nil {
-		life.Close()
-		s.cmd = nil
-		return err
-	}
-	s.exited = make(chan struct{})
-	go func() {
-		s.cmd.Wait()
-		close(s.exited)
-	}()
-	return nil
-}
-
-func (s *postgres) logFile() string { return filepath.Join(s.dir, "log") }
-
 // serverUser is whom the server runs as: PostgreSQL refuses to run as root.
 func serverUser() (*syscall.Credential, error) {
 	if os.Getuid() != 0 {
@@ -158,16 +102,7 @@ func serverUser() (*syscall.Credential, error) {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, errors.Join(uerr, gerr)
 }
 
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
-}
-
-func (s *postgres) awaitReady(ctx context.Context) error {
+func (s *Postgres) awaitReady(ctx context.Context) error {
 	d, err := sql.Open("pgx", s.url("postgres"))
 	if err != nil {
 		return err
@@ -183,8 +118,7 @@ func (s *postgres) awaitReady(ctx context.Context) error {
 		}
 		select {
 		case <-s.exited:
-			log, _ := os.ReadFile(s.logFile())
-			return fmt.Errorf("postgres did not start:\n%s", log)
+			return s.said("postgres")
 		case <-ctx.Done():
 			return fmt.Errorf("postgres did not start: %w", err)
 		case <-tick.C:
@@ -192,13 +126,13 @@ func (s *postgres) awaitReady(ctx context.Context) error {
 	}
 }
 
-func (s *postgres) url(name string) string {
+func (s *Postgres) url(name string) string {
 	return fmt.Sprintf("postgres://noren@127.0.0.1:%d/%s?sslmode=disable", s.port, name)
 }
 
-// do runs one statement, outside any test's schema and not waiting for long.
-func (s *postgres) do(statement string) error {
-	d, err := sql.Open("pgx", s.url(database)+"&lock_timeout=3000")
+// Exec runs one statement, not waiting for locks for long.
+func (s *Postgres) Exec(statement string) error {
+	d, err := sql.Open("pgx", s.URL()+"&lock_timeout=3000")
 	if err != nil {
 		return err
 	}
@@ -207,21 +141,4 @@ func (s *postgres) do(statement string) error {
 		return fmt.Errorf("%s: %w", statement, err)
 	}
 	return nil
-}
-
-// Stop ends the server and removes its data. It may be called twice.
-func (s *postgres) Stop() {
-	s.stop.Do(func() {
-		if s.cmd != nil {
-			s.cmd.Process.Signal(syscall.SIGINT)
-			select {
-			case <-s.exited:
-			case <-time.After(10 * time.Second):
-				s.cmd.Process.Kill()
-				<-s.exited
-			}
-			s.life.Close()
-		}
-		os.RemoveAll(s.dir)
-	})
 }

@@ -1,0 +1,101 @@
+// Package peer starts real servers for labs, benches and tests: PostgreSQL and
+// Valkey or Redis of their own, in a temporary folder, on a free port of the
+// loopback address. They end with the process that started them, however that
+// ends.
+package peer
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// stopPatience is how long a server gets to end by itself.
+const stopPatience = 10 * time.Second
+
+// underWatch runs a server beside a watcher. The watcher's input ends when this
+// process does, even by kill -9; then it ends the server and removes its data.
+const underWatch = `exec 3<&0
+( cat <&3 >/dev/null
+  kill -INT $$ 2>/dev/null
+  n=0; while kill -0 $$ 2>/dev/null && [ $n -lt 100 ]; do n=$((n+1)); sleep 0.1; done
+  kill -KILL $$ 2>/dev/null
+  rm -rf "$0" ) >/dev/null 2>&1 &
+exec "$@" 3<&- </dev/null`
+
+// server is a running program with a folder and a port of its own.
+type server struct {
+	dir    string
+	port   int
+	cmd    *exec.Cmd
+	life   io.Closer     // the server ends when this does
+	exited chan struct{} // closed when the server ended
+	once   sync.Once
+}
+
+// launch starts a program as a user, nil for this one.
+func (s *server) launch(as *syscall.Credential, program ...string) error {
+	log, err := os.Create(s.logFile())
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	watched, life, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer watched.Close()
+	cmd := exec.Command("/bin/sh", append([]string{"-c", underWatch, s.dir}, program...)...)
+	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = "/", watched, log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as, Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		life.Close()
+		return err
+	}
+	s.cmd, s.life, s.exited = cmd, life, make(chan struct{})
+	go func() {
+		cmd.Wait()
+		close(s.exited)
+	}()
+	return nil
+}
+
+// Stop ends the server and removes its data. It may be called twice.
+func (s *server) Stop() {
+	s.once.Do(func() {
+		if s.cmd != nil {
+			s.cmd.Process.Signal(syscall.SIGINT)
+			select {
+			case <-s.exited:
+			case <-time.After(stopPatience):
+				s.cmd.Process.Kill()
+				<-s.exited
+			}
+			s.life.Close()
+		}
+		os.RemoveAll(s.dir)
+	})
+}
+
+func (s *server) logFile() string { return filepath.Join(s.dir, "log") }
+
+// said is what a server that did not start has written.
+func (s *server) said(name string) error {
+	log, _ := os.ReadFile(s.logFile())
+	return fmt.Errorf("%s did not start:\n%s", name, log)
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
