@@ -206,7 +206,9 @@ var eventFacts = []Fact{
 		Read: func(e *Event) any { return e.request().Length }},
 	{Name: "request.score", Type: Int, Kinds: httpKinds, Meaning: Text{"WAFの点数（0は正常）", "WAF anomaly score; 0 is clean"},
 		Read: func(e *Event) any { return int64(e.request().Score) }},
-	{Name: "blocked.cause", Type: Str, Kinds: []Kind{HTTPBlocked}, Meaning: Text{"止めた理由", "What stopped the request: ban, limit, waf …"},
+	{Name: "request.passed", Type: Bool, Kinds: httpKinds, Meaning: Text{"確認のページを通過済みか", "Whether the visitor has passed the check page"},
+		Read: func(e *Event) any { return e.request().Passed }},
+	{Name: "blocked.cause", Type: Str, Kinds: []Kind{HTTPBlocked}, Meaning: Text{"止めた理由", "What stopped the request: ban, limit, waf, challenge …"},
 		Read: func(e *Event) any { return string(payloadOf[Blocked](e).Cause) }},
 	{Name: "login.user", Type: Str, Kinds: loginKinds, Meaning: Text{"ログイン名", "The user name typed"},
 		Read: func(e *Event) any {

@@ -17,6 +17,7 @@ type Request struct {
 	Length    int64  `json:"length,omitempty"` // body bytes; -1 when unknown
 	Score     int    `json:"score,omitempty"`  // WAF anomaly score; 0 is clean
 	Hits      []Hit  `json:"hits,omitempty"`   // WAF rules that matched
+	Passed    bool   `json:"passed,omitempty"` // the visitor holds a pass of the check
 }
 
 // Hit is one WAF rule that matched.
@@ -41,6 +42,8 @@ const (
 	CauseMalformed Cause = "malformed"
 	CauseOverload  Cause = "overload"
 	CauseDoor      Cause = "door"
+	// CauseChallenge asked the visitor to pass a check first; it accuses nobody.
+	CauseChallenge Cause = "challenge"
 )
 
 // Blocked is a request that was stopped before the shop saw it.

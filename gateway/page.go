@@ -3,7 +3,7 @@ package gateway
 import (
 	"bytes"
 	"crypto/sha256"
-	_ "embed"
+	"embed"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -16,8 +16,8 @@ import (
 	"noren"
 )
 
-//go:embed pages/stop.html
-var stopHTML string
+//go:embed pages/*.html
+var pageFiles embed.FS
 
 // stopKind says which words a stopped visitor reads. It tells a visitor what to
 // do, and an attacker nothing: a firewall finding, a ban and a policy look alike.
@@ -113,8 +113,9 @@ var pageLabels = struct{ ticket, contact, home noren.Text }{
 
 // pages renders what a stopped visitor sees.
 type pages struct {
-	stop *template.Template
-	csp  string
+	stop, check *template.Template
+	csp         string // of the refusal, which is all words
+	checkCSP    string // of the check, which has a script and a form of ours
 }
 
 type stopView struct {
@@ -123,30 +124,41 @@ type stopView struct {
 }
 
 func newPages() (*pages, error) {
-	t, err := template.New("stop.html").Parse(stopHTML)
+	t, err := template.ParseFS(pageFiles, "pages/*.html")
 	if err != nil {
-		return nil, fmt.Errorf("parse the block page: %w", err)
+		return nil, fmt.Errorf("parse the visitors' pages: %w", err)
 	}
+	p := &pages{stop: t.Lookup("stop.html"), check: t.Lookup("check.html")}
+	style, err := styleHash(t)
+	if err != nil {
+		return nil, err
+	}
+	const none = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; style-src '"
+	p.csp = none + style + "'; form-action 'none'"
+	p.checkCSP = none + style + "'; script-src 'self'; form-action 'self'"
+	return p, nil
+}
+
+// styleHash is of the style as the template engine writes it.
+func styleHash(t *template.Template) (string, error) {
 	var b bytes.Buffer
-	if err := t.Execute(&b, stopView{}); err != nil {
-		return nil, fmt.Errorf("render the block page: %w", err)
+	if err := t.ExecuteTemplate(&b, "style", nil); err != nil {
+		return "", fmt.Errorf("render the visitors' pages: %w", err)
 	}
-	// The hash is of the style as the template engine writes it.
 	_, rest, _ := strings.Cut(b.String(), "<style>")
 	style, _, ok := strings.Cut(rest, "</style>")
 	if !ok {
-		return nil, noren.Errorf(noren.Internal, "the block page has no style")
+		return "", noren.Errorf(noren.Internal, "the visitors' pages have no style")
 	}
 	sum := sha256.Sum256([]byte(style))
-	csp := "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
-		"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-	return &pages{t, csp}, nil
+	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:]), nil
 }
 
 // write answers a stopped request in the form its sender reads: a page for
 // people, a problem document (RFC 9457) for programs, a line for what a page
 // loads.
-func (p *pages) write(w http.ResponseWriter, r *http.Request, s *stop, site *Site, at time.Time) (int64, error) {
+// A check that programs meet says where a person can pass it.
+func (p *pages) write(w http.ResponseWriter, r *http.Request, s *stop, site *Site, at time.Time, check *checkForm) (int64, error) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -162,12 +174,18 @@ func (p *pages) write(w http.ResponseWriter, r *http.Request, s *stop, site *Sit
 	switch form(r) {
 	case "page":
 		h.Set("Content-Type", "text/html; charset=utf-8")
-		h.Set("Content-Security-Policy", p.csp)
 		h.Set("Content-Language", lang)
+		if check != nil {
+			h.Set("Content-Security-Policy", p.checkCSP)
+			h.Set("Referrer-Policy", "same-origin") // its form needs an origin
+			body, err = p.checkPage(s, check, site, lang, at)
+			break
+		}
+		h.Set("Content-Security-Policy", p.csp)
 		body, err = p.page(s, site, lang, at)
 	case "json":
 		h.Set("Content-Type", "application/problem+json")
-		body, err = problem(s, lang)
+		body, err = problem(s, lang, check)
 	default:
 		h.Set("Content-Type", "text/plain; charset=utf-8")
 		body = []byte(s.ticket + "\n")
@@ -185,29 +203,37 @@ func (p *pages) write(w http.ResponseWriter, r *http.Request, s *stop, site *Sit
 }
 
 func (p *pages) page(s *stop, site *Site, lang string, at time.Time) ([]byte, error) {
-	k := s.words()
-	v := stopView{
-		Lang: lang, Heading: k.heading.In(lang), Ticket: s.ticket, TicketLabel: pageLabels.ticket.In(lang),
-		Lines: []string{k.body.In(lang), s.againLine(lang)}, When: when(at, lang),
-	}
-	if site != nil {
-		v.Shop, v.Contact, v.ContactLabel = site.Title.In(lang), site.Contact.In(lang), pageLabels.contact.In(lang)
-		v.Home = pageLabels.home.In(lang)
-	}
+	v := p.view(s, site, lang, at)
+	v.Lines = []string{s.words().body.In(lang), s.againLine(lang)}
 	var b bytes.Buffer
 	err := p.stop.Execute(&b, v)
 	return b.Bytes(), err
 }
 
-func problem(s *stop, lang string) ([]byte, error) {
-	return json.Marshal(struct {
+// view is what all pages say.
+func (p *pages) view(s *stop, site *Site, lang string, at time.Time) stopView {
+	v := stopView{Lang: lang, Heading: s.words().heading.In(lang), Ticket: s.ticket, TicketLabel: pageLabels.ticket.In(lang), When: when(at, lang)}
+	if site != nil {
+		v.Shop, v.Contact, v.ContactLabel = site.Title.In(lang), site.Contact.In(lang), pageLabels.contact.In(lang)
+		v.Home = pageLabels.home.In(lang)
+	}
+	return v
+}
+
+func problem(s *stop, lang string, check *checkForm) ([]byte, error) {
+	p := struct {
 		Type       string `json:"type"`
 		Title      string `json:"title"`
 		Status     int    `json:"status"`
 		Detail     string `json:"detail"`
 		Ticket     string `json:"ticket"`
 		RetryAfter int    `json:"retry_after,omitempty"`
-	}{"about:blank", s.words().heading.In(lang), s.status, s.words().body.In(lang), s.ticket, retrySeconds(s.retry)})
+		Check      string `json:"check,omitempty"` // where a person passes it
+	}{Type: "about:blank", Title: s.words().heading.In(lang), Status: s.status, Detail: s.words().body.In(lang), Ticket: s.ticket, RetryAfter: retrySeconds(s.retry)}
+	if check != nil {
+		p.Title, p.Detail, p.Check = checkWords.heading.In(lang), checkWords.body.In(lang), checkPath
+	}
+	return json.Marshal(p)
 }
 
 // words picks what the visitor reads; an unusual status reads like a refusal.

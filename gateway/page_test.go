@@ -26,7 +26,7 @@ func render(t *testing.T, s *stop, site *Site, header ...string) *httptest.Respo
 	}
 	w := httptest.NewRecorder()
 	s.ticket = "7K2QX-M4D9T"
-	if _, err := p.write(w, r, s, site, time.Date(2026, 11, 21, 5, 4, 9, 0, time.UTC)); err != nil {
+	if _, err := p.write(w, r, s, site, time.Date(2026, 11, 21, 5, 4, 9, 0, time.UTC), nil); err != nil {
 		t.Fatal(err)
 	}
 	return w

@@ -30,6 +30,8 @@ type exchange struct {
 	place   Place
 	path    string // of the request line, as it came
 	session string // keyed hash
+	pass    string // name of the pass the visitor holds, "" without one
+	puzzle  string // the puzzle to show again
 	allow   *Entry // the allow-list entry the client is under
 
 	body    *body
@@ -52,6 +54,8 @@ type stop struct {
 	status int
 	retry  time.Duration
 	ticket string
+	check  bool       // asks for the check instead of refusing
+	said   noren.Text // what was wrong with the last try
 }
 
 // path lists the steps before the upstream, in the order of ARCHITECTURE.md.
@@ -120,6 +124,7 @@ func (x *exchange) locate() *stop {
 	}
 	cleanHeaders(x.r.Header)
 	x.place = x.shop.zones.Find(x.r.Method, x.path, x.r.URL.RawQuery)
+	x.readPass()
 	if cookie := x.shop.sessionCookie(x.r.Header["Cookie"]); cookie != "" {
 		x.session = x.token("session", cookie)
 	}
@@ -174,8 +179,11 @@ func (x *exchange) refuse(s *stop) {
 	s.retry = min(s.retry, maxRetry)
 	x.stopped = s
 	x.verdict = noren.Block
-	if s.status == http.StatusTooManyRequests {
+	switch {
+	case s.status == http.StatusTooManyRequests:
 		x.verdict = noren.Limit
+	case s.check:
+		x.verdict = noren.Challenge
 	}
 	x.reportBlock(s)
 	x.answer(s)
@@ -190,7 +198,7 @@ func (x *exchange) answer(s *stop) {
 	if x.shop != nil {
 		site = &x.shop.Site
 	}
-	if _, err := x.g.pages.write(x.w, x.r, s, site, x.at.Time); err != nil && !errors.Is(err, context.Canceled) {
+	if _, err := x.g.pages.write(x.w, x.r, s, site, x.at.Time, x.checkForm(s)); err != nil && !errors.Is(err, context.Canceled) {
 		x.g.opts.Log.Debug("block page not delivered", "ticket", s.ticket, "err", err)
 	}
 }

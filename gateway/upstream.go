@@ -84,6 +84,10 @@ func (x *exchange) forwarded(out *http.Request) {
 
 // forward hands the request to the shop, or to the visitor pages.
 func (x *exchange) forward() {
+	if x.own() {
+		x.serveCheck()
+		return
+	}
 	if strings.HasPrefix(x.r.URL.Path, reserved) {
 		if x.g.opts.Pages == nil {
 			http.NotFound(x.w, x.r)

@@ -68,7 +68,8 @@ const attemptsJa, attemptsEn = "（結果待ちを含む）", ", attempts still 
 // measures is every measure there is, in the order of the reference page.
 var measures = []measure{
 	{name: "requests", unit: "count", counts: isRequest, meaning: noren.Text{Ja: "通信の回数（止めたものを含む）", En: "Requests, stopped ones included,"}},
-	{name: "blocked", unit: "count", counts: isBlocked, meaning: noren.Text{Ja: "止めた通信の回数", En: "Stopped requests"}},
+	{name: "blocked", unit: "count", counts: isStopped, meaning: noren.Text{Ja: "止めた通信の回数", En: "Stopped requests"}},
+	{name: "challenged", unit: "count", counts: isChallenged, meaning: noren.Text{Ja: "確認のページを出した回数", En: "Requests answered with the check page"}},
 	{name: "forbidden", unit: "count", counts: isForbidden, meaning: noren.Text{Ja: "公開してはいけない場所を見ようとした回数", En: "Requests for files that must never be served"}},
 	{name: "waf_blocked", unit: "count", counts: isWAFBlocked, meaning: noren.Text{Ja: "攻撃として止めた通信の回数", En: "Requests stopped as attacks by the WAF"}},
 
@@ -113,10 +114,16 @@ func measureNamed(name string) *measure {
 // isRequest counts each request once: one that a policy stopped was decided as
 // http.request before it was reported as http.blocked.
 func isRequest(e *noren.Event) bool {
-	return e.Kind == noren.HTTPRequest || isBlocked(e) && cause(e) != noren.CausePolicy
+	return e.Kind == noren.HTTPRequest || isBlocked(e) && cause(e) != noren.CausePolicy && cause(e) != noren.CauseChallenge
 }
 
 func isBlocked(e *noren.Event) bool { return e.Kind == noren.HTTPBlocked }
+
+func isChallenged(e *noren.Event) bool { return isBlocked(e) && cause(e) == noren.CauseChallenge }
+
+// isStopped leaves out who was only asked to pass the check: that is no sign of
+// an attack.
+func isStopped(e *noren.Event) bool { return isBlocked(e) && !isChallenged(e) }
 
 func isForbidden(e *noren.Event) bool { return isBlocked(e) && cause(e) == noren.CauseForbidden }
 

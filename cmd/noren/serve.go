@@ -16,6 +16,7 @@ import (
 	"noren/gateway"
 	"noren/gateway/waf"
 	"noren/loop"
+	"noren/vault"
 )
 
 type serveCmd struct{}
@@ -121,7 +122,7 @@ func (in *instance) openGateway() (*gateway.Gateway, *gateway.AccessLog, error) 
 	}
 	g, err := gateway.New(gateway.Options{
 		Settings: gatewaySettings(in.now.Sites, in.rules), Decider: in.loop, KV: in.kv, Lists: in.lists, Inspector: engine,
-		Access: access, Token: in.vault.Token, Country: in.country, Log: in.log, SpoolDir: filepath.Join(in.cfg.Data, "bodies"),
+		Access: access, Token: in.vault.Token, Country: in.country, Secrets: in.visitorKeys, Log: in.log, SpoolDir: filepath.Join(in.cfg.Data, "bodies"),
 	})
 	if err != nil {
 		access.Close()
@@ -132,6 +133,11 @@ func (in *instance) openGateway() (*gateway.Gateway, *gateway.AccessLog, error) 
 
 func gatewaySettings(sites []gateway.Site, r *rules) gateway.Settings {
 	return gateway.Settings{Sites: sites, Limits: r.limits[""], SiteLimits: r.limits}
+}
+
+// visitorKeys sign what visitors hold.
+func (in *instance) visitorKeys(ctx context.Context) ([][]byte, error) {
+	return in.vault.Secrets(ctx, vault.PurposeCookie)
 }
 
 // country names an address's country for the access log.
