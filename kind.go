@@ -22,6 +22,7 @@ const (
 	StaffAction    Kind = "staff.action"
 	SettingsChange Kind = "settings.changed"
 	BanChange      Kind = "ban.changed"
+	ModeChange     Kind = "mode.changed"
 	ClockStep      Kind = "clock.stepped"
 )
 
@@ -131,6 +132,9 @@ var kinds = []KindInfo{
 	{Kind: BanChange, Half: Whole, Deadline: time.Second, Side: SideClosed, Recording: RecordFirst, Operational: true,
 		Meaning:    Text{"遮断・許可の変更", "A ban or allow-list entry set or lifted"},
 		newPayload: func() Payload { return new(BanEntry) }},
+	{Kind: ModeChange, Half: Whole, Deadline: time.Second, Side: SideClosed, Recording: RecordFirst, Operational: true,
+		Meaning:    Text{"混雑・攻撃・準備中モードの切り替え", "A site switched to busy, under attack, closed or back"},
+		newPayload: func() Payload { return new(SiteModeChange) }},
 	{Kind: ClockStep, Half: Whole, Deadline: time.Second, Side: SideOpen, Recording: RecordFirst, Operational: true,
 		Meaning:    Text{"時計の飛び・ノード間のずれ", "The machine's clock jumped, or two nodes' clocks are apart"},
 		newPayload: func() Payload { return new(ClockJump) }},

@@ -44,6 +44,8 @@ const (
 	CauseDoor      Cause = "door"
 	// CauseChallenge asked the visitor to pass a check first; it accuses nobody.
 	CauseChallenge Cause = "challenge"
+	CauseQueue     Cause = "queue"  // waits in the line of the busy mode
+	CauseClosed    Cause = "closed" // the shop is switched to its standby page
 )
 
 // Blocked is a request that was stopped before the shop saw it.
@@ -153,6 +155,15 @@ type BanEntry struct {
 	Reason string `json:"reason,omitempty"`
 }
 
+// SiteModeChange switches a site to a mode.
+type SiteModeChange struct {
+	Mode   string `json:"mode"`            // normal, busy, attack, closed
+	Admit  int64  `json:"admit,omitempty"` // busy: new visitors a minute
+	Until  Time   `json:"until,omitzero"`
+	Author string `json:"author,omitempty" personal:"person of the shop"`
+	Reason string `json:"reason,omitempty"`
+}
+
 // ClockJump is a step of the machine's clock of more than two seconds, or a
 // difference between two nodes' clocks of more than one.
 type ClockJump struct {
@@ -173,4 +184,5 @@ func (*StaffSignIn) payload()     {}
 func (*Operation) payload()       {}
 func (*SettingsVersion) payload() {}
 func (*BanEntry) payload()        {}
+func (*SiteModeChange) payload()  {}
 func (*ClockJump) payload()       {}

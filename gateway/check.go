@@ -24,8 +24,9 @@ const (
 
 	// A browser keeps a __Host- cookie from being set by another host or over
 	// plain http.
-	passCookie       = "noren_pass"
-	securePassCookie = "__Host-noren_pass"
+	passCookie   = "noren_pass"
+	turnCookie   = "noren_turn"
+	securePrefix = "__Host-"
 
 	maxCheckForm = 4 << 10
 )
@@ -51,16 +52,18 @@ func (x *exchange) bearer() bearer {
 	return bearer{site: x.shop.Name, agent: x.r.UserAgent(), addr: x.client}
 }
 
-func (x *exchange) passCookie() string {
+// ourCookie is a cookie's name by the way the visitor came.
+func (x *exchange) ourCookie(name string) string {
 	if x.scheme == "https" {
-		return securePassCookie
+		return securePrefix + name
 	}
-	return passCookie
+	return name
 }
 
-// readPass takes the visitor's pass out of the request: it is not the shop's.
+// readPass takes what is ours out of the visitor's cookies: it is not the shop's.
 func (x *exchange) readPass() {
-	text := takeCookie(x.r.Header, x.passCookie())
+	x.turn = takeCookie(x.r.Header, x.ourCookie(turnCookie))
+	text := takeCookie(x.r.Header, x.ourCookie(passCookie))
 	if text == "" {
 		return
 	}
@@ -187,7 +190,7 @@ func (x *exchange) earnPass(c clerk) (back string, said noren.Text) {
 		return "", saidWrong
 	}
 	http.SetCookie(x.w, &http.Cookie{
-		Name: x.passCookie(), Value: c.pass(puzzle, x.bearer(), last, x.at.Time), Path: "/", MaxAge: int(last / time.Second),
+		Name: x.ourCookie(passCookie), Value: c.pass(puzzle, x.bearer(), last, x.at.Time), Path: "/", MaxAge: int(last / time.Second),
 		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: x.scheme == "https",
 	})
 	return localPath(x.r.PostForm.Get("back")), noren.Text{}

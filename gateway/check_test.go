@@ -183,7 +183,9 @@ func TestWhoIsNotAsked(t *testing.T) {
 // Without keys nobody can be given a pass: visitors wait, and the shop stays.
 func TestCheckWithoutKeys(t *testing.T) {
 	c := standChallenged(t, func(o *Options) {
-		o.Secrets = func(context.Context) ([][]byte, error) { return nil, noren.Errorf(noren.Unavailable, "the vault is away") }
+		o.Secrets = func(context.Context) ([][]byte, error) {
+			return nil, noren.Errorf(noren.Unavailable, "the vault is away")
+		}
 	})
 	if res, _ := c.do("GET", "/", ""); res.StatusCode != http.StatusTooManyRequests {
 		t.Errorf("status %d, want 429", res.StatusCode)

@@ -53,6 +53,9 @@ func (x *exchange) checkForm(s *stop) *checkForm {
 		return nil
 	}
 	f := &checkForm{puzzle: x.puzzle, level: puzzleBits, back: x.backTo(), said: s.said}
+	if x.g.opts.Modes.Of(x.shop.Name, x.at.Time).Mode == ModeAttack {
+		f.level = attackBits
+	}
 	c := clerk{keys}
 	if t, ok := c.open(f.puzzle, puzzleToken, x.bearer(), x.at.Time); ok {
 		f.level = int(t.level)

@@ -45,6 +45,11 @@ type Options struct {
 	// Secrets are the keys that sign visitors' passes, the newest first. nil:
 	// nobody is asked to pass a check, and waits instead.
 	Secrets func(context.Context) ([][]byte, error)
+	// Modes are what sites are switched to; nil: every day is ordinary.
+	Modes *ModeSwitch
+	// SearchEngine names the search engine an address was verified to be, "" for
+	// none.
+	SearchEngine func(addr netip.Addr, agent string, at time.Time) string
 	// Country names an address's country for the access log.
 	Country func(netip.Addr) string
 	Log     *slog.Logger

@@ -105,6 +105,37 @@ var busy = stopKind{
 	},
 }
 
+// shopClosed is the standby page; inTheLine and lineFull stand before a crowded shop.
+var (
+	shopClosed = stopKind{
+		heading: noren.Text{Ja: "ただいま準備中です", En: "We are closed for a moment"},
+		body: noren.Text{
+			Ja: "お店はいま、一時的に閉めております。ご不便をおかけして申し訳ございません。",
+			En: "The shop is closed for the time being. We are sorry for the inconvenience.",
+		},
+		again: noren.Text{
+			Ja: "%sほどたってから、またお越しください。すでにいただいたご注文は、そのままお預かりしております。",
+			En: "Please come back in about %s. Orders you have placed are safe with us.",
+		},
+	}
+	inTheLine = stopKind{
+		heading: noren.Text{Ja: "順番にご案内しています", En: "You are in line"},
+		body: noren.Text{
+			Ja: "ただいま大変混み合っているため、いらした順にお通ししています。このページを開いたままお待ちください。順番が来ると、自動でお店が開きます。",
+			En: "The shop is very busy, so visitors come in in the order they arrived. Please keep this page open: the shop appears by itself when it is your turn.",
+		},
+		again: noren.Text{Ja: "お待ちいただく時間は、あと%sほどです。", En: "It will take about %s more."},
+	}
+	lineFull = stopKind{
+		heading: noren.Text{Ja: "いまは列が長くなりすぎています", En: "The line is too long just now"},
+		body: noren.Text{
+			Ja: "大変多くの方がお待ちのため、新しくお並びいただくことができません。",
+			En: "So many people are waiting that nobody else can join the line.",
+		},
+		again: noren.Text{Ja: "%sほどたってから、もう一度お越しください。", En: "Please come back in about %s."},
+	}
+)
+
 var pageLabels = struct{ ticket, contact, home noren.Text }{
 	ticket:  noren.Text{Ja: "受付番号", En: "Reference number"},
 	contact: noren.Text{Ja: "お問い合わせ先", En: "How to reach the shop"},
@@ -121,6 +152,7 @@ type pages struct {
 type stopView struct {
 	Lang, Heading, Shop, Ticket, TicketLabel, Contact, ContactLabel, Home, When string
 	Lines                                                                       []string
+	Refresh                                                                     int // seconds
 }
 
 func newPages() (*pages, error) {
@@ -205,6 +237,9 @@ func (p *pages) write(w http.ResponseWriter, r *http.Request, s *stop, site *Sit
 func (p *pages) page(s *stop, site *Site, lang string, at time.Time) ([]byte, error) {
 	v := p.view(s, site, lang, at)
 	v.Lines = []string{s.words().body.In(lang), s.againLine(lang)}
+	if s.line {
+		v.Home, v.Refresh = "", retrySeconds(min(s.retry, lookEvery))
+	}
 	var b bytes.Buffer
 	err := p.stop.Execute(&b, v)
 	return b.Bytes(), err
@@ -238,8 +273,15 @@ func problem(s *stop, lang string, check *checkForm) ([]byte, error) {
 
 // words picks what the visitor reads; an unusual status reads like a refusal.
 func (s *stop) words() stopKind {
-	if s.cause == noren.CauseOverload && s.status == http.StatusServiceUnavailable {
+	switch {
+	case s.cause == noren.CauseOverload && s.status == http.StatusServiceUnavailable:
 		return busy
+	case s.cause == noren.CauseClosed:
+		return shopClosed
+	case s.line:
+		return inTheLine
+	case s.cause == noren.CauseQueue:
+		return lineFull
 	}
 	switch s.status {
 	case http.StatusBadGateway, http.StatusGatewayTimeout:

@@ -50,13 +50,20 @@ type tokenKind byte
 const (
 	puzzleToken tokenKind = 1
 	passToken   tokenKind = 2
+	turnToken   tokenKind = 3 // a place in the line of the busy mode
+)
+
+// Levels of a turnToken.
+const (
+	inLine byte = 0
+	inside byte = 1
 )
 
 // token is what is signed.
 type token struct {
 	kind  tokenKind
-	level byte // bits of a puzzle
-	from  time.Time
+	level byte      // bits of a puzzle; inLine or inside of a turn
+	from  time.Time // of a turn: when it comes
 	until time.Time
 	id    [10]byte
 }
@@ -71,6 +78,13 @@ func (c clerk) puzzle(b bearer, level int, now time.Time) string {
 	t := token{kind: puzzleToken, level: byte(level), from: now, until: now.Add(puzzleFor)}
 	rand.Read(t.id[:])
 	return c.sign(&t, b)
+}
+
+// turn makes a place in the line.
+func (c clerk) turn(at time.Time) *token {
+	t := &token{kind: turnToken, level: inLine, from: at, until: at.Add(turnFor)}
+	rand.Read(t.id[:])
+	return t
 }
 
 // pass makes the pass that a puzzle earned. It has the puzzle's id: solving one

@@ -32,6 +32,7 @@ type exchange struct {
 	session string // keyed hash
 	pass    string // name of the pass the visitor holds, "" without one
 	puzzle  string // the puzzle to show again
+	turn    string // the visitor's place in the line, unread
 	allow   *Entry // the allow-list entry the client is under
 
 	body    *body
@@ -55,6 +56,7 @@ type stop struct {
 	retry  time.Duration
 	ticket string
 	check  bool       // asks for the check instead of refusing
+	line   bool       // shows the line of the busy mode
 	said   noren.Text // what was wrong with the last try
 }
 
@@ -66,6 +68,7 @@ var path = [...]func(*exchange) *stop{
 	(*exchange).locate,
 	(*exchange).checkLists,
 	(*exchange).checkForbidden,
+	(*exchange).checkMode,
 	(*exchange).checkLimits,
 	(*exchange).inspect,
 	(*exchange).readAttempt,
@@ -176,7 +179,9 @@ func (x *exchange) checkForbidden() *stop {
 // refuse ends a request at the gateway: recorded, then answered.
 func (x *exchange) refuse(s *stop) {
 	s.ticket = noren.NewTicket()
-	s.retry = min(s.retry, maxRetry)
+	if s.cause != noren.CauseClosed { // how long a shop is closed is known, and said
+		s.retry = min(s.retry, maxRetry)
+	}
 	x.stopped = s
 	x.verdict = noren.Block
 	switch {
@@ -184,6 +189,8 @@ func (x *exchange) refuse(s *stop) {
 		x.verdict = noren.Limit
 	case s.check:
 		x.verdict = noren.Challenge
+	case s.cause == noren.CauseQueue || s.cause == noren.CauseClosed:
+		x.verdict = noren.Limit
 	}
 	x.reportBlock(s)
 	x.answer(s)

@@ -87,16 +87,28 @@ func (a *Addresses) Settle() {
 	}
 }
 
+// SearchEngine names the search engine an address was verified to be, "" for
+// none, or when a visitor that calls itself one is not verified yet.
+func (a *Addresses) SearchEngine(addr netip.Addr, agent string, at time.Time) string {
+	if info := a.Lookup(addr); info.Bot != "" || a.bots == nil {
+		return info.Bot
+	}
+	return a.bots.name(addr, at.UnixMicro(), claimedAgent(agent))
+}
+
 // claimedBot is the index of the operator whose robot the visitor says it is,
 // -1 for none.
 func claimedBot(ev *noren.Event) int {
-	var agent string
 	switch p := ev.Payload.(type) {
 	case *noren.Request:
-		agent = p.UserAgent
+		return claimedAgent(p.UserAgent)
 	case *noren.Blocked:
-		agent = p.UserAgent
+		return claimedAgent(p.UserAgent)
 	}
+	return -1
+}
+
+func claimedAgent(agent string) int {
 	if agent == "" || len(agent) > 1024 {
 		return -1
 	}

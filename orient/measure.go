@@ -121,9 +121,15 @@ func isBlocked(e *noren.Event) bool { return e.Kind == noren.HTTPBlocked }
 
 func isChallenged(e *noren.Event) bool { return isBlocked(e) && cause(e) == noren.CauseChallenge }
 
-// isStopped leaves out who was only asked to pass the check: that is no sign of
-// an attack.
-func isStopped(e *noren.Event) bool { return isBlocked(e) && !isChallenged(e) }
+// isStopped leaves out who was only asked to pass the check or to wait: that is
+// no sign of an attack.
+func isStopped(e *noren.Event) bool {
+	switch cause(e) {
+	case noren.CauseChallenge, noren.CauseQueue, noren.CauseClosed:
+		return false
+	}
+	return isBlocked(e)
+}
 
 func isForbidden(e *noren.Event) bool { return isBlocked(e) && cause(e) == noren.CauseForbidden }
 

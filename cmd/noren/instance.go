@@ -38,6 +38,7 @@ type instance struct {
 	shared   *kv.Failover // nil with memory of this process
 	settings *settings.Store
 	lists    *gateway.Lists
+	modes    *gateway.ModeSwitch
 	loop     *loop.Loop
 
 	mu        sync.Mutex // guards what a reload exchanges
@@ -293,6 +294,9 @@ func (in *instance) openLoop(ctx context.Context, w wants) error {
 	if err != nil {
 		return err
 	}
+	if in.modes, err = gateway.OpenModes(ctx, gateway.ModeSwitchOptions{DB: in.db, Log: in.log}); err != nil {
+		return err
+	}
 	if in.rules, in.orient, in.addresses, err = in.compile(set, in.cfg); err != nil {
 		return err
 	}
@@ -306,6 +310,7 @@ func (in *instance) openLoop(ctx context.Context, w wants) error {
 		Observers: w.observe, Log: in.log, Node: in.node, Step: w.step,
 	})
 	in.lists.RaiseTo(in.loop)
+	in.modes.RaiseTo(in.loop)
 	return nil
 }
 
@@ -319,7 +324,7 @@ func (in *instance) compile(set settings.Set, cfg *Config) (*rules, *orient.Orie
 	r, err := compileSettings(set, cfg.siteNames(), func(entities []string) (*noren.Catalogue, error) {
 		o, err = orient.New(orient.Options{
 			DB: in.db, KV: in.kv, Shared: in.shared != nil, Token: in.vault.Token,
-			Addresses: addresses, Entities: entities, After: in.facts(), Log: in.log,
+			Addresses: addresses, Entities: entities, Sources: []orient.Source{in.modes}, After: in.facts(), Log: in.log,
 		})
 		if err != nil {
 			return nil, err
@@ -353,6 +358,7 @@ func (in *instance) run(ctx context.Context, more ...func(context.Context)) {
 		func(ctx context.Context) { in.loop.Run(ctx) },
 		func(ctx context.Context) { in.journal.RunCheckpoints(ctx, every) },
 		func(ctx context.Context) { in.lists.Run(ctx) },
+		func(ctx context.Context) { in.modes.Run(ctx) },
 		in.housekeeping,
 	) {
 		in.running.Go(func() { work(ctx) })

@@ -170,7 +170,7 @@ func (r *replayer) compile(set settings.Set, sites []string, addresses *orient.A
 	var o *orient.Orient
 	compiled, err := compileSettings(set, sites, func(entities []string) (*noren.Catalogue, error) {
 		var err error
-		o, err = orient.New(orient.Options{KV: kv.NewMemory(0), Addresses: addresses, Entities: entities, Log: r.e.log})
+		o, err = orient.New(orient.Options{KV: kv.NewMemory(0), Addresses: addresses, Entities: entities, Sources: sources(), Log: r.e.log})
 		if err != nil {
 			return nil, err
 		}

@@ -11,6 +11,7 @@ import (
 	"noren"
 	"noren/gateway"
 	"noren/loop"
+	"noren/orient"
 	"noren/policy"
 	"noren/settings"
 )
@@ -138,3 +139,7 @@ func strayFiles(set settings.Set, sites []string) error {
 	}
 	return errors.Join(errs...)
 }
+
+// sources are the parts that know facts, for where there is no instance: they
+// declare what there is and know the ordinary.
+func sources() []orient.Source { return []orient.Source{&gateway.ModeSwitch{}} }

@@ -122,7 +122,7 @@ func (in *instance) openGateway() (*gateway.Gateway, *gateway.AccessLog, error) 
 	}
 	g, err := gateway.New(gateway.Options{
 		Settings: gatewaySettings(in.now.Sites, in.rules), Decider: in.loop, KV: in.kv, Lists: in.lists, Inspector: engine,
-		Access: access, Token: in.vault.Token, Country: in.country, Secrets: in.visitorKeys, Log: in.log, SpoolDir: filepath.Join(in.cfg.Data, "bodies"),
+		Access: access, Token: in.vault.Token, Country: in.country, Secrets: in.visitorKeys, Modes: in.modes, SearchEngine: in.searchEngine, Log: in.log, SpoolDir: filepath.Join(in.cfg.Data, "bodies"),
 	})
 	if err != nil {
 		access.Close()
@@ -145,6 +145,13 @@ func (in *instance) country(addr netip.Addr) string {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	return in.addresses.Lookup(addr).Country
+}
+
+// searchEngine names the search engine an address was verified to be.
+func (in *instance) searchEngine(addr netip.Addr, agent string, at time.Time) string {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.addresses.SearchEngine(addr, agent, at)
 }
 
 // until serves until ctx ends, a listener fails or a successor took over.

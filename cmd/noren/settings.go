@@ -107,7 +107,7 @@ func (in *instance) changeSettings(e *env, ctx context.Context, set settings.Set
 // checkSettings compiles a set as a node would.
 func checkSettings(set settings.Set, sites []string) error {
 	_, err := compileSettings(set, sites, func(entities []string) (*noren.Catalogue, error) {
-		o, err := orient.New(orient.Options{KV: kv.NewMemory(0), Entities: entities})
+		o, err := orient.New(orient.Options{KV: kv.NewMemory(0), Entities: entities, Sources: sources()})
 		if err != nil {
 			return nil, err
 		}

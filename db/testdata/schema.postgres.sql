@@ -13,6 +13,13 @@ gateway_lists.lifted_at bigint
 gateway_lists PRIMARY KEY (id)
 CREATE UNIQUE INDEX gateway_lists_pkey ON gateway_lists USING btree (id)
 CREATE INDEX gateway_lists_site ON gateway_lists USING btree (site, list)
+gateway_modes.site text NOT NULL
+gateway_modes.mode text NOT NULL
+gateway_modes.admit bigint NOT NULL
+gateway_modes.until bigint
+gateway_modes.changed_at bigint NOT NULL
+gateway_modes PRIMARY KEY (site)
+CREATE UNIQUE INDEX gateway_modes_pkey ON gateway_modes USING btree (site)
 gateway_version.site text NOT NULL
 gateway_version.n bigint NOT NULL
 gateway_version PRIMARY KEY (site)

@@ -13,6 +13,13 @@ CREATE TABLE gateway_lists (
 	lifted_at  BIGINT
 );
 CREATE INDEX gateway_lists_site ON gateway_lists (site, list);
+CREATE TABLE gateway_modes (
+	site       TEXT PRIMARY KEY,
+	mode       TEXT NOT NULL,
+	admit      BIGINT NOT NULL,
+	until      BIGINT,
+	changed_at BIGINT NOT NULL
+);
 CREATE TABLE gateway_version (
 	site TEXT PRIMARY KEY,
 	n    BIGINT NOT NULL

@@ -1,0 +1,148 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"noren"
+	"noren/kv"
+)
+
+// Rules of the stops that a mode makes.
+const (
+	ruleClosed = "closed"
+	ruleAttack = "attack-mode"
+	ruleQueue  = "queue"
+	ruleFull   = "queue-full"
+)
+
+const (
+	retryClosed = 10 * time.Minute
+	// queueMost is the longest wait that is worth standing in line for.
+	queueMost = time.Hour
+	// turnFor is how long a visitor whose turn came may take to notice, and
+	// insideFor how long who was let in stays in.
+	turnFor   = 10 * time.Minute
+	insideFor = 45 * time.Minute
+	// lookEvery is how often the page of a waiting visitor looks again.
+	lookEvery = 15 * time.Second
+)
+
+// checkMode does what the site was switched to. Machines are never kept waiting,
+// nor who is on the allow-list, nor the shop's own people in the admin.
+func (x *exchange) checkMode() *stop {
+	mode := x.g.opts.Modes.Of(x.shop.Name, x.at.Time)
+	if mode.Mode == ModeNormal || x.allow != nil || x.own() || mustInfo(x.place.Zone).Machine || staffZone(x.place.Zone) {
+		return nil
+	}
+	switch mode.Mode {
+	case ModeClosed:
+		return &stop{cause: noren.CauseClosed, rule: ruleClosed, status: http.StatusServiceUnavailable, retry: closedFor(mode, x.at.Time)}
+	case ModeAttack:
+		if x.pass == "" && !x.searchEngine() && x.canCheck() {
+			return x.checkFirst(noren.CauseChallenge, ruleAttack)
+		}
+	case ModeBusy:
+		return x.queue(mode)
+	}
+	return nil
+}
+
+func staffZone(z noren.Zone) bool {
+	switch z {
+	case noren.ZoneAdmin, noren.ZoneAdminLogin, noren.ZoneCodeEdit, noren.ZoneExport:
+		return true
+	}
+	return false
+}
+
+// closedFor is what visitors are told to wait.
+func closedFor(m SiteMode, now time.Time) time.Duration {
+	if m.Until.IsZero() {
+		return retryClosed
+	}
+	return max(m.Until.Sub(now), time.Second)
+}
+
+func (x *exchange) searchEngine() bool {
+	return x.g.opts.SearchEngine != nil && x.g.opts.SearchEngine(x.client, x.r.UserAgent(), x.at.Time) != ""
+}
+
+// queue lets new visitors in at the mode's rate, in the order they came. A place
+// in the line is a signed time: nothing is stored but one bucket per site, whose
+// level says how long the line is. Who is inside, or pays, stays inside.
+func (x *exchange) queue(mode SiteMode) *stop {
+	keys := x.g.secrets(x.r.Context())
+	if keys == nil || x.g.opts.KV == nil || mustInfo(x.place.Zone).Payment || form(x.r) == "text" {
+		return nil
+	}
+	c := clerk{keys}
+	if t, ok := c.open(x.turn, turnToken, x.bearer(), x.at.Time); ok {
+		return x.takeTurn(c, t)
+	}
+	if !x.mayStandInLine() {
+		return x.crowd()
+	}
+	wait, ok := x.standInLine(mode)
+	if !ok {
+		return &stop{cause: noren.CauseQueue, rule: ruleFull, status: http.StatusServiceUnavailable, retry: queueMost / 4}
+	}
+	t := c.turn(x.at.Add(wait))
+	x.setTurn(c, t)
+	return x.takeTurn(c, t)
+}
+
+// placeRate is how many places in the line one client gets: an office enough,
+// and a script that throws its cookies away cannot fill the line.
+var placeRate = kv.Rate{Events: 60, Per: 10 * time.Minute, Burst: 60}
+
+func (x *exchange) mayStandInLine() bool {
+	ctx, cancel := context.WithTimeout(x.r.Context(), kvTimeout)
+	defer cancel()
+	res, err := x.g.opts.KV.Do(ctx, kv.Take{Key: "place|" + x.shop.Name + "|" + clientNet(x.client).String(), At: x.at.Time, Rate: placeRate})
+	return err != nil || res[0].Allowed || x.pass != ""
+}
+
+// crowd asks one of very many from one place for the check.
+func (x *exchange) crowd() *stop {
+	if x.canCheck() {
+		return x.checkFirst(noren.CauseChallenge, ruleQueue)
+	}
+	return &stop{cause: noren.CauseQueue, rule: ruleFull, status: http.StatusServiceUnavailable, retry: retryOverload}
+}
+
+// takeTurn lets a visitor in whose time has come, and shows the line to others.
+func (x *exchange) takeTurn(c clerk, t *token) *stop {
+	wait := t.from.Sub(x.at.Time)
+	if wait <= 0 {
+		if t.level == inLine { // just let in
+			t.level, t.until = inside, x.at.Add(insideFor)
+			x.setTurn(c, t)
+		}
+		return nil
+	}
+	return &stop{cause: noren.CauseQueue, rule: ruleQueue, status: http.StatusServiceUnavailable, retry: wait, line: true}
+}
+
+// standInLine takes the next place and returns how long it is until its turn. ok
+// is false when the line is too long. When nobody can say, there is no line.
+func (x *exchange) standInLine(mode SiteMode) (wait time.Duration, ok bool) {
+	rate := kv.Rate{Events: mode.Admit, Per: time.Minute, Burst: int(int64(mode.Admit) * int64(queueMost/time.Minute))}
+	ctx, cancel := context.WithTimeout(x.r.Context(), kvTimeout)
+	defer cancel()
+	res, err := x.g.opts.KV.Do(ctx, kv.Take{Key: "queue|" + x.shop.Name, At: x.at.Time, Rate: rate})
+	if err != nil {
+		return 0, true
+	}
+	// A tenth of a minute's visitors come in at once, the others one by one.
+	ahead := rate.Capacity() - res[0].Remaining - int64(max(1, mode.Admit/10))
+	return time.Duration(max(0, ahead)*rate.Interval()) * time.Microsecond, res[0].Allowed
+}
+
+func (x *exchange) setTurn(c clerk, t *token) {
+	http.SetCookie(x.w, &http.Cookie{
+		Name: x.ourCookie(turnCookie), Value: c.sign(t, x.bearer()), Path: "/", MaxAge: int(t.until.Sub(x.at.Time) / time.Second),
+		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: x.scheme == "https",
+	})
+}

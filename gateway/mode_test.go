@@ -1,0 +1,245 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"noren"
+	"noren/db"
+	"noren/db/dbtest"
+	"noren/kv"
+)
+
+// switched is a gateway with a mode switch and a clock of its own.
+type switched struct {
+	*standing
+	modes *ModeSwitch
+	now   atomic.Int64 // milliseconds after noon
+}
+
+func standSwitched(t *testing.T, m SiteMode, change func(*Options)) *switched {
+	t.Helper()
+	s := &switched{}
+	now := func() time.Time { return noon.Add(time.Duration(s.now.Load()) * time.Millisecond) }
+	modes, err := OpenModes(t.Context(), ModeSwitchOptions{DB: dbtest.Open(t, db.SQLite), Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.modes = modes
+	s.standing = stand(t, func(o *Options) {
+		o.Modes, o.Now = modes, now
+		o.Secrets = func(context.Context) ([][]byte, error) { return [][]byte{[]byte("key of the test")}, nil }
+		o.Settings.Sites[0].TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+		o.Settings.Sites[0].Zones = map[noren.Zone][]string{noren.ZoneCallback: {"/payment/notify"}}
+		if change != nil {
+			change(o)
+		}
+	})
+	modes.RaiseTo(s.loop)
+	if err := modes.Set(t.Context(), "shop", m, "test", "a test"); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestModesAreRecordedAndShared(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		loop := &loopback{}
+		open := func() *ModeSwitch {
+			m, err := OpenModes(t.Context(), ModeSwitchOptions{DB: d, Now: func() time.Time { return noon }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return m
+		}
+		a, b := open(), open()
+		if err := a.Set(t.Context(), "shop", SiteMode{Mode: ModeAttack}, "taro", "DDoS"); noren.CodeOf(err) != noren.Unavailable {
+			t.Errorf("a change that nobody records: %v", err)
+		}
+		a.RaiseTo(loop)
+		for _, wrong := range []SiteMode{{Mode: "open"}, {}, {Mode: ModeAttack, Admit: 5}, {Mode: ModeBusy, Admit: -1}, {Mode: ModeClosed, Until: noren.At(noon)}} {
+			if err := a.Set(t.Context(), "shop", wrong, "taro", ""); noren.CodeOf(err) != noren.Invalid {
+				t.Errorf("%+v: %v", wrong, err)
+			}
+		}
+		if err := a.Set(t.Context(), "shop", SiteMode{Mode: ModeBusy, Until: noren.At(noon.Add(time.Hour))}, "taro", "sale"); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for name, m := range map[string]*ModeSwitch{"this node": a, "the other": b, "a new one": open()} {
+			if got := m.Of("shop", noon); got.Mode != ModeBusy || got.Admit != DefaultAdmit {
+				t.Errorf("%s: %+v", name, got)
+			}
+			if got := m.Of("shop", noon.Add(time.Hour)); got.Mode != ModeNormal {
+				t.Errorf("%s, when the time is over: %+v", name, got)
+			}
+			if got := m.Of("other", noon); got.Mode != ModeNormal {
+				t.Errorf("%s, another site: %+v", name, got)
+			}
+		}
+		ev := loop.of(noren.ModeChange)
+		if len(ev) != 1 || ev[0].Payload.(*noren.SiteModeChange).Author != "taro" {
+			t.Errorf("recorded: %+v", ev)
+		}
+	})
+}
+
+func TestModesFollowOtherNodes(t *testing.T) {
+	d := dbtest.Open(t, db.SQLite)
+	open := func() *ModeSwitch {
+		m, err := OpenModes(t.Context(), ModeSwitchOptions{DB: d, Poll: 5 * time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	a, b := open(), open()
+	a.RaiseTo(&loopback{})
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); b.Run(ctx) }()
+	defer func() { stop(); <-done }()
+	if err := a.Set(t.Context(), "shop", SiteMode{Mode: ModeAttack}, "", ""); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(10 * time.Second); b.Of("shop", time.Now()).Mode != ModeAttack; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the other node never followed")
+		}
+	}
+}
+
+func TestClosedShop(t *testing.T) {
+	s := standSwitched(t, SiteMode{Mode: ModeClosed, Until: noren.At(noon.Add(90 * time.Minute))}, nil)
+	res, page := s.do("GET", "/", "")
+	if res.StatusCode != 503 || !strings.Contains(page, "準備中") || !strings.Contains(page, "90分") || res.Header.Get("Retry-After") != "5400" {
+		t.Errorf("%d, Retry-After %s: %.300s", res.StatusCode, res.Header.Get("Retry-After"), page)
+	}
+	for _, open := range []string{"/admin/", "/payment/notify"} {
+		if res, _ := s.do("GET", open, ""); res.StatusCode == 503 {
+			t.Errorf("%s is closed too", open)
+		}
+	}
+	s.now.Store((90 * time.Minute).Milliseconds())
+	if res, _ := s.do("GET", "/", ""); res.StatusCode != 200 {
+		t.Errorf("when the time is over: %d", res.StatusCode)
+	}
+}
+
+func TestAttackModeAsksEverybodyOnce(t *testing.T) {
+	s := standSwitched(t, SiteMode{Mode: ModeAttack}, func(o *Options) {
+		o.SearchEngine = func(_ netip.Addr, agent string, _ time.Time) string {
+			if strings.Contains(agent, "Googlebot") {
+				return "google"
+			}
+			return ""
+		}
+	})
+	res, page := s.do("GET", "/products/list", "")
+	if res.StatusCode != 403 || !strings.Contains(page, fmt.Sprintf(`data-level="%d"`, attackBits)) {
+		t.Fatalf("%d %.300s", res.StatusCode, page)
+	}
+	if n := len(s.loop.of(noren.HTTPRequest)); n != 0 {
+		t.Errorf("%d requests were inspected and decided before the check", n)
+	}
+	for _, passes := range [][]string{{"/shopping"}, {"/payment/notify"}, {"/", "User-Agent: Mozilla/5.0 (compatible; Googlebot/2.1)"}, {"/.noren/check.js"}} {
+		if res, _ := s.do("GET", passes[0], "", passes[1:]...); res.StatusCode == 403 {
+			t.Errorf("%v is asked for the check", passes)
+		}
+	}
+	f := fields(page)
+	f.Set("proof", solve(f.Get("puzzle"), attackBits))
+	res, _ = s.do("POST", checkPath, f.Encode())
+	if res, _ := s.do("GET", "/products/list", "", "Cookie: "+cookieOf(res)); res.StatusCode != 200 {
+		t.Errorf("with the pass: %d", res.StatusCode)
+	}
+}
+
+// TestLineKeepsItsOrder: visitors come faster than they are let in; each gets in
+// once, in the order they came, and stays in.
+func TestLineKeepsItsOrder(t *testing.T) {
+	s := standSwitched(t, SiteMode{Mode: ModeBusy, Admit: 60}, nil)
+	type guest struct {
+		cookie string
+		in     time.Duration
+	}
+	guests := make([]guest, 30)
+	visit := func(i int) int {
+		res, page := s.do("GET", "/", "", "X-Forwarded-For: 203.0.113."+fmt.Sprint(i), "Cookie: "+guests[i].cookie)
+		for _, c := range res.Cookies() {
+			if strings.HasSuffix(c.Name, turnCookie) {
+				guests[i].cookie = c.Name + "=" + c.Value
+			}
+		}
+		if res.StatusCode == 503 && !strings.Contains(page, `http-equiv="refresh"`) {
+			t.Errorf("a line without an end: %.400s", page)
+		}
+		return res.StatusCode
+	}
+	for range 40 {
+		for i := range guests {
+			if guests[i].in == 0 && visit(i) == 200 {
+				guests[i].in = time.Duration(s.now.Load()+1) * time.Millisecond
+			}
+		}
+		s.now.Add(1000)
+	}
+	for i := range guests {
+		if guests[i].in == 0 {
+			t.Fatalf("guest %d never came in", i)
+		}
+		if i > 0 && guests[i].in < guests[i-1].in {
+			t.Errorf("guest %d came in after %v, guest %d before them after %v", i, guests[i].in, i-1, guests[i-1].in)
+		}
+	}
+	if last := guests[len(guests)-1].in; last < 20*time.Second || last > 30*time.Second {
+		t.Errorf("the last of 30 at one a second came in after %v", last)
+	}
+	s.now.Add((10 * time.Minute).Milliseconds())
+	if got := visit(29); got != 200 {
+		t.Errorf("who is inside is sent out: %d", got)
+	}
+}
+
+// Who pays is never sent to the line, a script that throws its cookies away does
+// not fill it, and without a working counter everybody comes in.
+func TestLineAndWhoIsNotInIt(t *testing.T) {
+	s := standSwitched(t, SiteMode{Mode: ModeBusy, Admit: 10}, nil)
+	crowd := func(n int) (status int, page string) {
+		for range n {
+			res, body := s.do("GET", "/", "", "X-Forwarded-For: 198.51.100.1")
+			status, page = res.StatusCode, body
+		}
+		return status, page
+	}
+	if status, page := crowd(100); status != 503 || !strings.Contains(page, "順番") {
+		t.Errorf("the hundredth of one address, within its 120 places: %d", status)
+	}
+	if res, _ := s.do("GET", "/shopping", "", "X-Forwarded-For: 203.0.113.9"); res.StatusCode != 200 {
+		t.Errorf("who pays: %d", res.StatusCode)
+	}
+	if status, page := crowd(40); status != 403 || !strings.Contains(page, `id="check"`) {
+		t.Errorf("one of very many: %d", status)
+	}
+	away := standSwitched(t, SiteMode{Mode: ModeBusy, Admit: 10}, func(o *Options) { o.KV = awayKV{} })
+	for range 30 {
+		if res, _ := away.do("GET", "/", ""); res.StatusCode != 200 {
+			t.Fatalf("without a counter: %d", res.StatusCode)
+		}
+	}
+}
+
+// awayKV is a shared state that does not answer.
+type awayKV struct{}
+
+func (awayKV) Do(context.Context, ...kv.Op) ([]kv.Result, error) {
+	return nil, noren.Errorf(noren.Unavailable, "away")
+}
+func (awayKV) Close() error { return nil }
