@@ -20,7 +20,7 @@ type browser struct {
 
 // openBrowser starts Chromium with nothing of an earlier run and no way out of
 // the machine. It is closed with the test.
-func openBrowser(t *testing.T, width, height int64) *browser {
+func openBrowser(t *testing.T, width, height int64, more ...chromedp.ExecAllocatorOption) *browser {
 	t.Helper()
 	opts := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.NoSandbox,
@@ -33,6 +33,7 @@ func openBrowser(t *testing.T, width, height int64) *browser {
 		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
 		chromedp.UserDataDir(t.TempDir()),
 	)
+	opts = append(opts, more...)
 	alloc, stop := chromedp.NewExecAllocator(context.Background(), opts...)
 	ctx, cancel := chromedp.NewContext(alloc)
 	ctx, expire := context.WithTimeout(ctx, 3*time.Minute)

@@ -26,7 +26,7 @@ const (
 	// puzzleBits makes each search 32,768 hashes on average: a third of a second
 	// for all on a phone. attackBits is for a site under attack.
 	puzzleBits = 15
-	attackBits = 17
+	attackBits = 16
 	// waitAtLeast is the way without a script: waiting instead of computing.
 	waitAtLeast = 8 * time.Second
 	// Passes last so long.
@@ -140,7 +140,8 @@ func (c clerk) open(text string, kind tokenKind, b bearer, now time.Time) (*toke
 }
 
 // solved reports whether proof holds the numbers n0,n1,… for which
-// SHA-256(puzzle "." i "." ni) begins with so many zero bits.
+// SHA-256(puzzle, dots up to a block of 64 bytes, i "." ni) begins with so many
+// zero bits.
 func solved(puzzle string, level byte, proof string) bool {
 	numbers := strings.Split(proof, ",")
 	if len(numbers) != proofs {
@@ -155,6 +156,7 @@ func solved(puzzle string, level byte, proof string) bool {
 }
 
 func solvedPart(puzzle string, level byte, i int, n string) bool {
-	sum := sha256.Sum256([]byte(puzzle + "." + strconv.Itoa(i) + "." + n))
+	pad := strings.Repeat(".", max(0, sha256.BlockSize-len(puzzle)))
+	sum := sha256.Sum256([]byte(puzzle + pad + strconv.Itoa(i) + "." + n))
 	return bits.LeadingZeros64(binary.BigEndian.Uint64(sum[:])) >= int(level)
 }

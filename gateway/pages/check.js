@@ -5,59 +5,62 @@
   "use strict";
   var form = document.getElementById("check");
   if (!form) return;
-  var puzzle = form.elements.puzzle.value, level = +form.dataset.level, parts = +form.dataset.parts;
-  var K = [], H0 = [];
+  var level = +form.dataset.level, parts = +form.dataset.parts;
+  var K = new Int32Array(64), start = new Int32Array(8), W = new Int32Array(64), H = new Int32Array(8);
   (function constants() {
-    var n = 2, found = 0;
     function frac(x) { return ((x - Math.floor(x)) * 4294967296) | 0; }
-    while (found < 64) {
+    for (var n = 2, found = 0; found < 64; n++) {
       var prime = true;
       for (var d = 2; d * d <= n; d++) if (n % d === 0) { prime = false; break; }
-      if (prime) {
-        if (found < 8) H0.push(frac(Math.pow(n, 1 / 2)));
-        K.push(frac(Math.pow(n, 1 / 3)));
-        found++;
-      }
-      n++;
+      if (!prime) continue;
+      if (found < 8) start[found] = frac(Math.pow(n, 1 / 2));
+      K[found++] = frac(Math.pow(n, 1 / 3));
     }
   })();
-  var W = new Int32Array(64);
-  // zeros returns how many zero bits the hash of text (one or two blocks) begins with.
-  function zeros(text) {
-    var len = text.length, blocks = (len + 9 + 63) >> 6, words = new Int32Array(blocks * 16), i;
-    for (i = 0; i < len; i++) words[i >> 2] |= text.charCodeAt(i) << (24 - (i & 3) * 8);
-    words[len >> 2] |= 0x80 << (24 - (len & 3) * 8);
-    words[blocks * 16 - 1] = len * 8;
-    var h = H0.slice();
-    for (var b = 0; b < blocks; b++) {
-      var v0 = h[0], v1 = h[1], v2 = h[2], v3 = h[3], v4 = h[4], v5 = h[5], v6 = h[6], v7 = h[7];
-      for (i = 0; i < 64; i++) {
-        if (i < 16) W[i] = words[b * 16 + i];
-        else {
-          var x = W[i - 15], y = W[i - 2];
-          W[i] = (W[i - 16] + ((x >>> 7 | x << 25) ^ (x >>> 18 | x << 14) ^ (x >>> 3)) + W[i - 7] + ((y >>> 17 | y << 15) ^ (y >>> 19 | y << 13) ^ (y >>> 10))) | 0;
-        }
-        var t1 = (v7 + ((v4 >>> 6 | v4 << 26) ^ (v4 >>> 11 | v4 << 21) ^ (v4 >>> 25 | v4 << 7)) + ((v4 & v5) ^ (~v4 & v6)) + K[i] + W[i]) | 0;
-        var t2 = (((v0 >>> 2 | v0 << 30) ^ (v0 >>> 13 | v0 << 19) ^ (v0 >>> 22 | v0 << 10)) + ((v0 & v1) ^ (v0 & v2) ^ (v1 & v2))) | 0;
-        v7 = v6; v6 = v5; v5 = v4; v4 = (v3 + t1) | 0; v3 = v2; v2 = v1; v1 = v0; v0 = (t1 + t2) | 0;
-      }
-      h[0] = (h[0] + v0) | 0; h[1] = (h[1] + v1) | 0; h[2] = (h[2] + v2) | 0; h[3] = (h[3] + v3) | 0;
-      h[4] = (h[4] + v4) | 0; h[5] = (h[5] + v5) | 0; h[6] = (h[6] + v6) | 0; h[7] = (h[7] + v7) | 0;
+  // compress takes the 16 words at the front of W into H.
+  function compress() {
+    var a = H[0], b = H[1], c = H[2], d = H[3], e = H[4], f = H[5], g = H[6], h = H[7], i, x, y, t;
+    for (i = 16; i < 64; i++) {
+      x = W[i - 15]; y = W[i - 2];
+      W[i] = (W[i - 16] + ((x >>> 7 | x << 25) ^ (x >>> 18 | x << 14) ^ (x >>> 3)) + W[i - 7] + ((y >>> 17 | y << 15) ^ (y >>> 19 | y << 13) ^ (y >>> 10))) | 0;
     }
-    return h[0] === 0 ? 32 : Math.clz32(h[0]);
+    for (i = 0; i < 64; i++) {
+      t = (h + ((e >>> 6 | e << 26) ^ (e >>> 11 | e << 21) ^ (e >>> 25 | e << 7)) + (g ^ (e & (f ^ g))) + K[i] + W[i]) | 0;
+      h = g; g = f; f = e; e = (d + t) | 0;
+      t = (t + ((a >>> 2 | a << 30) ^ (a >>> 13 | a << 19) ^ (a >>> 22 | a << 10)) + ((a & b) ^ (c & (a ^ b)))) | 0;
+      d = c; c = b; b = a; a = t;
+    }
+    H[0] += a; H[1] += b; H[2] += c; H[3] += d; H[4] += e; H[5] += f; H[6] += g; H[7] += h;
+  }
+  function put(at, code) { W[at >> 2] |= code << (24 - (at & 3) * 8); }
+  // The puzzle fills the first block, so that each try costs one more.
+  var middle = (function () {
+    var text = form.elements.puzzle.value;
+    while (text.length < 64) text += ".";
+    H.set(start);
+    W.fill(0);
+    for (var i = 0; i < 64; i++) put(i, text.charCodeAt(i));
+    compress();
+    return H.slice();
+  })();
+  // zeros is how many zero bits the hash for one try begins with.
+  function zeros(part, n) {
+    var tail = part + "." + n, len = tail.length, i;
+    for (i = 0; i < 16; i++) W[i] = 0;
+    for (i = 0; i < len; i++) put(i, tail.charCodeAt(i));
+    put(len, 0x80);
+    W[15] = (64 + len) * 8;
+    H.set(middle);
+    compress();
+    return H[0] === 0 ? 32 : Math.clz32(H[0]);
   }
   document.documentElement.className += " working";
   var found = [], n = 0;
   // A slice of work at a time: the page stays usable, the bar moves.
   (function work() {
-    var until = Date.now() + 40;
-    while (found.length < parts) {
-      if (zeros(puzzle + "." + found.length + "." + n) >= level) { found.push(n); n = 0; continue; }
-      n++;
-      if ((n & 255) === 0 && Date.now() > until) {
-        setTimeout(work, 0);
-        return;
-      }
+    for (var until = Date.now() + 60; found.length < parts;) {
+      if (zeros(found.length, n) >= level) { found.push(n); n = 0; continue; }
+      if ((++n & 511) === 0 && Date.now() > until) { setTimeout(work, 0); return; }
     }
     form.elements.proof.value = found.join(",");
     form.submit();
