@@ -100,9 +100,7 @@ var kinds = []KindInfo{
 	{Kind: HTTPBlocked, Half: Whole, Deadline: 20 * time.Millisecond, Side: SideOpen, Recording: RecordSampled,
 		Meaning:    Text{"入口で止めた通信", "A request stopped at the gateway"},
 		newPayload: func() Payload { return new(Blocked) }},
-	// The side will be step-up once there is a second proof to ask for; refusing
-	// instead would lock customers out whenever the disk is slow. Limits hold.
-	{Kind: LoginAttempt, Half: Attempt, Pair: LoginOutcome, Deadline: 300 * time.Millisecond, Side: SideOpen, Recording: RecordFirst,
+	{Kind: LoginAttempt, Half: Attempt, Pair: LoginOutcome, Deadline: 300 * time.Millisecond, Side: SideStepUp, Recording: RecordFirst,
 		Meaning:    Text{"お客様のログインの試み", "A customer's sign-in, before the shop sees it"},
 		newPayload: func() Payload { return new(Login) }},
 	{Kind: LoginOutcome, Half: Outcome, Pair: LoginAttempt, Deadline: 300 * time.Millisecond, Side: SideOpen, Recording: RecordFirst,

@@ -148,7 +148,7 @@ type SettingsVersion struct {
 // BanEntry is a ban or an allow-list entry set or lifted.
 type BanEntry struct {
 	List   string `json:"list"`                                 // ban or allow
-	Op     string `json:"op"`                                   // set, lift or expire
+	Op     string `json:"op"`                                   // set, lift, expire, or failed when a set could not be stored
 	Prefix string `json:"prefix" personal:"address or network"` // address or network in CIDR notation
 	Until  Time   `json:"until,omitzero"`
 	Author string `json:"author,omitempty" personal:"person of the shop"`

@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"net/http"
+	"net/netip"
+	"strconv"
 	"strings"
 
 	"noren"
@@ -34,7 +36,7 @@ func (x *exchange) bound() *stop {
 		return &stop{cause: noren.CauseMalformed, rule: "uri_length", status: http.StatusRequestURITooLong}
 	case !strings.HasPrefix(r.URL.Path, "/"): // OPTIONS *, authority form
 		return malformed("target")
-	case r.Host == "":
+	case !validHostHeader(r.Host):
 		return malformed("host")
 	case hasNUL(r.URL.Path) || hasNUL(r.URL.RawQuery) || strings.Contains(strings.ToLower(r.URL.RawQuery), "%00"):
 		return malformed("nul")
@@ -51,7 +53,44 @@ func (x *exchange) bound() *stop {
 	case len(r.TransferEncoding) > 1 || len(r.TransferEncoding) == 1 && r.TransferEncoding[0] != "chunked":
 		return malformed("transfer_encoding")
 	}
+	if x.r.Header.Get(hopHeader) == x.g.hop {
+		return &stop{cause: noren.CauseMalformed, rule: "loop", status: http.StatusLoopDetected}
+	}
+	x.closeAfterChunks()
 	return upgrade(r)
+}
+
+// hopHeader marks what we sent on, so that an upstream that leads back to us is
+// noticed the first time round.
+const hopHeader = "Noren-Hop"
+
+// closeAfterChunks ends the connection after a body in chunks. net/http drops a
+// Content-Length beside it without telling; whoever in front of us counted by
+// that would take the rest for the next request (RFC 9112, 6.3: close). Browsers
+// send no such bodies.
+func (x *exchange) closeAfterChunks() {
+	if x.r.ProtoMajor == 1 && len(x.r.TransferEncoding) > 0 {
+		x.w.Header().Set("Connection", "close")
+	}
+}
+
+// validHostHeader accepts a name or address with a port or none. The shop makes
+// links of it: what stands behind the name must not be passed on.
+func validHostHeader(host string) bool {
+	name, port := host, ""
+	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
+		name, port = host[:i], host[i+1:]
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return false
+		}
+	}
+	if inner, ok := strings.CutPrefix(name, "["); ok {
+		inner, ok = strings.CutSuffix(inner, "]")
+		a, err := netip.ParseAddr(inner)
+		return ok && err == nil && a.Is6() && a.Zone() == ""
+	}
+	return name != "" && len(name) <= 253 &&
+		strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz0123456789-._") == ""
 }
 
 func hasNUL(s string) bool { return strings.IndexByte(s, 0) >= 0 }

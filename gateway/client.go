@@ -97,7 +97,12 @@ var forbiddenHeaders = map[string]bool{
 	"Cf-Connecting-Ip": true, "Cf-Connecting-Ipv6": true, "Fastly-Client-Ip": true, "X-Original-Url": true, "X-Rewrite-Url": true,
 	"X-Original-Host": true, "X-Original-Uri": true, "X-Host": true, "X-Remote-User": true, "Remote-User": true,
 	"X-Remote-Ip": true, "X-Remote-Addr": true, "X-Originating-Ip": true, "X-Forwarded": true, "Proxy": true,
-	"X-Http-Host-Override": true, "X-Envoy-External-Address": true,
+	"X-Http-Host-Override": true, "X-Envoy-External-Address": true, "Client-Ip": true, "Proxy-Client-Ip": true, "Wl-Proxy-Client-Ip": true,
+	"X-Proxyuser-Ip": true, "X-Azure-Clientip": true, "X-Azure-Socketip": true, "X-Sucuri-Clientip": true, "Incap-Client-Ip": true,
+	"Ali-Cdn-Real-Ip": true, "Cdn-Src-Ip": true, "X-Original-Forwarded-For": true, "X-True-Ip": true, "X-Real-Host": true,
+	"X-Backend-Host": true, "X-Scheme": true, "X-Url-Scheme": true, "Front-End-Https": true, "X-Ssl-Client-Verify": true,
+	"X-Ssl-Client-Cert": true, "X-Ssl-Client-S-Dn": true, "X-Appengine-User-Ip": true, "Fly-Client-Ip": true, "X-Vercel-Forwarded-For": true,
+	"X-Nf-Client-Connection-Ip": true, "X-Coming-From": true, "Http-Client-Ip": true, "Via-Client-Ip": true,
 }
 
 // cleanHeaders drops what only a proxy may say, and names with an underscore,

@@ -59,7 +59,7 @@ func (x *exchange) obey(d noren.Decision, err error, kind noren.Kind) *stop {
 	case v == noren.Challenge || v == noren.StepUp:
 		// Who pays, and whose machine calls back, is never challenged, nor is who
 		// has passed the check.
-		if info.Payment || info.Machine || kind == noren.PaymentAttempt || x.pass != "" || x.own() || x.allow != nil && v == noren.Challenge {
+		if info.Payment || info.Machine || kind == noren.PaymentAttempt || x.spared(d) || x.pass != "" || x.own() || x.allow != nil && v == noren.Challenge {
 			return nil
 		}
 		if x.canCheck() {
@@ -75,13 +75,19 @@ func (x *exchange) obey(d noren.Decision, err error, kind noren.Kind) *stop {
 	return &stop{cause: noren.CausePolicy, rule: firedPolicy(d, v), status: http.StatusTooManyRequests, retry: retryPolicy}
 }
 
+// spared reports whether a step-up comes from a fault of ours and could not be
+// passed: a program that signs in for a customer shows no page. Limits hold.
+func (x *exchange) spared(d noren.Decision) bool {
+	return d.Fault != "" && form(x.r) != "page"
+}
+
 // notRecorded follows the kind's declared side when its event could not be
 // recorded although it must be. A sign-in that would leave no trace waits.
 func (x *exchange) notRecorded(err error, kind noren.Kind) *stop {
 	if x.r.Context().Err() == nil {
 		x.g.alarm("event not recorded", x.shop.Name, "kind", kind, "zone", x.place.Zone, "err", err)
 	}
-	if info, kerr := kind.Info(); kerr == nil && info.Side == noren.SideOpen && kind != noren.LoginAttempt {
+	if info, kerr := kind.Info(); kerr == nil && info.Side == noren.SideOpen {
 		return nil
 	}
 	return &stop{cause: noren.CauseOverload, rule: "not_recorded", status: http.StatusServiceUnavailable, retry: retryFault}

@@ -74,6 +74,7 @@ type Settings struct {
 // Gateway serves all sites. It is safe for concurrent use.
 type Gateway struct {
 	opts  Options
+	hop   string // marks what this gateway sent on
 	pages *pages
 	state atomic.Pointer[state]
 	certs *certificates
@@ -117,7 +118,7 @@ func New(o Options) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Gateway{opts: o, pages: p, certs: newCertificates(o.Log), proxyLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug)}
+	g := &Gateway{opts: o, hop: noren.NewID(o.Now()), pages: p, certs: newCertificates(o.Log), proxyLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug)}
 	g.spool.free.Store(o.SpoolMax)
 	if err := g.Apply(o.Settings); err != nil {
 		return nil, err

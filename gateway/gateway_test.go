@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"mime/multipart"
 	"net"
@@ -311,6 +312,14 @@ func TestAmbiguousRequestsAreRefused(t *testing.T) {
 		{"two content types", "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: a/b\r\nContent-Type: c/d\r\nContent-Length: 1\r\n\r\nx", "400"},
 		{"upgrade to something", "GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: tls/1.0\r\n\r\n", "400"},
 		{"offer of h2c", "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n", "200"},
+		{"length beside chunks: closed, and what follows is not read", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n", "200"},
+		{"host with more behind it", "GET / HTTP/1.1\r\nHost: x:.evil.example\r\n\r\n", "400"},
+		{"host with two ports", "GET / HTTP/1.1\r\nHost: x:80,evil.example\r\n\r\n", "400"},
+		{"host with a quote", "GET / HTTP/1.1\r\nHost: x:80'\r\n\r\n", "400"},
+		{"host with no port", "GET / HTTP/1.1\r\nHost: x:\r\n\r\n", "400"},
+		{"host of port 0", "GET / HTTP/1.1\r\nHost: x:0\r\n\r\n", "400"},
+		{"name in brackets", "GET / HTTP/1.1\r\nHost: [x]\r\n\r\n", "400"},
+		{"IPv6 host", "GET / HTTP/1.1\r\nHost: [2001:db8::1]:8080\r\n\r\n", "200"},
 		{"asterisk form", "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", "200"},
 	}
 	for _, tt := range tests {
@@ -319,6 +328,49 @@ func TestAmbiguousRequestsAreRefused(t *testing.T) {
 				t.Errorf("answer %q, want %s", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestNothingIsSmuggled sends a request behind a body whose length two servers
+// would read in two ways, and looks at what reaches the shop.
+func TestNothingIsSmuggled(t *testing.T) {
+	var seen atomic.Int64
+	s := stand(t, func(o *Options) {
+		o.Settings.Sites[0].Upstream = shopServer(t, func(w http.ResponseWriter, r *http.Request) {
+			if strings.Contains(r.RequestURI, "smuggled") {
+				seen.Add(1)
+			}
+		})
+	})
+	c, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	const next = "GET /smuggled HTTP/1.1\r\nHost: x\r\nUser-Agent: Mozilla/5.0 Firefox/128.0\r\nAccept: */*\r\n\r\n"
+	io.WriteString(c, fmt.Sprintf("POST / HTTP/1.1\r\nHost: x\r\nUser-Agent: Mozilla/5.0 Firefox/128.0\r\nAccept: */*\r\nContent-Length: %d\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n%s", len(next)+5, next))
+	answers, err := io.ReadAll(c) // until the gateway closes
+	if err != nil || strings.Count(string(answers), "HTTP/1.1 ") != 1 || seen.Load() != 0 {
+		t.Errorf("%d requests were smuggled; answers (%v):\n%s", seen.Load(), err, answers)
+	}
+}
+
+// TestLoopsEnd: an upstream that leads back to the gateway.
+func TestLoopsEnd(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := stand(t, func(o *Options) { o.Settings.Sites[0].Upstream = "http://" + ln.Addr().String() })
+	server := s.Server()
+	go server.Serve(ln)
+	t.Cleanup(func() { server.Close() })
+	if res, _ := s.do("GET", "/", ""); res.StatusCode != http.StatusLoopDetected {
+		t.Errorf("status %d, want 508", res.StatusCode)
+	}
+	if n := len(s.loop.of(noren.HTTPRequest)); n != 1 {
+		t.Errorf("the request went round %d times", n)
 	}
 }
 

@@ -153,10 +153,20 @@ func (l *Lists) Set(ctx context.Context, e Entry) (Entry, error) {
 	}
 	version, err := l.insert(ctx, e)
 	if err != nil {
+		l.notMade(ctx, e)
 		return Entry{}, fmt.Errorf("put %s on the %s list of %s: %w", e.Prefix, e.List, e.Site, err)
 	}
 	l.apply(e.Site, version, []*Entry{&e}, nil)
 	return e, nil
+}
+
+// notMade records that the change just recorded did not come to be, so that the
+// record tells no ban that never was.
+func (l *Lists) notMade(ctx context.Context, e Entry) {
+	ctx = context.WithoutCancel(ctx)
+	if err := l.report(ctx, e, "failed", e.Author, noren.Text{Ja: "保存できなかったため、行われなかった", En: "it could not be stored, so it was not made"}); err != nil {
+		l.opts.Log.Error("a change of a list is recorded and was not made", "alarm", true, "site", e.Site, "id", e.ID, "err", err)
+	}
 }
 
 // Lift takes every live entry of exactly this network off a list and returns

@@ -365,3 +365,21 @@ func BenchmarkLists(b *testing.B) {
 		tr.find(addr, func(*Entry) {})
 	}
 }
+
+// TestBanThatCannotBeStored: the record tells of the ban, so it also tells that
+// the ban was not made.
+func TestBanThatCannotBeStored(t *testing.T) {
+	fail := func(p db.FaultPoint) db.Fault { return db.Fault{Fail: p.Table == "gateway_lists"} }
+	l, loop := openLists(t, dbtest.OpenURL(t, db.Options{URL: dbtest.URL(t, db.SQLite), Faults: fail}), newSealer(t), nil)
+	_, err := l.Set(t.Context(), Entry{Site: "shop", List: ListBan, Prefix: netip.MustParsePrefix("203.0.113.7/32"), Author: "test"})
+	if err == nil || len(l.List("shop")) != 0 {
+		t.Errorf("%v, and the list is %v", err, l.List("shop"))
+	}
+	var ops []string
+	for _, ev := range loop.of(noren.BanChange) {
+		ops = append(ops, ev.Payload.(*noren.BanEntry).Op)
+	}
+	if strings.Join(ops, " ") != "set failed" {
+		t.Errorf("recorded: %v, want set and failed", ops)
+	}
+}

@@ -116,6 +116,23 @@ func TestModesFollowOtherNodes(t *testing.T) {
 	}
 }
 
+// While the database is away the last modes stay in force.
+func TestModesThatCannotBeRead(t *testing.T) {
+	d := dbtest.Open(t, db.SQLite)
+	m, err := OpenModes(t.Context(), ModeSwitchOptions{DB: d})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.RaiseTo(&loopback{})
+	if err := m.Set(t.Context(), "shop", SiteMode{Mode: ModeAttack}, "", ""); err != nil {
+		t.Fatal(err)
+	}
+	d.Close()
+	if err := m.Refresh(t.Context()); err == nil || m.Of("shop", time.Now()).Mode != ModeAttack {
+		t.Errorf("%v, and the mode is %s", err, m.Of("shop", time.Now()).Mode)
+	}
+}
+
 func TestClosedShop(t *testing.T) {
 	s := standSwitched(t, SiteMode{Mode: ModeClosed, Until: noren.At(noon.Add(90 * time.Minute))}, nil)
 	res, page := s.do("GET", "/", "")

@@ -59,6 +59,10 @@ func (g *Gateway) Why(ctx context.Context, site string, addr netip.Addr, method,
 	if err != nil {
 		return Explanation{}, err
 	}
+	if u, err := url.Parse(target); err == nil && u.Host != "" && g.state.Load().find(u.Host) != sh {
+		return Explanation{}, noren.WithHint(noren.Errorf(noren.Invalid, "%s is no host of site %s: the gateway answers 421 there", u.Host, site),
+			"name the site with --site, or leave the host out")
+	}
 	if method == "" {
 		method = http.MethodGet
 	}

@@ -23,6 +23,7 @@ package journal
 import (
 	"context"
 	"crypto/ed25519"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -127,13 +128,22 @@ func (o *Options) valid() error {
 	if o.SpoolMax == 0 {
 		o.SpoolMax = DefaultSpoolMax
 	}
+	if err := ValidOrigin(o.Origin); err != nil {
+		return fmt.Errorf("open journal: %w", err)
+	}
 	switch {
 	case o.DB == nil || o.Sealer == nil:
 		return noren.Errorf(noren.Invalid, "open journal: a database and a sealer are needed")
-	case o.Origin == "" || len(o.Origin) > 128 || strings.ContainsFunc(o.Origin, notOrigin):
-		return noren.Errorf(noren.Invalid, "open journal: origin %q must be 1 to 128 characters of a-z A-Z 0-9 . _ - /", o.Origin)
 	case o.SpoolMax < 0:
 		return noren.Errorf(noren.Invalid, "open journal: the spool's bound of %d bytes is negative", o.SpoolMax)
+	}
+	return nil
+}
+
+// ValidOrigin reports what is wrong with an origin.
+func ValidOrigin(s string) error {
+	if s == "" || len(s) > 128 || strings.ContainsFunc(s, notOrigin) {
+		return noren.Errorf(noren.Invalid, "origin %q must be 1 to 128 characters of a-z A-Z 0-9 . _ - /", s)
 	}
 	return nil
 }

@@ -27,6 +27,7 @@ const (
 	FoundRollback   FindingKind = "rollback"   // the log is older than a checkpoint kept outside
 	FoundForked     FindingKind = "forked"     // the log is another than the one a checkpoint kept outside tells of
 	FoundColumn     FindingKind = "column"     // a column says something else than the entry it belongs to
+	FoundUnreadable FindingKind = "unreadable" // rows of the log cannot be read at all
 )
 
 // Finding is one thing that is wrong with a log.
@@ -79,6 +80,13 @@ func (r *Report) take(f *findings) {
 	slices.SortStableFunc(f.list, func(a, b Finding) int { return cmp.Compare(a.Seq, b.Seq) })
 	r.Findings = append(r.Findings, f.list...)
 	r.Omitted += f.omitted
+}
+
+// unreadable notes that a log could not be verified to its end.
+func (r *Report) unreadable(log string, err error) {
+	f := &findings{log: log}
+	f.add(FoundUnreadable, -1, "記録の行を読み取れません（%v）", "rows of the log cannot be read: %v", err)
+	r.take(f)
 }
 
 // warnInside says what no check of a log against itself can exclude.

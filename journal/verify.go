@@ -12,11 +12,15 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"noren"
+	"noren/db"
 )
 
 // VerifyOptions say what to verify.
 type VerifyOptions struct {
 	Log string // "" for every log
+	// Known are sites that must have a log because something was sealed for
+	// them; one whose log is gone altogether would not be missed otherwise.
+	Known []string
 	// Checkpoint was kept outside: the present log must extend it.
 	Checkpoint []byte
 	// Progress is called now and then with the entries verified so far.
@@ -38,25 +42,37 @@ func (j *Journal) Verify(ctx context.Context, o VerifyOptions) (Report, error) {
 		if logs, err = j.allLogs(ctx); err != nil {
 			return Report{}, fmt.Errorf("verify journal: %w", err)
 		}
-		if outside != nil && !slices.Contains(logs, outside.log) {
+		for _, site := range o.Known {
+			logs = append(logs, logOf(site))
+		}
+		if outside != nil {
 			logs = append(logs, outside.log)
 		}
+		slices.Sort(logs)
+		logs = slices.Compact(logs)
 	}
+	var rep Report
 	var states []logAtRest
 	p := progress{report: o.Progress}
 	for _, log := range logs {
 		s, err := j.atRest(ctx, log)
 		if err != nil {
-			return Report{}, fmt.Errorf("verify log %s: %w", log, err)
+			if !unreadable(ctx, err) {
+				return Report{}, fmt.Errorf("verify log %s: %w", log, err)
+			}
+			rep.unreadable(log, err)
+			continue
 		}
 		states = append(states, s)
 		p.total += s.end()
 	}
-	var rep Report
 	var inside []string
 	for _, s := range states {
 		if err := j.verifyLog(ctx, &rep, s, outside, &p); err != nil {
-			return Report{}, fmt.Errorf("verify log %s: %w", s.log, err)
+			if !unreadable(ctx, err) {
+				return Report{}, fmt.Errorf("verify log %s: %w", s.log, err)
+			}
+			rep.unreadable(s.log, err)
 		}
 		if outside == nil || outside.log != s.log {
 			inside = append(inside, s.log)
@@ -64,6 +80,12 @@ func (j *Journal) Verify(ctx context.Context, o VerifyOptions) (Report, error) {
 	}
 	rep.warnInside(inside...)
 	return rep, nil
+}
+
+// unreadable reports whether the rows themselves are at fault, such as a text
+// where a number stands, and not the database or our time.
+func unreadable(ctx context.Context, err error) bool {
+	return ctx.Err() == nil && !db.IsUnavailable(err) && noren.CodeOf(err) != noren.Unavailable
 }
 
 // outsideCheckpoint is the one given to Verify.

@@ -203,6 +203,27 @@ func TestVerifyFindsTampering(t *testing.T) {
 	}
 }
 
+// TestVerifyMissesAWholeLog: a log that is gone with everything known of it is
+// missed by who knows that it was there; rows of a wrong type end no
+// verification of the others.
+func TestVerifyMissesAWholeLog(t *testing.T) {
+	d := dbtest.Open(t, db.SQLite)
+	j, _ := filled(t, d)
+	for _, table := range []string{"entries", "logs", "checkpoints", "tiles", "tokens"} {
+		sqlDo(t, d, `DELETE FROM journal_`+table+` WHERE log = 'shop'`)
+	}
+	wantFinding(t, verify(t, j, journal.VerifyOptions{Known: []string{"shop", "other"}}), journal.FoundHead, -1)
+
+	d = dbtest.Open(t, db.SQLite)
+	j, _ = filled(t, d)
+	sqlDo(t, d, `UPDATE journal_entries SET seq = 'abc' WHERE log = 'shop' AND seq = 5`)
+	rep := verify(t, j, journal.VerifyOptions{})
+	wantFinding(t, rep, journal.FoundUnreadable, -1)
+	if !slices.ContainsFunc(rep.Logs, func(l journal.LogReport) bool { return l.Log == "other" && l.Entries > 0 }) {
+		t.Errorf("the other log was not verified: %+v", rep.Logs)
+	}
+}
+
 func wantFinding(t *testing.T, rep journal.Report, kind journal.FindingKind, seq int64) {
 	t.Helper()
 	for _, f := range rep.Findings {

@@ -142,13 +142,20 @@ func (b *browser) navigate(ctx context.Context, step, method, to string, form ur
 	if err != nil {
 		return answer{}, err
 	}
-	a, err := b.patiently(ctx, step, func() (*http.Request, error) {
+	request := func() (*http.Request, error) {
 		req, err := http.NewRequestWithContext(ctx, method, u.String(), strings.NewReader(form.Encode()))
 		if err == nil {
 			b.pageHeaders(req)
 		}
 		return req, err
-	})
+	}
+	a, err := b.patiently(ctx, step, request)
+	if check, asked := checkOf(a); asked && err == nil {
+		if err := b.pass(ctx, check); err != nil {
+			return a, err
+		}
+		a, err = b.patiently(ctx, step, request)
+	}
 	if err == nil && a.status == http.StatusOK && method == http.MethodGet {
 		b.referer = u.String()
 	}
@@ -271,6 +278,9 @@ func (b *browser) do(req *http.Request, step string) (answer, error) {
 	a, err := b.exchange(req)
 	if err != nil && errors.Is(req.Context().Err(), context.Canceled) {
 		return a, err // the play is over; that is no finding
+	}
+	if _, asked := checkOf(a); asked && b.kind == kindBuyer {
+		return a, err // neither passed nor stopped; what comes of it is told
 	}
 	path := req.URL.Path
 	if req.URL.Opaque != "" {

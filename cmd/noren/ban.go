@@ -61,6 +61,9 @@ func (c listChange) run(e *env) error {
 		if err != nil {
 			return err
 		}
+		if c.show && c.lift {
+			return noren.Errorf(noren.Invalid, "--list only shows and --lift changes; give one of them")
+		}
 		if c.show || c.prefix == "" {
 			return c.print(e, in.lists.List(site))
 		}
@@ -103,7 +106,7 @@ func (c listChange) print(e *env, entries []gateway.Entry) error {
 		if !x.Until.IsZero() {
 			until = "until " + x.Until.Local().Format("2006-01-02 15:04")
 		}
-		fmt.Fprintf(e.io.out, "%-5s %-20s %s  by %s  %s\n", x.List, x.Prefix, until, x.Author, x.Reason.In(e.lang))
+		fmt.Fprintf(e.io.out, "%-5s %-20s %s  by %s  %s\n", x.List, x.Prefix, until, shorten(x.Author, 64), shorten(x.Reason.In(e.lang), 200))
 	}
 	if n == 0 {
 		fmt.Fprintf(e.io.err, "the %s list is empty\n", c.list)

@@ -99,14 +99,11 @@ func (c checkCmd) print(e *env, fs findings) error {
 
 // checkMachine looks at keys, database, shared state and settings.
 func (e *env) checkMachine(fs *findings, cfg *Config) {
-	file, isFile := strings.CutPrefix(cfg.RootKey, "file:")
-	if _, err := os.Stat(file); isFile && os.IsNotExist(err) {
-		fs.add("root key", nil, "%s does not exist yet; `noren serve` makes it", file)
-	} else {
-		_, err := vault.LoadRootKey(cfg.RootKey)
-		fs.add("root key", err, "can be read")
+	set, d := e.checkDatabase(fs, cfg)
+	e.checkRootKey(fs, cfg, d)
+	if d != nil {
+		d.Close()
 	}
-	set := e.checkDatabase(fs, cfg)
 	if set == nil {
 		set = shippedSettings()
 	}
@@ -119,12 +116,48 @@ func (e *env) checkMachine(fs *findings, cfg *Config) {
 	}
 }
 
-// checkDatabase returns the settings in it, nil when there are none.
-func (e *env) checkDatabase(fs *findings, cfg *Config) settings.Set {
+// checkRootKey reads the root key and compares it with the database's.
+func (e *env) checkRootKey(fs *findings, cfg *Config, d *db.DB) {
+	file, isFile := strings.CutPrefix(cfg.RootKey, "file:")
+	_, err := os.Stat(file)
+	if missing := isFile && os.IsNotExist(err); missing && (d == nil || vault.IsNew(e.ctx, d)) {
+		fs.add("root key", nil, "%s does not exist yet; `noren serve` makes it", file)
+		return
+	}
+	root, err := vault.LoadRootKey(cfg.RootKey)
+	if err == nil && d != nil {
+		err = vault.FitsRoot(e.ctx, d, root)
+	}
+	fs.add("root key", err, "can be read")
+}
+
+// checkDatabase opens it and returns the settings in force, nil for those that
+// are not there.
+func (e *env) checkDatabase(fs *findings, cfg *Config) (settings.Set, *db.DB) {
+	d := e.openForCheck(fs, cfg)
 	if cfg.Settings.Mode == "files" {
 		set, err := settings.ReadDir(cfg.Settings.Dir)
 		fs.add("settings directory", err, "%s", cfg.Settings.Dir)
-		return set
+		return set, d
+	}
+	if d == nil {
+		return nil, nil
+	}
+	store, err := settings.Open(settings.Options{DB: d, Mode: settings.Console})
+	if err != nil {
+		return nil, d
+	}
+	set, err := store.Current(e.ctx)
+	if err != nil {
+		return nil, d // a database without settings is a new one
+	}
+	return set, d
+}
+
+func (e *env) openForCheck(fs *findings, cfg *Config) *db.DB {
+	if err := cfg.lostDatabase(); err != nil {
+		fs.add("database", err, "")
+		return nil
 	}
 	if file, ok := strings.CutPrefix(cfg.Database.URL, "sqlite:"); ok {
 		if _, err := os.Stat(file); os.IsNotExist(err) {
@@ -142,16 +175,7 @@ func (e *env) checkDatabase(fs *findings, cfg *Config) settings.Set {
 	if err != nil {
 		return nil
 	}
-	defer d.Close()
-	store, err := settings.Open(settings.Options{DB: d, Mode: settings.Console})
-	if err != nil {
-		return nil
-	}
-	set, err := store.Current(e.ctx)
-	if err != nil {
-		return nil // a database without settings is a new one
-	}
-	return set
+	return d
 }
 
 func (e *env) pingShared(cfg *Config) error {

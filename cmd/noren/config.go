@@ -3,7 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +13,7 @@ import (
 
 	"noren"
 	"noren/gateway"
+	"noren/journal"
 	"noren/yamlfile"
 )
 
@@ -229,8 +232,58 @@ func (c *Config) valid(doc *yamlfile.Doc) error {
 	if d, err := time.ParseDuration(c.Journal.CheckpointEvery); err != nil || d < time.Second {
 		fault([]any{"journal", "checkpoint_every"}, "%q is not a duration of at least 1s, such as 10m", c.Journal.CheckpointEvery)
 	}
+	if err := journal.ValidOrigin(c.Journal.Origin); err != nil {
+		fault([]any{"journal", "origin"}, "%v", err)
+	}
+	for i, to := range c.Journal.CheckpointTo {
+		if strings.Contains(to, "://") {
+			if _, err := journal.NewWebhookSink(journal.WebhookOptions{URL: to}); err != nil {
+				fault([]any{"journal", "checkpoint_to", i}, "%v", err)
+			}
+		}
+	}
+	for _, n := range []struct {
+		at          []any
+		value, most int64
+	}{
+		{[]any{"journal", "spool_mib"}, c.Journal.SpoolMiB, 1 << 20},
+		{[]any{"access_log", "file_mib"}, c.Access.FileMiB, 1 << 20},
+		{[]any{"access_log", "total_mib"}, c.Access.TotalMiB, 1 << 30},
+		{[]any{"keep", "months"}, int64(c.Keep.Months), 120},
+	} {
+		if n.value < 1 || n.value > n.most {
+			fault(n.at, "%v is %d, and must be from 1 to %d", n.at[1], n.value, n.most)
+		}
+	}
+	for key, ref := range map[string]string{"database": c.Database.URL, "shared": c.Shared} {
+		if u, err := url.Parse(ref); err == nil && u.User != nil {
+			if _, has := u.User.Password(); has {
+				fault([]any{key}, "the address holds a password; keep the whole address in a file and write file:PATH, or env:NAME")
+			}
+		}
+	}
 	errs = append(errs, c.validSites(doc)...)
 	return errors.Join(errs...)
+}
+
+// ownListener reports whether an upstream is one of our own listeners: every
+// request would come round again.
+func (c *Config) ownListener(upstream string) bool {
+	u, err := url.Parse(upstream)
+	if err != nil {
+		return false
+	}
+	to, err := netip.ParseAddrPort(u.Host)
+	if err != nil {
+		return false
+	}
+	for _, l := range []string{c.Listen.HTTP, c.Listen.HTTPS} {
+		own, err := netip.ParseAddrPort(l)
+		if err == nil && own.Port() == to.Port() && (own.Addr() == to.Addr() || own.Addr().IsUnspecified() && to.Addr().IsLoopback()) {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *Config) validSites(doc *yamlfile.Doc) []error {
@@ -253,6 +306,9 @@ func (c *Config) validSites(doc *yamlfile.Doc) []error {
 				errs = append(errs, doc.Fault(e.Error(), "sites", i))
 			}
 		}
+		if c.ownListener(s.Upstream) {
+			errs = append(errs, doc.Fault(fmt.Sprintf("upstream %s is where Noren itself listens", s.Upstream), "sites", i, "upstream"))
+		}
 		if c.Listen.HTTPS != "" && c.Listen.HTTP == "" && s.TLS == nil {
 			errs = append(errs, doc.Fault("listen has https only, so the site needs tls with cert and key", "sites", i))
 		}
@@ -271,6 +327,24 @@ func unjoin(err error) []error {
 		all = append(all, unjoin(e)...)
 	}
 	return all
+}
+
+// lostDatabase is the error of a SQLite file that is gone while its root key is
+// still here: a new one would look like a shop without bans and without a record.
+func (c *Config) lostDatabase() error {
+	file, sqlite := strings.CutPrefix(c.Database.URL, "sqlite:")
+	key, inFile := strings.CutPrefix(c.RootKey, "file:")
+	if !sqlite || !inFile {
+		return nil
+	}
+	if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if _, err := os.Stat(key); err != nil {
+		return nil
+	}
+	return noren.WithHint(noren.Errorf(noren.NotFound, "database %s is gone, and its root key %s is still there", file, key),
+		"restore the database from a backup (docs/operate/backup.md); to begin anew, move the root key away first")
 }
 
 // secretRef resolves file: and env: references, so that no password stands in

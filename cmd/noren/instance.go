@@ -55,6 +55,7 @@ type instance struct {
 // wants are the choices of whoever opens an instance.
 type wants struct {
 	create  bool              // make database, keys and first settings when missing
+	reads   bool              // nothing will be recorded
 	step    func(step string) // for the kill lab
 	faults  func(db.FaultPoint) db.Fault
 	initial settings.Set // instead of the shipped settings, on the first start
@@ -114,6 +115,9 @@ func (in *instance) openDatabase(ctx context.Context, w wants) error {
 		return fmt.Errorf("database: %w", err)
 	}
 	if w.create {
+		if err := in.cfg.lostDatabase(); err != nil {
+			return err
+		}
 		if err := os.MkdirAll(in.cfg.Data, 0o700); err != nil {
 			return noren.WithHint(noren.Errorf(noren.Unavailable, "make data directory: %w", err), "set data: to a directory this user may write to")
 		}
@@ -199,7 +203,7 @@ func withoutPassword(url string) string {
 	return scheme + "://" + rest
 }
 
-func (in *instance) openJournal(ctx context.Context, _ wants) error {
+func (in *instance) openJournal(ctx context.Context, w wants) error {
 	id, key, err := in.vault.SigningKey(ctx, "checkpoint")
 	if err != nil {
 		return err
@@ -211,7 +215,7 @@ func (in *instance) openJournal(ctx context.Context, _ wants) error {
 	in.journal, err = journal.Open(ctx, journal.Options{
 		DB: in.db, Sealer: in.vault, SigningKey: key, KeyID: id, OldKeys: in.retiredSigners(),
 		Origin: in.cfg.Journal.Origin + "/" + in.vault.Instance(), Node: in.node,
-		SpoolDir: filepath.Join(in.cfg.Data, "spool"), SpoolMax: in.cfg.Journal.SpoolMiB << 20,
+		SpoolDir: in.spoolDir(w), SpoolMax: in.cfg.Journal.SpoolMiB << 20,
 		Outside: sinks, Log: in.log,
 	})
 	if err != nil {
@@ -219,6 +223,13 @@ func (in *instance) openJournal(ctx context.Context, _ wants) error {
 	}
 	in.onClose(in.journal.Close)
 	return nil
+}
+
+func (in *instance) spoolDir(w wants) string {
+	if w.reads {
+		return ""
+	}
+	return filepath.Join(in.cfg.Data, "spool")
 }
 
 // retiredSigners are the keys that signed before a rotation: what they signed

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -47,8 +48,17 @@ func (c journalVerifyCmd) Run(e *env) error {
 		}
 		return c.print(e, rep)
 	}
-	return e.withInstance(func(ctx context.Context, in *instance) error {
-		rep, err := in.journal.Verify(ctx, journal.VerifyOptions{Log: c.Log, Checkpoint: outside, Progress: e.progress("verified")})
+	return e.withReader(func(ctx context.Context, in *instance) error {
+		if c.Log != "" {
+			if _, err := in.log1(c.Log); err != nil {
+				return err
+			}
+		}
+		known, err := in.vault.SealedSites(ctx)
+		if err != nil {
+			return err
+		}
+		rep, err := in.journal.Verify(ctx, journal.VerifyOptions{Log: c.Log, Known: known, Checkpoint: outside, Progress: e.progress("verified")})
 		if err != nil {
 			return err
 		}
@@ -60,7 +70,11 @@ func readOptional(path string) ([]byte, error) {
 	if path == "" {
 		return nil, nil
 	}
-	return os.ReadFile(path)
+	b, err := os.ReadFile(path)
+	if err == nil && len(bytes.TrimSpace(b)) == 0 {
+		return nil, noren.WithHint(noren.Errorf(noren.Invalid, "%s is empty, so it is no checkpoint", path), "give another copy: one that was cut off witnesses nothing")
+	}
+	return b, err
 }
 
 func (c journalVerifyCmd) print(e *env, rep journal.Report) error {
@@ -168,9 +182,12 @@ func (c journalCheckProofCmd) Run(e *env) error {
 		return err
 	}
 	p, err := journal.CheckProof(b, c.Key)
-	if err != nil {
+	if noren.CodeOf(err) == noren.Tampered {
 		fmt.Fprintf(e.io.err, "the proof does not hold: %v\n", err)
 		return errFindings
+	}
+	if err != nil {
+		return err
 	}
 	return printJSON(e.io.out, map[string]any{"holds": true, "log": p.Log, "seq": p.Seq, "size": p.Size})
 }
@@ -199,7 +216,7 @@ type journalKeyCmd struct {
 }
 
 func (c journalKeyCmd) Run(e *env) error {
-	return e.withInstance(func(_ context.Context, in *instance) error {
+	return e.withReader(func(_ context.Context, in *instance) error {
 		log, err := in.log1(c.Log)
 		if err != nil {
 			return err
@@ -221,7 +238,7 @@ type journalShowCmd struct {
 }
 
 func (c journalShowCmd) Run(e *env) error {
-	return e.withInstance(func(ctx context.Context, in *instance) error {
+	return e.withReader(func(ctx context.Context, in *instance) error {
 		log, err := in.log1(c.Log)
 		if err != nil {
 			return err

@@ -14,6 +14,16 @@ import (
 // withInstance opens the instance of the configuration for one command, beside
 // a running server if there is one, and closes it afterwards.
 func (e *env) withInstance(f func(ctx context.Context, in *instance) error) error {
+	return e.withWants(wants{getenv: e.getenv}, f)
+}
+
+// withReader is withInstance for a command that only reads: it needs no spool,
+// so that it works on a full disk, when it is needed most.
+func (e *env) withReader(f func(ctx context.Context, in *instance) error) error {
+	return e.withWants(wants{getenv: e.getenv, reads: true}, f)
+}
+
+func (e *env) withWants(w wants, f func(ctx context.Context, in *instance) error) error {
 	path, err := findConfig(e.config)
 	if err != nil {
 		return err
@@ -22,7 +32,7 @@ func (e *env) withInstance(f func(ctx context.Context, in *instance) error) erro
 	if err != nil {
 		return err
 	}
-	in, err := openInstance(e.ctx, cfg, wants{getenv: e.getenv}, e.log)
+	in, err := openInstance(e.ctx, cfg, w, e.log)
 	if err != nil {
 		return err
 	}
@@ -49,7 +59,7 @@ func (c *Config) site(named string) (string, error) {
 	if named == "" {
 		return "", noren.WithHint(noren.Errorf(noren.Invalid, "there are %d sites", len(names)), "name one with --site")
 	}
-	return "", noren.Errorf(noren.NotFound, "no site %q in the configuration; sites are %v", named, names)
+	return "", noren.Errorf(noren.Invalid, "no site %q in the configuration; sites are %v", named, names)
 }
 
 // printJSON writes v as one indented JSON value.

@@ -73,10 +73,7 @@ func (c replayCmd) Run(e *env) error {
 	} else {
 		err = c.fromJournal(e, r)
 	}
-	if cerr := out.close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
+	if err = out.close(err); err != nil {
 		return err
 	}
 	r.sum.Seconds = time.Since(began).Seconds()
@@ -86,10 +83,12 @@ func (c replayCmd) Run(e *env) error {
 	return r.sum.print(e, c.JSON)
 }
 
-// decisionWriter writes one decision per line; nil writes none.
+// decisionWriter writes one decision per line, or none. A file is there under
+// its name once it is whole: what a failed replay would have replaced stays.
 type decisionWriter struct {
-	w *bufio.Writer
-	f *os.File
+	w  *bufio.Writer
+	f  *os.File
+	to string
 }
 
 func (c replayCmd) output(e *env) (*decisionWriter, error) {
@@ -99,24 +98,41 @@ func (c replayCmd) output(e *env) (*decisionWriter, error) {
 	case "-":
 		return &decisionWriter{w: bufio.NewWriterSize(e.io.out, 1<<16)}, nil
 	}
-	f, err := os.Create(c.Out)
+	if sameFile(c.In, c.Out) {
+		return nil, noren.Errorf(noren.Invalid, "--out %s is the file that is read", c.Out)
+	}
+	f, err := os.CreateTemp(filepath.Dir(c.Out), ".noren-replay-*") // for the owner alone: decisions name people
 	if err != nil {
 		return nil, noren.Errorf(noren.Invalid, "%w", err)
 	}
-	return &decisionWriter{w: bufio.NewWriterSize(f, 1<<16), f: f}, nil
+	return &decisionWriter{w: bufio.NewWriterSize(f, 1<<16), f: f, to: c.Out}, nil
 }
 
-func (d *decisionWriter) close() error {
+func sameFile(a, b string) bool {
+	fa, erra := os.Stat(a)
+	fb, errb := os.Stat(b)
+	return erra == nil && errb == nil && os.SameFile(fa, fb)
+}
+
+// close ends the output; err is how the replay went.
+func (d *decisionWriter) close(err error) error {
 	if d.w == nil {
-		return nil
+		return err
 	}
-	err := d.w.Flush()
-	if d.f != nil {
-		if cerr := d.f.Close(); err == nil {
-			err = cerr
-		}
+	if ferr := d.w.Flush(); err == nil {
+		err = ferr
 	}
-	return err
+	if d.f == nil {
+		return err
+	}
+	defer os.Remove(d.f.Name()) // nothing is there under that name after the rename
+	if cerr := d.f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return err
+	}
+	return os.Rename(d.f.Name(), d.to)
 }
 
 // decisionLine is one line of --out.
@@ -147,11 +163,15 @@ func (d *decisionWriter) write(l *decisionLine) error {
 
 // replayer decides events one after the other and counts.
 type replayer struct {
-	e   *env
-	sum *replaySummary
-	out *decisionWriter
-	rep loop.Replay
+	e    *env
+	sum  *replaySummary
+	out  *decisionWriter
+	rep  loop.Replay
+	last noren.Time // of the events so far
 }
+
+// outOfOrder is how far events of several nodes may overlap.
+const outOfOrder = 2 * time.Second
 
 func (r *replayer) count(d *noren.Decision) {
 	r.sum.Events++
@@ -261,6 +281,12 @@ func (r *replayer) line(n int, line []byte) error {
 	if ev.ID == "" {
 		ev.ID = fmt.Sprintf("line-%09d", n)
 	}
+	if back := r.last.Sub(ev.At.Time); back > outOfOrder {
+		return noren.WithHint(noren.Errorf(noren.Invalid, "the event is %s older than one before it", back), "sort the file by at")
+	}
+	if ev.At.After(r.last.Time) {
+		r.last = ev.At
+	}
 	entry, err := r.rep.Recomputed(r.e.ctx, ev)
 	if err != nil {
 		return err
@@ -270,7 +296,7 @@ func (r *replayer) line(n int, line []byte) error {
 }
 
 func (c replayCmd) fromJournal(e *env, r *replayer) error {
-	return e.withInstance(func(ctx context.Context, in *instance) error {
+	return e.withReader(func(ctx context.Context, in *instance) error {
 		sites := in.cfg.siteNames()
 		if c.Site != "" {
 			if _, err := in.cfg.site(c.Site); err != nil {

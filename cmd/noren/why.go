@@ -26,7 +26,7 @@ func (c whyCmd) Run(e *env) error {
 	if err != nil {
 		return noren.Errorf(noren.Invalid, "%q is not an IP address", c.Address)
 	}
-	return e.withInstance(func(ctx context.Context, in *instance) error {
+	return e.withReader(func(ctx context.Context, in *instance) error {
 		site, err := in.cfg.site(c.Site)
 		if err != nil {
 			return err
