@@ -132,23 +132,23 @@ func (m *ModeSwitch) Set(ctx context.Context, site string, mode SiteMode, author
 	return nil
 }
 
-func (s *SiteMode) valid(now time.Time) error {
-	known := slices.ContainsFunc(Modes, func(m struct {
+func (m *SiteMode) valid(now time.Time) error {
+	known := slices.ContainsFunc(Modes, func(k struct {
 		Mode    Mode
 		Meaning noren.Text
 	}) bool {
-		return m.Mode == s.Mode
+		return k.Mode == m.Mode
 	})
 	switch {
 	case !known:
-		return noren.Errorf(noren.Invalid, "mode %q is not %s", s.Mode, modeNames())
-	case s.Mode != ModeBusy && s.Admit != 0 || s.Admit < 0 || s.Admit > 100_000:
+		return noren.Errorf(noren.Invalid, "mode %q is not %s", m.Mode, modeNames())
+	case m.Mode != ModeBusy && m.Admit != 0 || m.Admit < 0 || m.Admit > 100_000:
 		return noren.Errorf(noren.Invalid, "admit is for the busy mode, 1 to 100,000 new visitors a minute")
-	case !s.Until.IsZero() && !s.Until.After(now):
-		return noren.Errorf(noren.Invalid, "the mode would end %s, before it begins", s.Until.Format(time.RFC3339))
+	case !m.Until.IsZero() && !m.Until.After(now):
+		return noren.Errorf(noren.Invalid, "the mode would end %s, before it begins", m.Until.Format(time.RFC3339))
 	}
-	if s.Mode == ModeBusy && s.Admit == 0 {
-		s.Admit = DefaultAdmit
+	if m.Mode == ModeBusy && m.Admit == 0 {
+		m.Admit = DefaultAdmit
 	}
 	return nil
 }
