@@ -289,7 +289,7 @@ func (j *Journal) restore(ctx context.Context, r *entryRow) (Stored, error) {
 	s := Stored{Log: r.log, Seq: r.seq, Leaf: r.body}
 	l, err := parseLeaf(r.body)
 	if err != nil {
-		return s, fmt.Errorf("entry %d of log %s: %w", r.seq, r.log, err)
+		return s, noren.Errorf(noren.Tampered, "entry %d of log %s: %w", r.seq, r.log, err)
 	}
 	s.Entry = l.entry()
 	plain, err := j.o.Sealer.Open(ctx, l.Sealed, aad(r.log, l.ID))

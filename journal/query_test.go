@@ -89,7 +89,15 @@ func TestTamperedEntryIsTold(t *testing.T) {
 	d := dbtest.Open(t, db.SQLite)
 	j := open(t, d)
 	appendN(t, j, "shop", 0, 50)
-	flip(t, d, bodyOf42, setBody42, -30)
+	for _, at := range []int{-30, -1, 0, 8} { // the sealed text, the brackets, a name
+		flip(t, d, bodyOf42, setBody42, at)
+		tamperedEntryIsTold(t, j)
+		flip(t, d, bodyOf42, setBody42, at)
+	}
+}
+
+func tamperedEntryIsTold(t *testing.T, j *journal.Journal) {
+	t.Helper()
 	var bad, good int
 	for s, err := range j.Query(t.Context(), journal.Filter{Site: "shop"}) {
 		if err == nil {

@@ -143,7 +143,7 @@ func TestDecideFaults(t *testing.T) {
 		want noren.Verdict
 	}{
 		{noren.HTTPRequest, 2, noren.Limit}, // open, and another policy fires
-		{noren.LoginAttempt, 2, noren.Allow},
+		{noren.LoginAttempt, 2, noren.StepUp},
 		{noren.OrderPlaced, 2, noren.Review},
 		{noren.PaymentAttempt, 2, noren.Allow},
 		{noren.StaffLogin, 2, noren.Block},
@@ -174,7 +174,7 @@ func TestDecideShadowFault(t *testing.T) {
 func TestFaultsHoldNoValues(t *testing.T) {
 	s := mustLoad(t, file(map[string]string{"when": "int(login.user) > 5", "tests": "[{facts: {login.user: '6'}, fires: true}, {facts: {login.user: '5'}, fires: false}]"}))
 	ev := &noren.Event{Kind: noren.LoginAttempt, Payload: &noren.Login{User: "hanako"}}
-	if d := s.Decide(ev, nil); d.Fault != "policy p: evaluation failed" || d.Verdict != noren.Allow {
+	if d := s.Decide(ev, nil); d.Fault != "policy p: evaluation failed" || d.Verdict != noren.StepUp {
 		t.Errorf("fault %q, verdict %s", d.Fault, d.Verdict)
 	}
 	if e := s.Explain(ev, nil); len(e) != 1 || e[0].Err == "" {
@@ -185,14 +185,14 @@ func TestFaultsHoldNoValues(t *testing.T) {
 func TestDecideFactOfAnotherType(t *testing.T) {
 	s := mustLoad(t, file(nil))
 	d := s.Decide(&noren.Event{Kind: noren.LoginAttempt}, noren.Facts{"address.logins_failed_10m": 20})
-	if d.Verdict != noren.Allow || d.Fault == "" {
+	if d.Verdict != noren.StepUp || d.Fault == "" {
 		t.Errorf("decision %+v, want the failure side", d)
 	}
 }
 
 func TestOperationalKindsAreAllowed(t *testing.T) {
 	s := mustLoad(t, Shipped()...)
-	for _, k := range []noren.Kind{noren.SettingsChange, noren.BanChange, noren.ClockStep} {
+	for _, k := range []noren.Kind{noren.SettingsChange, noren.BanChange, noren.ModeChange, noren.ClockStep} {
 		if d := s.Decide(&noren.Event{Kind: k}, nil); d.Verdict != noren.Allow || d.Fault != "" {
 			t.Errorf("%s: %+v", k, d)
 		}
