@@ -93,7 +93,7 @@ func ownHost(r *http.Request) string {
 // forbiddenHeaders are headers by which a client could speak for a proxy or
 // change what the shop believes was asked for. X-Forwarded-* is dropped whole.
 var forbiddenHeaders = map[string]bool{
-	"Forwarded": true, "X-Real-Ip": true, "X-Client-Ip": true, "X-Cluster-Client-Ip": true, "True-Client-Ip": true,
+	OriginHeader: true, VisitorHeader: true, "Forwarded": true, "X-Real-Ip": true, "X-Client-Ip": true, "X-Cluster-Client-Ip": true, "True-Client-Ip": true,
 	"Cf-Connecting-Ip": true, "Cf-Connecting-Ipv6": true, "Fastly-Client-Ip": true, "X-Original-Url": true, "X-Rewrite-Url": true,
 	"X-Original-Host": true, "X-Original-Uri": true, "X-Host": true, "X-Remote-User": true, "Remote-User": true,
 	"X-Remote-Ip": true, "X-Remote-Addr": true, "X-Originating-Ip": true, "X-Forwarded": true, "Proxy": true,

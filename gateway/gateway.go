@@ -69,6 +69,8 @@ type Settings struct {
 	Limits []Limit // nil: the shipped ones
 	// SiteLimits replace Limits for single sites, by name.
 	SiteLimits map[string][]Limit
+	// OriginSecrets are the sites' origin secrets, by name.
+	OriginSecrets map[string]string
 }
 
 // Gateway serves all sites. It is safe for concurrent use.
@@ -170,6 +172,11 @@ func (g *Gateway) compile(s Settings) (*state, error) {
 		if err != nil {
 			errs = append(errs, siteFault(&site, err))
 			continue
+		}
+		if sh.originSecret = s.OriginSecrets[site.Name]; sh.originSecret != "" {
+			if err := validOriginSecret(sh.originSecret); err != nil {
+				errs = append(errs, siteFault(&site, err))
+			}
 		}
 		st.shops[site.Name] = sh
 		errs = append(errs, st.addHosts(sh)...)

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -230,4 +231,13 @@ func (s *standing) raw(request string) string {
 	n, _ := c.Read(b)
 	line, _, _ := strings.Cut(string(b[:n]), "\r\n")
 	return line
+}
+
+func readText(t testing.TB, file string) string {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }

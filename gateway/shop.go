@@ -20,6 +20,8 @@ type shop struct {
 	sessions  []string
 	encodings []string
 	upstream  *url.URL
+
+	originSecret string // "" without one
 }
 
 func (g *Gateway) newShop(s Site, limits []Limit) (*shop, error) {

@@ -18,8 +18,10 @@ type Site struct {
 	Name     string   `yaml:"name" json:"name" jsonschema:"description=Short name: lower-case letters, digits, hyphens"`
 	Hosts    []string `yaml:"hosts" json:"hosts" jsonschema:"minItems=1,description=Host names visitors use; *.example.jp covers one level and * every host"`
 	Upstream string   `yaml:"upstream" json:"upstream" jsonschema:"description=Where the shop listens, such as http://127.0.0.1:3000"`
-	Preset   string   `yaml:"preset" json:"preset,omitempty" jsonschema:"description=What the shop runs on: eccube4, eccube2, woocommerce, welcart, magento2, vendure, sampleshop or generic,default=generic"`
-	TLS      *KeyPair `yaml:"tls" json:"tls,omitempty" jsonschema:"description=Certificate for this site's hosts"`
+	// OriginSecret is a reference; Settings hold the secret itself.
+	OriginSecret string   `yaml:"origin_secret" json:"origin_secret,omitempty" jsonschema:"description=file: or env: reference to a secret that Noren sends to the shop as Noren-Origin; the shop's web server then refuses requests without it, so that nobody reaches the shop past Noren"`
+	Preset       string   `yaml:"preset" json:"preset,omitempty" jsonschema:"description=What the shop runs on: eccube4, eccube2, woocommerce, welcart, magento2, vendure, sampleshop or generic,default=generic"`
+	TLS          *KeyPair `yaml:"tls" json:"tls,omitempty" jsonschema:"description=Certificate for this site's hosts"`
 	// AdminPrefix replaces the preset's.
 	AdminPrefix string `yaml:"admin_prefix" json:"admin_prefix,omitempty" jsonschema:"description=Path of the shop's admin when it was moved, such as /kanri"`
 	// Zones add patterns to the preset's, and take some out with "!".

@@ -75,6 +75,7 @@ func (x *exchange) forwarded(out *http.Request) {
 	out.Header.Set("X-Forwarded-Proto", x.scheme)
 	out.Header.Set("X-Forwarded-Host", x.r.Host)
 	out.Header.Set(hopHeader, x.g.hop)
+	x.lockOrigin(out)
 	out.Header.Del("Expect") // answered by us: the body is here already
 	if b := x.body; b != nil && b.stream == nil {
 		// Lets the transport begin again on a new connection when nothing was

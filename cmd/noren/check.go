@@ -6,8 +6,12 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -66,8 +70,12 @@ func (c checkCmd) Run(e *env) error {
 	fs.add("configuration", err, "%s can be used", path)
 	if err == nil {
 		e.checkMachine(&fs, cfg)
+		secrets, err := originSecrets(cfg.Sites, e.getenv)
+		if err != nil {
+			fs.add("origin secrets", err, "")
+		}
 		for i := range cfg.Sites {
-			checkSite(e.ctx, &fs, &cfg.Sites[i])
+			checkSite(e.ctx, &fs, &cfg.Sites[i], secrets[cfg.Sites[i].Name])
 		}
 	}
 	return c.print(e, fs)
@@ -193,16 +201,52 @@ func (e *env) pingShared(cfg *Config) error {
 }
 
 // checkSite asks the shop itself and looks at the certificate.
-func checkSite(ctx context.Context, fs *findings, s *gateway.Site) {
-	status, err := askUpstream(ctx, s)
+func checkSite(ctx context.Context, fs *findings, s *gateway.Site, secret string) {
+	status, err := askUpstream(ctx, s, secret)
 	fs.add("shop "+s.Name, err, "%s answers %d", s.Upstream, status)
+	if err == nil {
+		how, err := checkOrigin(ctx, s, secret)
+		fs.add("way past Noren "+s.Name, err, "%s", how)
+	}
 	if s.TLS != nil {
 		until, err := checkCertificate(s)
 		fs.add("certificate "+s.Name, err, "valid until %s", until.Format("2006-01-02"))
 	}
 }
 
-func askUpstream(ctx context.Context, s *gateway.Site) (int, error) {
+// checkOrigin sees whether visitors could reach the shop past Noren.
+func checkOrigin(ctx context.Context, s *gateway.Site, secret string) (how string, err error) {
+	if secret == "" {
+		if ownNetwork(ctx, s.Upstream) {
+			return "none: the shop listens on this machine or a private network; keep its port closed to the world", nil
+		}
+		return "", noren.WithHint(noren.Errorf(noren.Invalid, "%s can be reached by everybody, and so can the shop without Noren", s.Upstream),
+			"let the shop listen on a private address, or lock it with origin_secret (docs/operate/origin.md)")
+	}
+	status, err := askUpstream(ctx, s, "")
+	if status == http.StatusForbidden || status == http.StatusUnauthorized || status == 444 || err != nil {
+		return "locked: the shop refuses requests without the origin secret", nil
+	}
+	return "", noren.WithHint(noren.Errorf(noren.Invalid, "the shop answers %d without the origin secret, so the lock is not in place", status),
+		"add the rule for its web server: docs/operate/origin.md")
+}
+
+// ownNetwork reports whether every address of an upstream is loopback or private.
+func ownNetwork(ctx context.Context, upstream string) bool {
+	u, err := url.Parse(upstream)
+	if err != nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", u.Hostname())
+	return err == nil && len(addrs) > 0 && !slices.ContainsFunc(addrs, func(a netip.Addr) bool {
+		a = a.Unmap()
+		return !a.IsLoopback() && !a.IsPrivate() && !a.IsLinkLocalUnicast()
+	})
+}
+
+func askUpstream(ctx context.Context, s *gateway.Site, secret string) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Upstream, nil)
@@ -210,6 +254,9 @@ func askUpstream(ctx context.Context, s *gateway.Site) (int, error) {
 		return 0, err
 	}
 	req.Host = strings.TrimPrefix(s.Hosts[0], "*.")
+	if secret != "" {
+		req.Header.Set(gateway.OriginHeader, secret)
+	}
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	resp, err := client.Do(req)
 	if err != nil {

@@ -163,6 +163,9 @@ func (c *Config) fill() {
 		}
 	}
 	for i := range c.Sites {
+		if file, ok := strings.CutPrefix(c.Sites[i].OriginSecret, "file:"); ok {
+			c.Sites[i].OriginSecret = "file:" + c.path(file)
+		}
 		if pair := c.Sites[i].TLS; pair != nil {
 			pair.Cert, pair.Key = c.path(pair.Cert), c.path(pair.Key)
 		}
@@ -305,6 +308,9 @@ func (c *Config) validSites(doc *yamlfile.Doc) []error {
 			for _, e := range unjoin(err) {
 				errs = append(errs, doc.Fault(e.Error(), "sites", i))
 			}
+		}
+		if ref := s.OriginSecret; ref != "" && !strings.HasPrefix(ref, "file:") && !strings.HasPrefix(ref, "env:") {
+			errs = append(errs, doc.Fault("origin_secret is a secret: keep it in a file and write file:PATH, or env:NAME", "sites", i, "origin_secret"))
 		}
 		if c.ownListener(s.Upstream) {
 			errs = append(errs, doc.Fault(fmt.Sprintf("upstream %s is where Noren itself listens", s.Upstream), "sites", i, "upstream"))

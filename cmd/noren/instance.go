@@ -48,6 +48,7 @@ type instance struct {
 	addresses *orient.Addresses
 
 	running sync.WaitGroup
+	getenv  func(string) string
 	stop    context.CancelFunc
 	closers []func(context.Context) error
 }
@@ -66,7 +67,10 @@ type wants struct {
 // openInstance wires an instance. What was opened is closed again when a later
 // step fails.
 func openInstance(ctx context.Context, cfg *Config, w wants, log *slog.Logger) (in *instance, err error) {
-	in = &instance{cfg: cfg, node: nodeName(), log: log, now: cfg}
+	in = &instance{cfg: cfg, node: nodeName(), log: log, now: cfg, getenv: w.getenv}
+	if in.getenv == nil {
+		in.getenv = os.Getenv
+	}
 	defer func() {
 		if err != nil {
 			in.Close(context.WithoutCancel(ctx))

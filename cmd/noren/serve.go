@@ -120,8 +120,13 @@ func (in *instance) openGateway() (*gateway.Gateway, *gateway.AccessLog, error) 
 	if err != nil {
 		return nil, nil, err
 	}
+	set, err := in.gatewaySettings(in.now.Sites, in.rules)
+	if err != nil {
+		access.Close()
+		return nil, nil, err
+	}
 	g, err := gateway.New(gateway.Options{
-		Settings: gatewaySettings(in.now.Sites, in.rules), Decider: in.loop, KV: in.kv, Lists: in.lists, Inspector: engine,
+		Settings: set, Decider: in.loop, KV: in.kv, Lists: in.lists, Inspector: engine,
 		Access: access, Token: in.vault.Token, Country: in.country, Secrets: in.visitorKeys, Modes: in.modes, SearchEngine: in.searchEngine, Log: in.log, SpoolDir: filepath.Join(in.cfg.Data, "bodies"),
 	})
 	if err != nil {
@@ -131,8 +136,26 @@ func (in *instance) openGateway() (*gateway.Gateway, *gateway.AccessLog, error) 
 	return g, access, nil
 }
 
-func gatewaySettings(sites []gateway.Site, r *rules) gateway.Settings {
-	return gateway.Settings{Sites: sites, Limits: r.limits[""], SiteLimits: r.limits}
+// gatewaySettings reads the sites' origin secrets, again with every reload.
+func (in *instance) gatewaySettings(sites []gateway.Site, r *rules) (gateway.Settings, error) {
+	secrets, err := originSecrets(sites, in.getenv)
+	return gateway.Settings{Sites: sites, Limits: r.limits[""], SiteLimits: r.limits, OriginSecrets: secrets}, err
+}
+
+func originSecrets(sites []gateway.Site, getenv func(string) string) (map[string]string, error) {
+	secrets := map[string]string{}
+	var errs []error
+	for i := range sites {
+		if sites[i].OriginSecret == "" {
+			continue
+		}
+		secret, err := secretRef(sites[i].OriginSecret, getenv)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("origin_secret of site %s: %w", sites[i].Name, err))
+		}
+		secrets[sites[i].Name] = secret
+	}
+	return secrets, errors.Join(errs...)
 }
 
 // visitorKeys sign what visitors hold.
@@ -226,7 +249,11 @@ func (in *instance) apply(ctx context.Context, cfg *Config, g *gateway.Gateway) 
 	if err != nil {
 		return err
 	}
-	if err := g.Apply(gatewaySettings(cfg.Sites, rules)); err != nil {
+	next, err := in.gatewaySettings(cfg.Sites, rules)
+	if err != nil {
+		return err
+	}
+	if err := g.Apply(next); err != nil {
 		return err
 	}
 	in.mu.Lock()

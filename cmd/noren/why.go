@@ -31,7 +31,11 @@ func (c whyCmd) Run(e *env) error {
 		if err != nil {
 			return err
 		}
-		g, err := gateway.New(gateway.Options{Settings: gatewaySettings(in.now.Sites, in.rules), KV: in.kv, Lists: in.lists, Log: e.log})
+		set, err := in.gatewaySettings(in.now.Sites, in.rules)
+		if err != nil {
+			return err
+		}
+		g, err := gateway.New(gateway.Options{Settings: set, KV: in.kv, Lists: in.lists, Log: e.log})
 		if err != nil {
 			return err
 		}
