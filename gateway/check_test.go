@@ -217,3 +217,38 @@ func TestPuzzleLevelStandsInThePage(t *testing.T) {
 		t.Errorf("page: %.600s", page)
 	}
 }
+
+// TestLimitThatAsksForTheCheck: people without a session share the bucket of their
+// address; once it is used up, each can earn one of their own.
+func TestLimitThatAsksForTheCheck(t *testing.T) {
+	c := standChallenged(t, func(o *Options) {
+		o.Settings.Limits = []Limit{{Name: "narrow", By: BySession, Rate: Rate{2, time.Minute}, Then: ThenCheck}}
+	})
+	c.loop.answer = nil
+	for range 2 {
+		if res, _ := c.do("GET", "/", ""); res.StatusCode != 200 {
+			t.Fatalf("within the limit: %d", res.StatusCode)
+		}
+	}
+	earn := func() string {
+		res, page := c.do("GET", "/", "")
+		if res.StatusCode != 403 || !strings.Contains(page, `id="check"`) {
+			t.Fatalf("over the limit: %d", res.StatusCode)
+		}
+		f := fields(page)
+		f.Set("proof", solve(f.Get("puzzle"), puzzleBits))
+		res, _ = c.do("POST", checkPath, f.Encode())
+		return cookieOf(res)
+	}
+	for who := range 2 {
+		pass := earn()
+		for i, want := range []int{200, 200, 429} {
+			if res, _ := c.do("GET", "/", "", "Cookie: "+pass); res.StatusCode != want {
+				t.Errorf("visitor %d, request %d with a pass: %d, want %d", who, i, res.StatusCode, want)
+			}
+		}
+	}
+	if b := c.loop.of(noren.HTTPBlocked); len(b) == 0 || b[0].Payload.(*noren.Blocked).Cause != noren.CauseLimit {
+		t.Errorf("recorded: %+v", b)
+	}
+}

@@ -26,7 +26,20 @@ type Limit struct {
 	By      By           `yaml:"by" json:"by"`
 	Rate    Rate         `yaml:"rate" json:"rate"`
 	Burst   int          `yaml:"burst" json:"burst,omitempty"`
+	Then    Then         `yaml:"then" json:"then,omitempty"`
 }
+
+// Then says how a limit that is used up answers.
+type Then string
+
+// Answers of a limit.
+const (
+	// ThenWait asks to come back later: 429 with Retry-After.
+	ThenWait Then = "wait"
+	// ThenCheck asks for the check first. Whoever has passed it has a bucket of
+	// their own from then on, and waits when that is used up.
+	ThenCheck Then = "check"
+)
 
 // By says whose requests a limit counts together.
 type By string
@@ -128,6 +141,9 @@ func (l *Limit) Valid() error {
 	if l.Rate.Events == 0 {
 		fault("limit %s has no rate", l.Name)
 	}
+	if l.Then != "" && l.Then != ThenWait && l.Then != ThenCheck {
+		fault("then %q is not wait or check", l.Then)
+	}
 	if l.Burst < 0 || l.Burst > 1_000_000 {
 		fault("burst %d is out of range", l.Burst)
 	}
@@ -143,6 +159,7 @@ func (l *Limit) applies(z noren.Zone, method string) bool {
 type party struct {
 	addr    netip.Addr
 	session string // a keyed hash, "" without one
+	pass    string // of the check, "" without one
 	account string // a keyed hash, known to sign-ins only
 }
 
@@ -156,7 +173,12 @@ func (l *Limit) key(site string, p party) (key string, ok bool) {
 	case ByNet:
 		who = wideNet(p.addr).String()
 	case BySession:
-		if who = p.session; who == "" {
+		switch {
+		case p.session != "":
+			who = p.session
+		case p.pass != "":
+			who = "pass " + p.pass
+		default:
 			who = clientNet(p.addr).String()
 		}
 	case ByAccount:

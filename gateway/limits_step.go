@@ -15,7 +15,10 @@ const kvTimeout = 100 * time.Millisecond
 
 // checkLimits asks all limits of the request in one call.
 func (x *exchange) checkLimits() *stop {
-	return x.take(party{addr: x.client, session: x.session}, func(l *Limit) bool { return l.By != ByAccount })
+	return x.take(party{addr: x.client, session: x.session, pass: x.pass}, func(l *Limit) bool {
+		// Passing the check must not run into the limit that asks for it.
+		return l.By != ByAccount && !(x.own() && l.Then == ThenCheck)
+	})
 }
 
 // take asks the limits that want is true for.
@@ -37,6 +40,9 @@ func (x *exchange) take(p party, want func(*Limit) bool) *stop {
 		return nil
 	}
 	for i, res := range results {
+		if !res.Allowed && limits[i].Then == ThenCheck && x.pass == "" && x.canCheck() {
+			return x.checkFirst(noren.CauseLimit, limits[i].Name)
+		}
 		if !res.Allowed {
 			return &stop{cause: noren.CauseLimit, rule: limits[i].Name, status: http.StatusTooManyRequests, retry: max(res.RetryAfter, time.Second)}
 		}
