@@ -25,6 +25,16 @@ func IsUnique(err error) bool {
 	return ok && e.Code == "23505"
 }
 
+// IsNoTable reports whether err means that a table is not there, as in a database
+// that was never migrated.
+func IsNoTable(err error) bool {
+	if e, ok := errors.AsType[*sqlite.Error](err); ok {
+		return e.Code() == lib.SQLITE_ERROR && strings.Contains(e.Error(), "no such table")
+	}
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && e.Code == "42P01"
+}
+
 // IsUnavailable reports whether err means that the database is away, locked,
 // full or damaged: trying again later may help, and what cannot wait belongs in
 // the spool. A caller that gave up (context.Canceled) says nothing about it.

@@ -42,7 +42,7 @@ func (g *Gateway) secrets(ctx context.Context) [][]byte {
 	}
 	keys, err := g.opts.Secrets(ctx)
 	if err != nil {
-		g.alarm("keys for visitors' passes cannot be read; who should pass the check has to wait instead", "", "err", err)
+		g.alarm("keys for visitors' passes cannot be read: attack mode and the line are open, and who should pass the check waits", "", "err", err)
 		return nil
 	}
 	return keys
@@ -100,10 +100,38 @@ func takeCookie(h http.Header, name string) (value string) {
 }
 
 // canCheck reports whether the visitor can be asked: not who pays, not machines,
-// and not while a page's pictures and scripts are loaded.
+// and not for what a page or a newsletter loads. What the visitor says of itself
+// exempts nobody.
 func (x *exchange) canCheck() bool {
 	info := mustInfo(x.place.Zone)
-	return !info.Payment && !info.Machine && !x.own() && form(x.r) != "text" && x.g.secrets(x.r.Context()) != nil
+	return !info.Payment && !info.Machine && !x.own() && !x.asset() && x.g.secrets(x.r.Context()) != nil
+}
+
+// assets are the endings of what pages load.
+var assets = map[string]bool{
+	".css": true, ".js": true, ".map": true, ".png": true, ".jpg": true, ".jpeg": true, ".gif": true, ".webp": true, ".avif": true,
+	".svg": true, ".ico": true, ".woff": true, ".woff2": true, ".ttf": true,
+}
+
+// asset reports whether a file that a page loads is asked for.
+func (x *exchange) asset() bool {
+	return (x.r.Method == http.MethodGet || x.r.Method == http.MethodHead) && x.place.Zone == noren.ZoneStorefront &&
+		plainPath(x.path) && assets[strings.ToLower(ending(x.path))]
+}
+
+// plainPath reports whether a path holds nothing that one server resolves and
+// another does not, so that its zone may open a door and not only close one.
+func plainPath(p string) bool {
+	return !strings.Contains(p, "..") && !strings.Contains(p, "//") && !strings.ContainsAny(p, "%;\\")
+}
+
+// ending is what follows the last dot of the last segment, with the dot.
+func ending(p string) string {
+	p = p[strings.LastIndexByte(p, '/')+1:]
+	if i := strings.LastIndexByte(p, '.'); i >= 0 {
+		return p[i:]
+	}
+	return ""
 }
 
 // own reports whether the request is for a page of ours.
@@ -125,6 +153,10 @@ func (x *exchange) serveCheck() {
 		x.again(noren.Text{})
 		return
 	}
+	if !x.readCheckForm() {
+		x.again(saidWrong)
+		return
+	}
 	back, said := x.earnPass(clerk{keys})
 	if said.En != "" {
 		x.again(said)
@@ -134,6 +166,19 @@ func (x *exchange) serveCheck() {
 	h.Set("Cache-Control", "no-store")
 	h.Set("Location", back)
 	x.w.WriteHeader(http.StatusSeeOther)
+}
+
+// checkFormWithin is how long a visitor's form may take to arrive.
+const checkFormWithin = 10 * time.Second
+
+// readCheckForm reads the form, a small one of our own page and nothing else.
+func (x *exchange) readCheckForm() bool {
+	c := http.NewResponseController(x.w)
+	_ = c.SetReadDeadline(time.Now().Add(checkFormWithin)) // a writer without one is a test's
+	defer c.SetReadDeadline(time.Time{})
+	x.r.Body = http.MaxBytesReader(x.w, x.r.Body, maxCheckForm)
+	kind, _, _ := strings.Cut(x.r.Header.Get("Content-Type"), ";")
+	return strings.EqualFold(strings.TrimSpace(kind), "application/x-www-form-urlencoded") && x.r.ParseForm() == nil
 }
 
 func serveScript(w http.ResponseWriter, r *http.Request) {
@@ -165,10 +210,6 @@ var (
 // in the visitor's words.
 func (x *exchange) earnPass(c clerk) (back string, said noren.Text) {
 	if site := x.r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" {
-		return "", saidWrong
-	}
-	x.r.Body = http.MaxBytesReader(x.w, x.r.Body, maxCheckForm)
-	if err := x.r.ParseForm(); err != nil {
 		return "", saidWrong
 	}
 	text := x.r.PostForm.Get("puzzle")
@@ -212,7 +253,7 @@ func (x *exchange) mayWait() bool {
 func (x *exchange) backTo() string {
 	switch {
 	case x.own():
-		if back := x.r.PostFormValue("back"); back != "" {
+		if back := x.r.PostForm.Get("back"); back != "" { // as readCheckForm read it
 			return localPath(back)
 		}
 		return localPath(x.r.URL.Query().Get("back"))

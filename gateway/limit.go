@@ -36,8 +36,9 @@ type Then string
 const (
 	// ThenWait asks to come back later: 429 with Retry-After.
 	ThenWait Then = "wait"
-	// ThenCheck asks for the check first. Whoever has passed it has a bucket of
-	// their own from then on, and waits when that is used up.
+	// ThenCheck asks a visitor without a session for the check first. Whoever has
+	// passed it has a bucket of their own from then on, and waits when that is
+	// used up.
 	ThenCheck Then = "check"
 )
 

@@ -40,7 +40,7 @@ func (x *exchange) take(p party, want func(*Limit) bool) *stop {
 		return nil
 	}
 	for i, res := range results {
-		if !res.Allowed && limits[i].Then == ThenCheck && x.pass == "" && x.canCheck() {
+		if !res.Allowed && limits[i].Then == ThenCheck && x.pass == "" && x.session == "" && x.canCheck() {
 			return x.checkFirst(noren.CauseLimit, limits[i].Name)
 		}
 		if !res.Allowed {

@@ -164,6 +164,9 @@ func (l *Lists) Set(ctx context.Context, e Entry) (Entry, error) {
 // record tells no ban that never was.
 func (l *Lists) notMade(ctx context.Context, e Entry) {
 	ctx = context.WithoutCancel(ctx)
+	if there, err := l.readEntries(ctx, e.Site, []string{e.ID}); err == nil && len(there) > 0 {
+		return // the commit succeeded and its answer was lost
+	}
 	if err := l.report(ctx, e, "failed", e.Author, noren.Text{Ja: "保存できなかったため、行われなかった", En: "it could not be stored, so it was not made"}); err != nil {
 		l.opts.Log.Error("a change of a list is recorded and was not made", "alarm", true, "site", e.Site, "id", e.ID, "err", err)
 	}

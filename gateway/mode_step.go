@@ -22,31 +22,60 @@ const (
 	// queueMost is the longest wait that is worth standing in line for.
 	queueMost = time.Hour
 	// turnFor is how long a visitor whose turn came may take to notice, and
-	// insideFor how long who was let in stays in.
+	// insideFor how long who was let in stays in after the last page.
 	turnFor   = 10 * time.Minute
 	insideFor = 45 * time.Minute
+	// insideMost ends a stay that is renewed by every page.
+	insideMost = 6 * time.Hour
 	// lookEvery is how often the page of a waiting visitor looks again.
 	lookEvery = 15 * time.Second
 )
 
 // checkMode does what the site was switched to. Machines are never kept waiting,
-// nor who is on the allow-list, nor the shop's own people in the admin.
+// nor who pays or is on the allow-list, nor the shop's own people in the admin.
 func (x *exchange) checkMode() *stop {
 	mode := x.g.opts.Modes.Of(x.shop.Name, x.at.Time)
-	if mode.Mode == ModeNormal || x.allow != nil || x.own() || mustInfo(x.place.Zone).Machine || staffZone(x.place.Zone) {
+	if mode.Mode == ModeNormal || x.allow != nil || x.own() || x.spareZone() {
 		return nil
 	}
 	switch mode.Mode {
 	case ModeClosed:
 		return &stop{cause: noren.CauseClosed, rule: ruleClosed, status: http.StatusServiceUnavailable, retry: closedFor(mode, x.at.Time)}
 	case ModeAttack:
-		if x.pass == "" && !x.searchEngine() && x.canCheck() {
+		if !x.asset() && !x.searchEngine() && !x.mayUse("pass", x.pass) && x.canCheck() {
+			x.pass = ""
 			return x.checkFirst(noren.CauseChallenge, ruleAttack)
 		}
 	case ModeBusy:
-		return x.queue(mode)
+		if !x.asset() && !x.searchEngine() {
+			return x.queue(mode)
+		}
 	}
 	return nil
+}
+
+// spareZone reports whether the zone is spared by every mode.
+func (x *exchange) spareZone() bool {
+	info := mustInfo(x.place.Zone)
+	return (info.Machine || info.Payment || staffZone(x.place.Zone)) && plainPath(x.path)
+}
+
+// useRate is how much one pass or place in the line serves: a keen buyer's pages,
+// and no crowd that shares it.
+var useRate = kv.Rate{Events: 240, Per: time.Minute, Burst: 240}
+
+// mayUse counts the use of a pass or place by its name; "" is none.
+func (x *exchange) mayUse(kind, name string) bool {
+	if name == "" {
+		return false
+	}
+	if x.g.opts.KV == nil {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(x.r.Context(), kvTimeout)
+	defer cancel()
+	res, err := x.g.opts.KV.Do(ctx, kv.Take{Key: kind + "|" + x.shop.Name + "|" + name, At: x.at.Time, Rate: useRate})
+	return err != nil || res[0].Allowed
 }
 
 func staffZone(z noren.Zone) bool {
@@ -74,11 +103,11 @@ func (x *exchange) searchEngine() bool {
 // level says how long the line is. Who is inside, or pays, stays inside.
 func (x *exchange) queue(mode SiteMode) *stop {
 	keys := x.g.secrets(x.r.Context())
-	if keys == nil || x.g.opts.KV == nil || mustInfo(x.place.Zone).Payment || form(x.r) == "text" {
+	if keys == nil || x.g.opts.KV == nil {
 		return nil
 	}
 	c := clerk{keys}
-	if t, ok := c.open(x.turn, turnToken, x.bearer(), x.at.Time); ok {
+	if t, ok := c.open(x.turn, turnToken, x.bearer(), x.at.Time); ok && x.mayUse("turn", t.name()) {
 		return x.takeTurn(c, t)
 	}
 	if !x.mayStandInLine() {
@@ -116,8 +145,9 @@ func (x *exchange) crowd() *stop {
 func (x *exchange) takeTurn(c clerk, t *token) *stop {
 	wait := t.from.Sub(x.at.Time)
 	if wait <= 0 {
-		if t.level == inLine { // just let in
-			t.level, t.until = inside, x.at.Add(insideFor)
+		stay := x.at.Add(insideFor)
+		if t.level == inLine || t.until.Sub(x.at.Time) < insideFor/2 && stay.Sub(t.from) < insideMost { // just let in, or still here
+			t.level, t.until = inside, stay
 			x.setTurn(c, t)
 		}
 		return nil
@@ -134,6 +164,9 @@ func (x *exchange) standInLine(mode SiteMode) (wait time.Duration, ok bool) {
 	res, err := x.g.opts.KV.Do(ctx, kv.Take{Key: "queue|" + x.shop.Name, At: x.at.Time, Rate: rate})
 	if err != nil {
 		return 0, true
+	}
+	if s, ok := x.g.opts.KV.(interface{ Share() int64 }); ok {
+		rate = rate.Divide(s.Share()) // the bucket that was asked is a part of it
 	}
 	// A tenth of a minute's visitors come in at once, the others one by one.
 	ahead := rate.Capacity() - res[0].Remaining - int64(max(1, mode.Admit/10))

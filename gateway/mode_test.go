@@ -34,6 +34,7 @@ func standSwitched(t *testing.T, m SiteMode, change func(*Options)) *switched {
 	s.standing = stand(t, func(o *Options) {
 		o.Modes, o.Now = modes, now
 		o.Secrets = func(context.Context) ([][]byte, error) { return [][]byte{[]byte("key of the test")}, nil }
+		o.Settings.Limits = []Limit{{Name: "none", By: BySite, Rate: Rate{1_000_000, time.Second}}}
 		o.Settings.Sites[0].TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 		o.Settings.Sites[0].Zones = map[noren.Zone][]string{noren.ZoneCallback: {"/payment/notify"}}
 		if change != nil {
@@ -139,7 +140,7 @@ func TestClosedShop(t *testing.T) {
 	if res.StatusCode != 503 || !strings.Contains(page, "準備中") || !strings.Contains(page, "90分") || res.Header.Get("Retry-After") != "5400" {
 		t.Errorf("%d, Retry-After %s: %.300s", res.StatusCode, res.Header.Get("Retry-After"), page)
 	}
-	for _, open := range []string{"/admin/", "/payment/notify"} {
+	for _, open := range []string{"/admin/", "/payment/notify", "/shopping/complete"} { // a payment under way ends well
 		if res, _ := s.do("GET", open, ""); res.StatusCode == 503 {
 			t.Errorf("%s is closed too", open)
 		}
@@ -171,11 +172,36 @@ func TestAttackModeAsksEverybodyOnce(t *testing.T) {
 			t.Errorf("%v is asked for the check", passes)
 		}
 	}
+	for name, tricks := range map[string][]string{
+		"as a picture":      {"/products/list", "Accept: */*", "Sec-Fetch-Dest: image"},
+		"as a program":      {"/products/list", "Accept: application/json"},
+		"through the admin": {"/admin/../products/list"},
+		"through an asset":  {"/products/list/..;/a.png"},
+	} {
+		if res, _ := s.do("GET", tricks[0], "", tricks[1:]...); res.StatusCode == 200 {
+			t.Errorf("%s: passes", name)
+		}
+	}
+	if res, _ := s.do("GET", "/upload/Mail-Header.PNG", "", "Accept: */*"); res.StatusCode != 200 {
+		t.Errorf("a picture of a newsletter: %d", res.StatusCode)
+	}
 	f := fields(page)
 	f.Set("proof", solve(f.Get("puzzle"), attackBits))
 	res, _ = s.do("POST", checkPath, f.Encode())
-	if res, _ := s.do("GET", "/products/list", "", "Cookie: "+cookieOf(res)); res.StatusCode != 200 {
+	pass := cookieOf(res)
+	if res, _ := s.do("GET", "/products/list", "", "Cookie: "+pass); res.StatusCode != 200 {
 		t.Errorf("with the pass: %d", res.StatusCode)
+	}
+	// One pass serves a person, not a crowd.
+	served := 0
+	for i := range 700 {
+		res, _ := s.do("GET", "/products/list", "", "Cookie: "+pass, fmt.Sprintf("X-Forwarded-For: 203.0.%d.%d", i/200, i%200))
+		if res.StatusCode == 200 {
+			served++
+		}
+	}
+	if want := int(useRate.Capacity()); served < want-10 || served > want {
+		t.Errorf("one pass served %d requests at once, want about %d", served, want)
 	}
 }
 
@@ -219,9 +245,11 @@ func TestLineKeepsItsOrder(t *testing.T) {
 	if last := guests[len(guests)-1].in; last < 20*time.Second || last > 30*time.Second {
 		t.Errorf("the last of 30 at one a second came in after %v", last)
 	}
-	s.now.Add((10 * time.Minute).Milliseconds())
-	if got := visit(29); got != 200 {
-		t.Errorf("who is inside is sent out: %d", got)
+	for range 8 { // two hours and forty minutes, with a page now and then
+		s.now.Add((20 * time.Minute).Milliseconds())
+		if got := visit(29); got != 200 {
+			t.Fatalf("who is inside is sent out after %v: %d", time.Duration(s.now.Load())*time.Millisecond, got)
+		}
 	}
 }
 
@@ -251,6 +279,30 @@ func TestLineAndWhoIsNotInIt(t *testing.T) {
 			t.Fatalf("without a counter: %d", res.StatusCode)
 		}
 	}
+}
+
+// TestLineWhileTheSharedStateIsAway: each node has its share of the rate, and the
+// first visitor of an empty line comes in at once.
+func TestLineWhileTheSharedStateIsAway(t *testing.T) {
+	s := standSwitched(t, SiteMode{Mode: ModeBusy, Admit: 120}, func(o *Options) { o.KV = halfKV{o.KV} })
+	if res, _ := s.do("GET", "/", ""); res.StatusCode != 200 {
+		t.Errorf("the first visitor: %d", res.StatusCode)
+	}
+}
+
+// halfKV enforces half of every rate, as one of two nodes does.
+type halfKV struct{ kv.Store }
+
+func (h halfKV) Share() int64 { return 2 }
+
+func (h halfKV) Do(ctx context.Context, ops ...kv.Op) ([]kv.Result, error) {
+	for i, op := range ops {
+		if t, ok := op.(kv.Take); ok {
+			t.Rate = t.Rate.Divide(2)
+			ops[i] = t
+		}
+	}
+	return h.Store.Do(ctx, ops...)
 }
 
 // awayKV is a shared state that does not answer.

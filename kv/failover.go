@@ -70,6 +70,14 @@ func (f *Failover) Do(ctx context.Context, ops ...Op) ([]Result, error) {
 	return f.local.do(f.divided(ops))
 }
 
+// Share is by how much limits are divided now: 1 while the shared state answers.
+func (f *Failover) Share() int64 {
+	if !f.away.Load() {
+		return 1
+	}
+	return max(1, f.nodes.Load())
+}
+
 // divided gives this node its share of every limit.
 func (f *Failover) divided(ops []Op) []Op {
 	n := f.nodes.Load()

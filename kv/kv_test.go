@@ -39,14 +39,15 @@ func TestMemoryIsBounded(t *testing.T) {
 
 func TestMemoryOfManyMembersIsBounded(t *testing.T) {
 	m := kv.NewMemory(640)
-	const keys = 200
-	for i := range keys * 100 {
+	const keys, each, shards = 200, 100, 64
+	for i := range keys * each {
 		if _, err := m.Do(t.Context(), kv.Count{Key: fmt.Sprint(i % keys), At: start, Window: time.Hour, ID: fmt.Sprint(i)}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if n, marks := held(t, m, keys); marks > 4*640 {
-		t.Errorf("%d keys hold %d members, want at most 4 per key of the bound", n, marks)
+	// In each part of the memory the key used last may be as heavy as it is.
+	if n, marks := held(t, m, keys); marks > 4*640+shards*each {
+		t.Errorf("%d keys hold %d members, want at most 4 per key of the bound and %d keys more", n, marks, shards)
 	}
 	one := kv.NewMemory(64)
 	for i := range 10_000 { // one heavy key alone may be as heavy as its cap

@@ -14,6 +14,8 @@ const (
 	// nodesApart is how far two nodes' clocks may be apart: windows of counters
 	// and the order of entries bear that much.
 	nodesApart = time.Second
+	// compareWithin keeps a server that fell silent from holding up the loop.
+	compareWithin = 3 * time.Second
 	// roundTripMost is the slowest answer by which clocks can be compared.
 	roundTripMost = 400 * time.Millisecond
 )
@@ -26,6 +28,8 @@ func (l *Loop) CompareClocks(ctx context.Context) {
 	if l.o.DB.Engine() != db.Postgres {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, compareWithin)
+	defer cancel()
 	ahead, ok, err := l.aheadOfDatabase(ctx)
 	if err != nil || !ok {
 		return // the database's absence is told elsewhere; a slow answer says nothing

@@ -10,8 +10,11 @@ import (
 // database; it changes nothing. A database without keys fits every root key.
 func FitsRoot(ctx context.Context, d *db.DB, root KEK) error {
 	state, err := loadState(ctx, d.Read())
-	if err != nil {
+	if db.IsNoTable(err) {
 		return nil // not migrated yet: a new one
+	}
+	if err != nil {
+		return readError("read the vault's state", err)
 	}
 	return newVault(Options{DB: d, Root: root}).checkRoot(state[stateRoot])
 }
@@ -19,7 +22,7 @@ func FitsRoot(ctx context.Context, d *db.DB, root KEK) error {
 // IsNew reports whether a database holds no keys yet.
 func IsNew(ctx context.Context, d *db.DB) bool {
 	state, err := loadState(ctx, d.Read())
-	return err != nil || state[stateRoot] == ""
+	return db.IsNoTable(err) || err == nil && state[stateRoot] == ""
 }
 
 // SealedSites lists the sites for which anything was ever sealed and not

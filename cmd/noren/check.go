@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -224,8 +225,11 @@ func checkOrigin(ctx context.Context, s *gateway.Site, secret string) (how strin
 			"let the shop listen on a private address, or lock it with origin_secret (docs/operate/origin.md)")
 	}
 	status, err := askUpstream(ctx, s, "")
-	if status == http.StatusForbidden || status == http.StatusUnauthorized || status == 444 || err != nil {
+	switch {
+	case status == http.StatusForbidden || status == http.StatusUnauthorized || errors.Is(err, io.EOF): // nginx's 444 closes
 		return "locked: the shop refuses requests without the origin secret", nil
+	case err != nil:
+		return "", fmt.Errorf("cannot tell whether the shop is locked: %w", err)
 	}
 	return "", noren.WithHint(noren.Errorf(noren.Invalid, "the shop answers %d without the origin secret, so the lock is not in place", status),
 		"add the rule for its web server: docs/operate/origin.md")

@@ -349,6 +349,10 @@ func (c *Config) lostDatabase() error {
 	if _, err := os.Stat(key); err != nil {
 		return nil
 	}
+	// A key that was put there before the first start is no sign of a loss.
+	if _, err := os.Stat(c.Access.Dir); err != nil {
+		return nil
+	}
 	return noren.WithHint(noren.Errorf(noren.NotFound, "database %s is gone, and its root key %s is still there", file, key),
 		"restore the database from a backup (docs/operate/backup.md); to begin anew, move the root key away first")
 }

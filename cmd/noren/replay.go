@@ -101,6 +101,13 @@ func (c replayCmd) output(e *env) (*decisionWriter, error) {
 	if sameFile(c.In, c.Out) {
 		return nil, noren.Errorf(noren.Invalid, "--out %s is the file that is read", c.Out)
 	}
+	if info, err := os.Stat(c.Out); err == nil && !info.Mode().IsRegular() { // /dev/null, a pipe
+		f, err := os.OpenFile(c.Out, os.O_WRONLY, 0)
+		if err != nil {
+			return nil, noren.Errorf(noren.Invalid, "%w", err)
+		}
+		return &decisionWriter{w: bufio.NewWriterSize(f, 1<<16), f: f}, nil
+	}
 	f, err := os.CreateTemp(filepath.Dir(c.Out), ".noren-replay-*") // for the owner alone: decisions name people
 	if err != nil {
 		return nil, noren.Errorf(noren.Invalid, "%w", err)
@@ -125,10 +132,13 @@ func (d *decisionWriter) close(err error) error {
 	if d.f == nil {
 		return err
 	}
-	defer os.Remove(d.f.Name()) // nothing is there under that name after the rename
 	if cerr := d.f.Close(); err == nil {
 		err = cerr
 	}
+	if d.to == "" {
+		return err
+	}
+	defer os.Remove(d.f.Name()) // nothing is there under that name after the rename
 	if err != nil {
 		return err
 	}
