@@ -95,7 +95,7 @@ func (s *store) close(ctx context.Context) {
 // journal measures durable appends with 64 writers, one writer, and with 10 ms
 // added to every commit, on both engines; beside them a bare INSERT.
 func (b *bencher) measureJournal() error {
-	server, err := peer.StartPostgres(b.ctx, "")
+	server, err := peer.StartPostgres(b.ctx, "", "shared_buffers=128MB") // as Debian ships it
 	if err != nil {
 		return err
 	}

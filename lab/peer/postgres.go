@@ -26,8 +26,9 @@ const database = "noren"
 type Postgres struct{ server }
 
 // StartPostgres starts one. dir "" means the temporary folder; one that is given
-// must be open (x) to the user postgres when this process is root.
-func StartPostgres(ctx context.Context, dir string) (*Postgres, error) {
+// must be open (x) to the user postgres when this process is root. Settings such
+// as "shared_buffers=128MB" replace the small ones of tests.
+func StartPostgres(ctx context.Context, dir string, settings ...string) (*Postgres, error) {
 	bin, err := findPostgres()
 	if err != nil {
 		return nil, err
@@ -37,7 +38,7 @@ func StartPostgres(ctx context.Context, dir string) (*Postgres, error) {
 		return nil, err
 	}
 	p := &Postgres{server{dir: dir}}
-	if err := p.start(ctx, bin); err != nil {
+	if err := p.start(ctx, bin, settings); err != nil {
 		p.Stop()
 		return nil, err
 	}
@@ -61,7 +62,7 @@ func findPostgres() (string, error) {
 	return filepath.Dir(newest), nil
 }
 
-func (s *Postgres) start(ctx context.Context, bin string) error {
+func (s *Postgres) start(ctx context.Context, bin string, settings []string) error {
 	as, err := serverUser()
 	if err != nil {
 		return err
@@ -80,9 +81,13 @@ func (s *Postgres) start(ctx context.Context, bin string) error {
 	if s.port, err = freePort(); err != nil {
 		return err
 	}
-	if err := s.launch(as, filepath.Join(bin, "postgres"), "-D", data,
+	program := []string{filepath.Join(bin, "postgres"), "-D", data,
 		"-c", "listen_addresses=127.0.0.1", "-p", strconv.Itoa(s.port), "-c", "unix_socket_directories=",
-		"-c", "fsync=on", "-c", "max_connections=200", "-c", "shared_buffers=64MB", "-c", "logging_collector=off"); err != nil {
+		"-c", "fsync=on", "-c", "max_connections=200", "-c", "shared_buffers=64MB", "-c", "logging_collector=off"}
+	for _, set := range settings {
+		program = append(program, "-c", set)
+	}
+	if err := s.launch(as, program...); err != nil {
 		return fmt.Errorf("start postgres: %w", err)
 	}
 	return s.awaitReady(ctx)
