@@ -108,6 +108,9 @@ func (b *bencher) start() error {
 	if err := b.fillStore(full, l.Addr().String(), events); err != nil {
 		return err
 	}
+	if _, err := b.startOnce(full, l.Addr().String()); err != nil { // an older store is migrated first
+		return err
+	}
 	took, err := b.startOnce(full, l.Addr().String())
 	if err != nil {
 		return err
