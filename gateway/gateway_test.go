@@ -356,6 +356,24 @@ func TestNothingIsSmuggled(t *testing.T) {
 	}
 }
 
+// TestNobodySpeaksForAProxy: headers by which some product or other tells a
+// client's address never reach the shop from a visitor.
+func TestNobodySpeaksForAProxy(t *testing.T) {
+	s := stand(t, nil)
+	names := []string{"Client-IP", "Proxy-Client-IP", "WL-Proxy-Client-IP", "X-ProxyUser-IP", "X-Azure-ClientIP", "X-Sucuri-ClientIP", "Incap-Client-IP",
+		"Ali-CDN-Real-IP", "X-Original-Forwarded-For", "X-True-IP", "X-Real-Host", "X-Backend-Host", "X-Scheme", "X-Url-Scheme", "Front-End-Https", "X-SSL-Client-Verify"}
+	var header []string
+	for _, n := range names {
+		header = append(header, n+": 192.0.2.1")
+	}
+	_, body := s.do("GET", "/", "", header...)
+	for _, n := range names {
+		if strings.Contains(body, "has "+http.CanonicalHeaderKey(n)+"\n") {
+			t.Errorf("%s reached the shop", n)
+		}
+	}
+}
+
 // TestLoopsEnd: an upstream that leads back to the gateway.
 func TestLoopsEnd(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
