@@ -142,7 +142,7 @@ func TestVisitorsPages(t *testing.T) {
 	})
 	t.Run("closed", func(t *testing.T) {
 		g.mode(503, "closed", "--for", "2h")
-		b := openBrowser(t, 1280, 900)
+		b := openBrowser(t, 390, 844)
 		b.open(g.public + "/")
 		b.see(5*time.Second, "準備中", "2時間", "03-0000-0000")
 		b.shot("closed")

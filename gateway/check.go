@@ -237,14 +237,18 @@ func (x *exchange) earnPass(c clerk) (back string, said noren.Text) {
 	return localPath(x.r.PostForm.Get("back")), noren.Text{}
 }
 
-// mayWait counts passes that were waited for; when nobody can say, it allows.
-func (x *exchange) mayWait() bool {
+// mayWait counts passes that were waited for.
+func (x *exchange) mayWait() bool { return x.within("wait", clientNet(x.client).String(), waitRate) }
+
+// within counts one more of a kind for who, and reports whether it is within the
+// rate; when nobody can say, it is.
+func (x *exchange) within(kind, who string, rate kv.Rate) bool {
 	if x.g.opts.KV == nil {
 		return true
 	}
 	ctx, cancel := context.WithTimeout(x.r.Context(), kvTimeout)
 	defer cancel()
-	res, err := x.g.opts.KV.Do(ctx, kv.Take{Key: "wait|" + x.shop.Name + "|" + clientNet(x.client).String(), At: x.at.Time, Rate: waitRate})
+	res, err := x.g.opts.KV.Do(ctx, kv.Take{Key: kind + "|" + x.shop.Name + "|" + who, At: x.at.Time, Rate: rate})
 	return err != nil || res[0].Allowed
 }
 

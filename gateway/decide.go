@@ -76,9 +76,10 @@ func (x *exchange) obey(d noren.Decision, err error, kind noren.Kind) *stop {
 }
 
 // spared reports whether a step-up comes from a fault of ours and could not be
-// passed: a program that signs in for a customer shows no page. Limits hold.
+// passed: a program that signs in for a customer shows no page, and without keys
+// nobody can be given a pass. Limits hold.
 func (x *exchange) spared(d noren.Decision) bool {
-	return d.Fault != "" && form(x.r) != "page"
+	return d.Fault != "" && (form(x.r) != "page" || x.g.secrets(x.r.Context()) == nil)
 }
 
 // notRecorded follows the kind's declared side when its event could not be

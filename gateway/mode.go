@@ -32,15 +32,20 @@ const (
 	ModeClosed Mode = "closed"
 )
 
-// Modes lists them, with what they mean.
-var Modes = []struct {
+// ModeInfo is a mode and what it means.
+type ModeInfo struct {
 	Mode    Mode
 	Meaning noren.Text
-}{
-	{ModeNormal, noren.Text{Ja: "ふだんどおり", En: "every day"}},
-	{ModeBusy, noren.Text{Ja: "混雑モード：新しい方を一定の速さで、来た順にお通しする", En: "busy: new visitors come in at a steady rate, in the order they came"}},
-	{ModeAttack, noren.Text{Ja: "攻撃モード：どなたにも一度だけ確認のページを通っていただく", En: "under attack: every visitor passes the check once"}},
-	{ModeClosed, noren.Text{Ja: "準備中：お店を閉め、案内のページだけを出す", En: "closed: the standby page instead of the shop"}},
+}
+
+// Modes lists them.
+func Modes() []ModeInfo {
+	return []ModeInfo{
+		{ModeNormal, noren.Text{Ja: "ふだんどおり", En: "every day"}},
+		{ModeBusy, noren.Text{Ja: "混雑モード：新しい方を一定の速さで、来た順にお通しする", En: "busy: new visitors come in at a steady rate, in the order they came"}},
+		{ModeAttack, noren.Text{Ja: "攻撃モード：どなたにも一度だけ確認のページを通っていただく", En: "under attack: every visitor passes the check once"}},
+		{ModeClosed, noren.Text{Ja: "準備中：お店を閉め、案内のページだけを出す", En: "closed: the standby page instead of the shop"}},
+	}
 }
 
 // DefaultAdmit is how many new visitors a minute the busy mode lets in.
@@ -133,12 +138,7 @@ func (m *ModeSwitch) Set(ctx context.Context, site string, mode SiteMode, author
 }
 
 func (m *SiteMode) valid(now time.Time) error {
-	known := slices.ContainsFunc(Modes, func(k struct {
-		Mode    Mode
-		Meaning noren.Text
-	}) bool {
-		return k.Mode == m.Mode
-	})
+	known := slices.ContainsFunc(Modes(), func(i ModeInfo) bool { return i.Mode == m.Mode })
 	switch {
 	case !known:
 		return noren.Errorf(noren.Invalid, "mode %q is not %s", m.Mode, modeNames())
@@ -154,9 +154,9 @@ func (m *SiteMode) valid(now time.Time) error {
 }
 
 func modeNames() string {
-	names := make([]string, len(Modes))
-	for i, m := range Modes {
-		names[i] = string(m.Mode)
+	var names []string
+	for _, i := range Modes() {
+		names = append(names, string(i.Mode))
 	}
 	return strings.Join(names, ", ")
 }

@@ -66,16 +66,7 @@ var useRate = kv.Rate{Events: 240, Per: time.Minute, Burst: 240}
 
 // mayUse counts the use of a pass or place by its name; "" is none.
 func (x *exchange) mayUse(kind, name string) bool {
-	if name == "" {
-		return false
-	}
-	if x.g.opts.KV == nil {
-		return true
-	}
-	ctx, cancel := context.WithTimeout(x.r.Context(), kvTimeout)
-	defer cancel()
-	res, err := x.g.opts.KV.Do(ctx, kv.Take{Key: kind + "|" + x.shop.Name + "|" + name, At: x.at.Time, Rate: useRate})
-	return err != nil || res[0].Allowed
+	return name != "" && x.within(kind, name, useRate)
 }
 
 func staffZone(z noren.Zone) bool {
@@ -127,10 +118,7 @@ func (x *exchange) queue(mode SiteMode) *stop {
 var placeRate = kv.Rate{Events: 60, Per: 10 * time.Minute, Burst: 60}
 
 func (x *exchange) mayStandInLine() bool {
-	ctx, cancel := context.WithTimeout(x.r.Context(), kvTimeout)
-	defer cancel()
-	res, err := x.g.opts.KV.Do(ctx, kv.Take{Key: "place|" + x.shop.Name + "|" + clientNet(x.client).String(), At: x.at.Time, Rate: placeRate})
-	return err != nil || res[0].Allowed || x.pass != ""
+	return x.within("place", clientNet(x.client).String(), placeRate) || x.pass != ""
 }
 
 // crowd asks one of very many from one place for the check.

@@ -101,7 +101,10 @@ func (l *Loop) follow(o *orient.Orient, p *journal.Pending, e noren.Entry) {
 		defer cancel()
 		receipt, err := p.Wait(ctx)
 		if err != nil {
-			return // said when the answer left; how it ended is open
+			if ctx.Err() == nil { // it will not be recorded; otherwise how it ends is open
+				o.Cancel(&e.Event)
+			}
+			return
 		}
 		committed(o, &e, receipt)
 		l.actAll(ctx, e.Decision.Actions)

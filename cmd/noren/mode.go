@@ -22,7 +22,7 @@ type modeCmd struct {
 // Help shows examples.
 func (modeCmd) Help() string {
 	var b strings.Builder
-	for _, m := range gateway.Modes {
+	for _, m := range gateway.Modes() {
 		fmt.Fprintf(&b, "  %-7s %s（%s）\n", m.Mode, m.Meaning.En, m.Meaning.Ja)
 	}
 	return b.String() + "\nThe allow-list, payments under way and calls from machines are never kept waiting.\n" +
@@ -66,7 +66,7 @@ func (c modeCmd) print(e *env, site string, m gateway.SiteMode) error {
 }
 
 func meaningOf(mode gateway.Mode) noren.Text {
-	for _, m := range gateway.Modes {
+	for _, m := range gateway.Modes() {
 		if m.Mode == mode {
 			return m.Meaning
 		}
