@@ -399,14 +399,30 @@ func TestAbsoluteFormIsPlacedByItsOwnHost(t *testing.T) {
 	}
 }
 
+// after is an empty part of a body that ends once something has arrived.
+type after struct{ arrived <-chan struct{} }
+
+func (a after) Read([]byte) (int, error) {
+	select {
+	case <-a.arrived:
+		return 0, io.EOF
+	case <-time.After(10 * time.Second):
+		return 0, errors.New("nothing arrived")
+	}
+}
+
 func TestBodiesOverTheLimitAreRefusedWhole(t *testing.T) {
-	var reached atomic.Int64
+	var reached, whole atomic.Int64
+	arrived := make(chan struct{}, 10)
 	s := stand(t, func(o *Options) {
 		o.Settings.Sites[0].BodyLimit = 1 << 20
 		o.Settings.Sites[0].InspectLimit = 4 << 10
 		o.Settings.Sites[0].Upstream = shopServer(t, func(w http.ResponseWriter, r *http.Request) {
 			reached.Add(1)
-			_, _ = io.Copy(io.Discard, r.Body)
+			arrived <- struct{}{}
+			if _, err := io.Copy(io.Discard, r.Body); err == nil {
+				whole.Add(1)
+			}
 		})
 	})
 	big := "a=" + strings.Repeat("b", 5<<10)
@@ -427,12 +443,14 @@ func TestBodiesOverTheLimitAreRefusedWhole(t *testing.T) {
 	if got := chunked(strings.NewReader(big), "text/x-unknown"); got != 413 {
 		t.Errorf("a long unknown body: status %d", got)
 	}
-	// The shop sees the beginning of a streamed upload, and then an error.
-	if got := chunked(io.LimitReader(zeroes{}, 2<<20), "image/jpeg"); got != 413 {
+	// The shop sees the beginning of a streamed upload, and then an error. The
+	// rest is sent once the shop has seen the beginning.
+	upload := io.MultiReader(io.LimitReader(zeroes{}, 256<<10), after{arrived}, io.LimitReader(zeroes{}, 1<<20))
+	if got := chunked(upload, "image/jpeg"); got != 413 {
 		t.Errorf("a long upload in chunks: status %d", got)
 	}
-	if reached.Load() != 1 {
-		t.Errorf("%d requests reached the shop, want the streamed one only", reached.Load())
+	if reached.Load() != 1 || whole.Load() != 0 {
+		t.Errorf("%d requests reached the shop, %d of them whole; want the beginning of the streamed one only", reached.Load(), whole.Load())
 	}
 	if got := chunked(strings.NewReader("<script>alert(1)</script>"), "image/jpeg"); got != 403 {
 		t.Errorf("text that calls itself an image: status %d", got)
