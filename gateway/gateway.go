@@ -71,6 +71,8 @@ type Settings struct {
 	SiteLimits map[string][]Limit
 	// OriginSecrets are the sites' origin secrets, by name.
 	OriginSecrets map[string]string
+	// Inspector replaces that of Options from now on; nil keeps it.
+	Inspector Inspector
 }
 
 // Gateway serves all sites. It is safe for concurrent use.
@@ -93,6 +95,7 @@ type state struct {
 	wild  map[string]*shop // "*.example.jp" by "example.jp"
 	any   *shop            // "*"
 	shops map[string]*shop // by name
+	waf   Inspector        // nil: nothing is inspected
 }
 
 const defaultSpoolMax = 2 << 30
@@ -156,7 +159,10 @@ func (g *Gateway) compile(s Settings) (*state, error) {
 			return nil, err
 		}
 	}
-	st := &state{exact: map[string]*shop{}, wild: map[string]*shop{}, shops: map[string]*shop{}}
+	st := &state{exact: map[string]*shop{}, wild: map[string]*shop{}, shops: map[string]*shop{}, waf: g.opts.Inspector}
+	if s.Inspector != nil {
+		st.waf = s.Inspector
+	}
 	errs := validLimits(limits)
 	for _, site := range s.Sites {
 		if st.shops[site.Name] != nil {

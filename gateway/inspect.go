@@ -27,7 +27,7 @@ func (x *exchange) inspect() *stop {
 	if s := x.readBody(); s != nil {
 		return s
 	}
-	if x.g.opts.Inspector == nil || x.shop.WAF == WAFOff {
+	if x.st.waf == nil || x.shop.WAF == WAFOff {
 		return nil
 	}
 	var err error
@@ -48,10 +48,10 @@ func (x *exchange) inspect() *stop {
 func (x *exchange) runInspector() (waf.Result, error) {
 	ctx := x.r.Context()
 	req := x.wafRequest()
-	res, err := x.g.opts.Inspector.Inspect(ctx, req)
+	res, err := x.st.waf.Inspect(ctx, req)
 	// Clients the shop knows by name get a second chance in a crowd.
 	for try := 0; try < 4 && x.allow != nil && errors.Is(err, waf.ErrOverload); try++ {
-		res, err = x.g.opts.Inspector.Inspect(ctx, req)
+		res, err = x.st.waf.Inspect(ctx, req)
 	}
 	return res, err
 }

@@ -122,7 +122,7 @@ func PlayAttack(ctx context.Context, kind string, o PlayOptions) (Raid, error) {
 	r := &raid{o: o, kind: kind, r: rand.New(rand.NewPCG(o.Seed, uint64(len(kind))<<32|uint64(kind[0])))}
 	r.done = Raid{Kind: kind, Answers: map[int]int{}}
 	for i := range a.sources {
-		from := source(o.Seed, kind, i)
+		from := o.from(kind, i)
 		tool, err := newBrowser(kind+"-"+strconv.Itoa(i), kind, o.Shop, from, pick(r.r, profiles()), o.Observe)
 		if err != nil {
 			return Raid{}, err

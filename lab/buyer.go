@@ -64,7 +64,7 @@ func buyerOf(o PlayOptions, n int) (*buyer, error) {
 	if n%5 == 4 {
 		home--
 	}
-	b, err := newBrowser(fmt.Sprintf("buyer-%03d", n), kindBuyer, o.Shop, source(o.Seed, kindBuyer, home), pick(r, profiles()), o.Observe)
+	b, err := newBrowser(fmt.Sprintf("buyer-%03d", n), kindBuyer, o.Shop, o.from(kindBuyer, home), pick(r, profiles()), o.Observe)
 	if err != nil {
 		return nil, err
 	}

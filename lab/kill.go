@@ -33,6 +33,8 @@ func killLab() Lab {
 	}
 }
 
+const defaultKills = 12
+
 // Killed is what is found in the database after a kill.
 type Killed struct {
 	Missing    []string // acknowledged ids that are not in the record
@@ -59,7 +61,10 @@ func runKill(ctx context.Context, env Env, p Params) (Report, error) {
 	if err := os.MkdirAll(k.dir, 0o700); err != nil {
 		return rep, err
 	}
-	runs := max(1, p.Runs)
+	runs := p.Runs
+	if runs == 0 {
+		runs = defaultKills
+	}
 	for i := range runs {
 		if err := k.run(ctx, i); err != nil {
 			return rep, fmt.Errorf("run %d: %w", i+1, err)

@@ -29,6 +29,8 @@ func All() []Lab {
 		trafficLab(),
 		killLab(),
 		tamperLab(),
+		reloadLab(),
+		natLab(),
 	}
 }
 

@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"math/rand/v2"
+	"net/netip"
 	"sync"
 	"time"
 )
@@ -19,8 +20,19 @@ type PlayOptions struct {
 	Speed float64
 	// Scale makes attacks smaller; 0 means 1.
 	Scale float64
+	// Home is the one address that everybody comes from, as behind a mobile
+	// carrier's; the zero value gives each an address of their own.
+	Home netip.Addr
 	// Observe is called after each request, from many goroutines at once.
 	Observe func(Result)
+}
+
+// from is the address of the n-th of a role.
+func (o PlayOptions) from(role string, n int) netip.Addr {
+	if o.Home.IsValid() {
+		return o.Home
+	}
+	return source(o.Seed, role, n)
 }
 
 // PlayBuyers plays n buyers who arrive within a time, and waits for all of them.

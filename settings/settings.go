@@ -48,7 +48,7 @@ func (s Set) Valid() error {
 	for _, p := range s.Paths() {
 		total += len(p) + len(s[p])
 		if !validPath(p) {
-			errs = append(errs, fmt.Errorf("settings file %q: expected policies/NAME.yaml, lists/NAME.txt or NAME.yaml, at the top or under sites/SITE/, in lower-case letters, digits, - and _", p))
+			errs = append(errs, fmt.Errorf("settings file %q: expected policies/NAME.yaml, lists/NAME.txt, firewall/NAME.conf or NAME.yaml, at the top or under sites/SITE/, in lower-case letters, digits, - and _", p))
 		}
 		if !utf8.ValidString(s[p]) || strings.ContainsRune(s[p], 0) {
 			errs = append(errs, fmt.Errorf("settings file %q is not UTF-8 text", p))
@@ -78,7 +78,8 @@ func validPath(p string) bool {
 	case 1:
 		return validFile(parts[0], ".yaml")
 	case 2:
-		return parts[0] == "policies" && validFile(parts[1], ".yaml") || parts[0] == "lists" && validFile(parts[1], ".txt")
+		extension, ok := map[string]string{"policies": ".yaml", "lists": ".txt", "firewall": ".conf"}[parts[0]]
+		return ok && validFile(parts[1], extension)
 	}
 	return false
 }

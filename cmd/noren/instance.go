@@ -47,6 +47,9 @@ type instance struct {
 	orient    *orient.Orient
 	addresses *orient.Addresses
 
+	applying sync.Mutex // one change of rules at a time
+	firewall *firewall  // of the gateway; under applying
+
 	running sync.WaitGroup
 	getenv  func(string) string
 	stop    context.CancelFunc

@@ -15,9 +15,9 @@ import (
 )
 
 type labCmd struct {
-	Name   string  `arg:"" help:"traffic, kill or tamper."`
+	Name   string  `arg:"" help:"One of those below."`
 	Seed   uint64  `help:"Seed; the same seed repeats the same run (default: a fresh one, printed)."`
-	Runs   int     `default:"12" help:"How many kills (kill)."`
+	Runs   int     `help:"How many kills (kill) or changes (reload)."`
 	Engine string  `enum:"sqlite,postgres" default:"sqlite" help:"sqlite: with memory of the process. postgres: with Valkey or Redis; both are started for the lab (traffic, kill)."`
 	Buyers int     `help:"How many buyers (traffic)."`
 	Speed  float64 `help:"How much faster than people (traffic)."`

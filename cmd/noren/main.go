@@ -63,6 +63,7 @@ type cli struct {
 
 	Demo     demoCmd     `cmd:"" help:"A sample shop, its traffic and a few attacks behind the gateway, in one process."`
 	Serve    serveCmd    `cmd:"" help:"Stand in front of the shops of the configuration."`
+	Reload   reloadCmd   `cmd:"" help:"Have the running noren read its configuration again, and wait until it is in force."`
 	Check    checkCmd    `cmd:"" help:"Check configuration, policies, upstreams and certificates."`
 	ConfigV  configCmd   `cmd:"" name:"config" help:"The configuration file itself."`
 	Settings settingsCmd `cmd:"" help:"Export, import or compare the settings set."`

@@ -10,6 +10,7 @@ import (
 
 	"noren"
 	"noren/gateway"
+	"noren/gateway/waf"
 	"noren/loop"
 	"noren/orient"
 	"noren/policy"
@@ -18,9 +19,10 @@ import (
 
 // Paths of a settings set. What lies at the top holds for every site; what lies
 // under sites/NAME only for that one, beside the shared policies and instead of
-// the shared limits.
+// the shared limits. The firewall is one for all sites.
 const (
 	policiesDir = "policies/"
+	firewallDir = "firewall/"
 	limitsFile  = "limits.yaml"
 	sitesDir    = "sites/"
 )
@@ -31,6 +33,7 @@ type rules struct {
 	entities []string
 	policies loop.Policies
 	limits   map[string][]gateway.Limit // by site; "" for sites without their own
+	firewall []waf.RuleFile
 }
 
 // shippedSettings is the set a new instance starts with.
@@ -93,7 +96,8 @@ func (r *rules) compile(set settings.Set, sites []string, cat *noren.Catalogue) 
 			r.limits[site] = limits
 		}
 	}
-	errs = append(errs, strayFiles(set, sites))
+	r.firewall = firewallFiles(set)
+	errs = append(errs, waf.CheckRules(r.firewall), strayFiles(set, sites))
 	if err := errors.Join(errs...); err != nil {
 		return noren.Errorf(noren.Invalid, "%w", err)
 	}
@@ -119,12 +123,26 @@ func policyFiles(set settings.Set, site string) []policy.File {
 	return files
 }
 
+// firewallFiles are the shop's own firewall rules.
+func firewallFiles(set settings.Set) []waf.RuleFile {
+	var files []waf.RuleFile
+	for _, name := range set.Paths() {
+		if strings.HasPrefix(name, firewallDir) && strings.HasSuffix(name, ".conf") {
+			files = append(files, waf.RuleFile{Name: name, Data: []byte(set[name])})
+		}
+	}
+	return files
+}
+
 // strayFiles refuses what would be silently ignored: a file at no known place,
 // or of a site that does not exist.
 func strayFiles(set settings.Set, sites []string) error {
 	var errs []error
 	for _, name := range set.Paths() {
 		rest := name
+		if strings.HasPrefix(name, firewallDir) && strings.HasSuffix(name, ".conf") {
+			continue
+		}
 		if after, ok := strings.CutPrefix(name, sitesDir); ok {
 			site, inside, _ := strings.Cut(after, "/")
 			if !slices.Contains(sites, site) {
@@ -134,7 +152,7 @@ func strayFiles(set settings.Set, sites []string) error {
 			rest = inside
 		}
 		if rest != limitsFile && !(strings.HasPrefix(rest, policiesDir) && strings.HasSuffix(rest, ".yaml")) {
-			errs = append(errs, fmt.Errorf("%s: expected policies/NAME.yaml or limits.yaml, at the top or under sites/SITE/", name))
+			errs = append(errs, fmt.Errorf("%s: expected policies/NAME.yaml or limits.yaml, at the top or under sites/SITE/, or firewall/NAME.conf at the top", name))
 		}
 	}
 	return errors.Join(errs...)

@@ -12,9 +12,7 @@ import (
 	"syscall"
 	"time"
 
-	"noren"
 	"noren/gateway"
-	"noren/gateway/waf"
 	"noren/loop"
 	"noren/vault"
 )
@@ -23,8 +21,8 @@ type serveCmd struct{}
 
 // Help says how the running program is told things.
 func (serveCmd) Help() string {
-	return `Signals: HUP reads configuration, settings and certificates again (the old ones stay in force when the
-new ones are wrong); USR2 hands over to a newly started noren without losing a request; TERM ends it.`
+	return `A changed configuration is taken over within two seconds; the old one stays in force when the new one is wrong.
+Signals: HUP reads configuration, settings and certificates again at once (noren reload does it and waits); USR2 hands over to a newly started noren without losing a request; TERM ends it.`
 }
 
 // drainWithin is how long requests under way may take when noren ends.
@@ -112,9 +110,9 @@ func startServer(ctx context.Context, in *instance, getenv func(string) string) 
 // openGateway makes the gateway of an instance, with the firewall before the
 // shops.
 func (in *instance) openGateway() (*gateway.Gateway, *gateway.AccessLog, error) {
-	engine, err := waf.New(waf.Options{})
-	if err != nil {
-		return nil, nil, fmt.Errorf("load firewall: %w", err)
+	var err error
+	if in.firewall, err = openFirewall(in.rules.firewall, nil, in.log); err != nil {
+		return nil, nil, err
 	}
 	access, err := gateway.OpenAccessLog(in.accessOptions())
 	if err != nil {
@@ -126,7 +124,7 @@ func (in *instance) openGateway() (*gateway.Gateway, *gateway.AccessLog, error) 
 		return nil, nil, err
 	}
 	g, err := gateway.New(gateway.Options{
-		Settings: set, Decider: in.loop, KV: in.kv, Lists: in.lists, Inspector: engine,
+		Settings: set, Decider: in.loop, KV: in.kv, Lists: in.lists, Inspector: in.firewall,
 		Access: access, Token: in.vault.Token, Country: in.country, Secrets: in.visitorKeys, Modes: in.modes, SearchEngine: in.searchEngine, Log: in.log, SpoolDir: filepath.Join(in.cfg.Data, "bodies"),
 	})
 	if err != nil {
@@ -182,6 +180,9 @@ func (s *server) until(e *env, path string, lock *os.File) error {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR2)
 	defer signal.Stop(signals)
+	looks := time.NewTicker(watchEvery)
+	defer looks.Stop()
+	watch := configWatch{inForce: s.stamps(path)}
 	for {
 		select {
 		case <-e.ctx.Done():
@@ -189,9 +190,14 @@ func (s *server) until(e *env, path string, lock *os.File) error {
 		case err := <-s.failed:
 			s.close(e.ctx)
 			return err
+		case <-looks.C:
+			if watch.settled(s.stamps(path)) {
+				s.reload(e.ctx, path, "file changed")
+			}
 		case sig := <-signals:
 			if sig == syscall.SIGHUP {
-				s.reload(e.ctx, path)
+				watch.inForce = s.stamps(path) // before reading: what changes meanwhile is seen
+				s.reload(e.ctx, path, "asked")
 				continue
 			}
 			e.log.Info("handing over to a new process")
@@ -205,6 +211,8 @@ func (s *server) until(e *env, path string, lock *os.File) error {
 	}
 }
 
+func (s *server) stamps(path string) string { return stamps(s.in.present().watched(path)) }
+
 // close lets requests under way finish, then closes everything.
 func (s *server) close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainWithin)
@@ -216,31 +224,10 @@ func (s *server) close(ctx context.Context) error {
 	return errors.Join(err, s.in.Close(ctx))
 }
 
-// reload reads configuration and settings again. Sites, limits, policies and
-// certificates change at once; listeners, database and keys need a hand-over.
-// When anything is wrong nothing changes.
-func (s *server) reload(ctx context.Context, path string) {
-	err := s.tryReload(ctx, path)
-	if err != nil {
-		s.in.log.Error("new configuration not used; the running one stays", "alarm", true, "err", err, "hint", noren.HintOf(err))
-		return
-	}
-	s.in.log.Info("configuration read again", "settings", s.in.rulesHash())
-}
-
-func (s *server) tryReload(ctx context.Context, path string) error {
-	cfg, err := loadConfig(path)
-	if err != nil {
-		return err
-	}
-	if cfg.Database != s.in.cfg.Database || cfg.Listen != s.in.cfg.Listen || cfg.Data != s.in.cfg.Data || cfg.Shared != s.in.cfg.Shared {
-		s.in.log.Warn("data, database, shared and listen change with a hand-over (kill -USR2) only")
-	}
-	return s.in.apply(ctx, cfg, s.gateway)
-}
-
 // apply puts the sites of cfg and the current settings in force.
 func (in *instance) apply(ctx context.Context, cfg *Config, g *gateway.Gateway) error {
+	in.applying.Lock()
+	defer in.applying.Unlock()
 	set, err := in.settings.Current(ctx)
 	if err != nil {
 		return err
@@ -249,11 +236,7 @@ func (in *instance) apply(ctx context.Context, cfg *Config, g *gateway.Gateway) 
 	if err != nil {
 		return err
 	}
-	next, err := in.gatewaySettings(cfg.Sites, rules)
-	if err != nil {
-		return err
-	}
-	if err := g.Apply(next); err != nil {
+	if err := in.applyGateway(cfg, rules, g); err != nil {
 		return err
 	}
 	in.mu.Lock()
@@ -261,6 +244,31 @@ func (in *instance) apply(ctx context.Context, cfg *Config, g *gateway.Gateway) 
 	in.now, in.rules, in.orient, in.addresses = cfg, rules, o, addresses
 	in.loop.SetRules(loop.Rules{Orient: o, Policies: rules.policies})
 	return nil
+}
+
+// applyGateway hands the gateway its part. The firewall that is not in force
+// afterwards gives back what it holds.
+func (in *instance) applyGateway(cfg *Config, r *rules, g *gateway.Gateway) error {
+	next, err := in.gatewaySettings(cfg.Sites, r)
+	if err != nil {
+		return err
+	}
+	fw, err := openFirewall(r.firewall, in.firewall, in.log)
+	if err != nil {
+		return err
+	}
+	next.Inspector = fw
+	idle := in.firewall
+	if err = g.Apply(next); err != nil {
+		idle = fw
+	}
+	if fw != in.firewall {
+		idle.Close()
+	}
+	if err == nil {
+		in.firewall = fw
+	}
+	return err
 }
 
 // settingsPoll keeps a change made elsewhere under two seconds away.

@@ -106,14 +106,21 @@ func (in *instance) changeSettings(e *env, ctx context.Context, set settings.Set
 
 // checkSettings compiles a set as a node would.
 func checkSettings(set settings.Set, sites []string) error {
-	_, err := compileSettings(set, sites, func(entities []string) (*noren.Catalogue, error) {
+	r, err := compileSettings(set, sites, func(entities []string) (*noren.Catalogue, error) {
 		o, err := orient.New(orient.Options{KV: kv.NewMemory(0), Entities: entities, Sources: sources()})
 		if err != nil {
 			return nil, err
 		}
 		return o.Catalogue(), nil
 	})
-	return err
+	if err != nil || len(r.firewall) == 0 {
+		return err
+	}
+	fw, err := openFirewall(r.firewall, nil, quiet())
+	if err != nil {
+		return err
+	}
+	return fw.Close()
 }
 
 type settingsDiffCmd struct {

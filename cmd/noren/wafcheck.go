@@ -22,6 +22,7 @@ import (
 	"noren"
 	"noren/gateway"
 	"noren/gateway/waf"
+	"noren/settings"
 )
 
 type wafCmd struct {
@@ -31,6 +32,7 @@ type wafCmd struct {
 type wafCheckCmd struct {
 	Input string `arg:"" help:"A file, a directory of raw HTTP/1.1 requests (one per file), or - for JSON Lines."`
 	Site  string `help:"Site of the configuration (default: without a configuration, preset generic)."`
+	Set   string `name:"settings" type:"existingdir" help:"Directory of a settings set whose firewall rules are tried too."`
 }
 
 // Help describes the formats.
@@ -72,7 +74,15 @@ func (c wafCheckCmd) Run(e *env) error {
 		}
 		site.Hosts = []string{"*"}
 	}
-	engine, err := waf.New(waf.Options{Wait: time.Minute})
+	var own []waf.RuleFile
+	if c.Set != "" {
+		set, err := settings.ReadDir(c.Set)
+		if err != nil {
+			return err
+		}
+		own = firewallFiles(set)
+	}
+	engine, err := waf.New(waf.Options{Wait: time.Minute, Rules: own})
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/netip"
 	"runtime"
@@ -68,7 +69,9 @@ type Options struct {
 	Slots int
 	// Wait is how long a request waits for a place; 0 means DefaultWait.
 	Wait time.Duration
-	Log  *slog.Logger
+	// Rules are the shop's own, beside the shipped ones.
+	Rules []RuleFile
+	Log   *slog.Logger
 }
 
 // WAF inspects requests. It is safe for concurrent use.
@@ -83,7 +86,19 @@ type WAF struct {
 
 // New compiles the rules, which takes about a third of a second.
 func New(o Options) (*WAF, error) {
+	if err := CheckRules(o.Rules); err != nil {
+		return nil, err
+	}
 	return build(o, norenConf)
+}
+
+// Close gives back what the engine shares with others like it. Inspections
+// under way end well.
+func (w *WAF) Close() error {
+	if c, ok := w.engine.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
 }
 
 func build(o Options, adjustments string) (*WAF, error) {
@@ -99,7 +114,10 @@ func build(o Options, adjustments string) (*WAF, error) {
 	engine, err := coraza.NewWAF(coraza.NewWAFConfig().
 		WithRootFS(coreruleset.FS).
 		WithDebugLogger(debuglog.Noop()).
-		WithDirectives(directives(adjustments)))
+		WithDirectives(directives(adjustments, o.Rules)))
+	if err != nil && len(o.Rules) > 0 {
+		return nil, whichRule(o.Rules, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("compile the WAF rules: %w", err)
 	}
@@ -112,13 +130,19 @@ func build(o Options, adjustments string) (*WAF, error) {
 	}, nil
 }
 
-func directives(adjustments string) string {
+func directives(adjustments string, own []RuleFile) string {
 	var b strings.Builder
 	b.WriteString(setupConf)
 	for _, f := range ruleFiles {
 		fmt.Fprintf(&b, "\nInclude @owasp_crs/REQUEST-%s.conf\n", f)
 	}
 	b.WriteString(adjustments)
+	// What was checked goes in, line by line, and not the file.
+	for _, f := range own {
+		for _, directive := range directiveLines(string(f.Data)) {
+			fmt.Fprintf(&b, "\n%s\n", directive)
+		}
+	}
 	fmt.Fprintf(&b, "\nInclude @owasp_crs/REQUEST-%s.conf\n", judgeFile)
 	return b.String()
 }
