@@ -71,6 +71,22 @@ func (k *walKeeper) startOver(ctx context.Context) error {
 	return err
 }
 
+// Settle copies what SQLite's write-ahead log holds into the database and cuts
+// the log off, for who wants to know how large the database is. On PostgreSQL
+// it does nothing.
+func (d *DB) Settle(ctx context.Context) error {
+	if d.Engine() != SQLite {
+		return nil
+	}
+	writer, err := d.write.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer writer.Close()
+	_, _, err = checkpoint(ctx, writer, "TRUNCATE")
+	return err
+}
+
 // checkpoint returns how long the log is and how much of it is copied. Another
 // process that copies at the same time is no error.
 func checkpoint(ctx context.Context, on interface {

@@ -77,12 +77,13 @@ type Settings struct {
 
 // Gateway serves all sites. It is safe for concurrent use.
 type Gateway struct {
-	opts  Options
-	hop   string // marks what this gateway sent on
-	pages *pages
-	state atomic.Pointer[state]
-	certs *certificates
-	spool spoolRoom
+	opts   Options
+	hop    string // marks what this gateway sent on
+	pages  *pages
+	state  atomic.Pointer[state]
+	certs  *certificates
+	spool  spoolRoom
+	meters meters
 	// proxyLog is where ReverseProxy complains about answers that break off.
 	proxyLog *log.Logger
 	alarms   sync.Map // *atomic.Int64 by site and message: when it was raised last

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"noren"
 	"noren/gateway/waf"
@@ -48,6 +49,11 @@ func (x *exchange) inspect() *stop {
 func (x *exchange) runInspector() (waf.Result, error) {
 	ctx := x.r.Context()
 	req := x.wafRequest()
+	m, begun := x.g.meters.of(x.shop.Name), time.Now()
+	defer func() {
+		m.inspected.Add(1)
+		m.gate.Add(int64(time.Since(begun)))
+	}()
 	res, err := x.st.waf.Inspect(ctx, req)
 	// Clients the shop knows by name get a second chance in a crowd.
 	for try := 0; try < 4 && x.allow != nil && errors.Is(err, waf.ErrOverload); try++ {
@@ -58,6 +64,7 @@ func (x *exchange) runInspector() (waf.Result, error) {
 
 func (x *exchange) wafRequest() *waf.Request {
 	req := &waf.Request{
+		Site: x.shop.Name,
 		Addr: netip.AddrPortFrom(x.client, x.peer.Port()), Method: x.r.Method, URI: x.r.RequestURI, Proto: x.r.Proto,
 		Host: x.r.Host, Header: x.r.Header, Zone: x.place.Zone, Charsets: x.shop.encodings,
 		Own:     ownHost(x.r),

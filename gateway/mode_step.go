@@ -35,23 +35,46 @@ const (
 // nor who pays or is on the allow-list, nor the shop's own people in the admin.
 func (x *exchange) checkMode() *stop {
 	mode := x.g.opts.Modes.Of(x.shop.Name, x.at.Time)
-	if mode.Mode == ModeNormal || x.allow != nil || x.own() || x.spareZone() {
+	if x.allow != nil || x.own() || x.spareZone() {
+		return nil
+	}
+	if x.pass == "" && !x.asset() {
+		x.g.meters.of(x.shop.Name).strangers.Add(1)
+	}
+	if mode.Mode == ModeNormal {
 		return nil
 	}
 	switch mode.Mode {
 	case ModeClosed:
 		return &stop{cause: noren.CauseClosed, rule: ruleClosed, status: http.StatusServiceUnavailable, retry: closedFor(mode, x.at.Time)}
 	case ModeAttack:
-		if !x.asset() && !x.searchEngine() && !x.mayUse("pass", x.pass) && x.canCheck() {
-			x.pass = ""
-			return x.checkFirst(noren.CauseChallenge, ruleAttack)
-		}
+		return x.underAttack()
 	case ModeBusy:
 		if !x.asset() && !x.searchEngine() {
 			return x.queue(mode)
 		}
 	}
 	return nil
+}
+
+// assetRate is how many parts of pages strangers at one place may load during an
+// attack: the pictures of a newsletter, and no flood. Whoever has passed the
+// check shows it with every part.
+var assetRate = kv.Rate{Events: 120, Per: time.Minute, Burst: 60}
+
+// underAttack asks strangers for the check.
+func (x *exchange) underAttack() *stop {
+	if x.asset() {
+		if x.pass != "" || x.within("asset", clientNet(x.client).String(), assetRate) {
+			return nil
+		}
+		return &stop{cause: noren.CauseLimit, rule: ruleAttack, status: http.StatusTooManyRequests, retry: retryOverload}
+	}
+	if x.searchEngine() || x.mayUse("pass", x.pass) || !x.canCheck() {
+		return nil
+	}
+	x.pass = ""
+	return x.checkFirst(noren.CauseChallenge, ruleAttack)
 }
 
 // spareZone reports whether the zone is spared by every mode.

@@ -34,6 +34,7 @@ type Site struct {
 	TrustedProxies []netip.Prefix `yaml:"trusted_proxies" json:"trusted_proxies,omitempty" jsonschema:"description=Networks of the proxies or the CDN in front of Noren; only they are believed about a visitor's address"`
 	BodyLimit      int64          `yaml:"body_limit" json:"body_limit,omitempty" jsonschema:"description=Largest body in bytes; default 64 MiB"`
 	InspectLimit   int64          `yaml:"inspect_limit" json:"inspect_limit,omitempty" jsonschema:"description=Largest form or JSON in bytes; default 64 KiB, four times as much in the admin"`
+	AttackMode     AttackMode     `yaml:"attack_mode" json:"attack_mode,omitempty" jsonschema:"enum=auto,enum=by_hand,default=auto,description=Whether the site switches itself to the attack mode when very many strangers make it slow"`
 	WAF            WAFMode        `yaml:"waf" json:"waf,omitempty" jsonschema:"enum=on,enum=shadow,enum=off,default=on"`
 	Contact        noren.Text     `yaml:"contact" json:"contact,omitempty" jsonschema:"description=How a visitor who was stopped reaches the shop, printed on the page they see"`
 	Title          noren.Text     `yaml:"title" json:"title,omitempty" jsonschema:"description=The shop's name on the page of a visitor who was stopped"`
@@ -44,6 +45,15 @@ type KeyPair struct {
 	Cert string `yaml:"cert" json:"cert"`
 	Key  string `yaml:"key" json:"key"`
 }
+
+// AttackMode says who switches the site to the attack mode.
+type AttackMode string
+
+// Values of AttackMode.
+const (
+	AttackAuto   AttackMode = "auto"    // the site itself, under pressure
+	AttackByHand AttackMode = "by_hand" // people only
+)
 
 // WAFMode says what a finding of the web application firewall does.
 type WAFMode string
@@ -90,6 +100,11 @@ func (s *Site) Valid() error {
 	case "", WAFOn, WAFShadow, WAFOff:
 	default:
 		fault("waf %q is not on, shadow or off", s.WAF)
+	}
+	switch s.AttackMode {
+	case "", AttackAuto, AttackByHand:
+	default:
+		fault("attack_mode %q is not auto or by_hand", s.AttackMode)
 	}
 	if s.BodyLimit < 0 || s.InspectLimit < 0 || s.InspectLimit > maxInspectLimit {
 		fault("body_limit and inspect_limit must be positive, inspect_limit at most %d", maxInspectLimit)

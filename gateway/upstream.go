@@ -60,6 +60,9 @@ func (x *exchange) proxy() *httputil.ReverseProxy {
 		},
 		ModifyResponse: func(res *http.Response) error {
 			x.upstream = time.Since(x.reached)
+			m := x.g.meters.of(x.shop.Name)
+			m.answered.Add(1)
+			m.shop.Add(int64(x.upstream))
 			x.reportOutcome(res)
 			return nil
 		},

@@ -31,6 +31,7 @@ func All() []Lab {
 		tamperLab(),
 		reloadLab(),
 		natLab(),
+		floodLab(),
 	}
 }
 
@@ -40,8 +41,9 @@ type Params struct {
 	Seed   uint64
 	Runs   int     // repetitions, for labs that repeat
 	Engine string  // kill: sqlite or postgres
-	Buyers int     // traffic: how many buyers
-	Speed  float64 // traffic: how much faster than people
+	Buyers int     // how many people shop
+	Speed  float64 // how much faster than people
+	Rate   int     // flood: requests a second
 }
 
 // Env is what a lab is given to work with.
@@ -74,7 +76,10 @@ type Instance struct {
 	Site    string
 	Sample  *sampleshop.Shop
 	Journal Journal
-	Close   func() error
+	// Disk is how many bytes each of the instance's files takes, once all it
+	// holds back is written.
+	Disk  func(ctx context.Context) (map[string]int64, error)
+	Close func() error
 }
 
 // Journal is what a lab asks of the instance's record.

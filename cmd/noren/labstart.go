@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -22,9 +24,30 @@ func (l *labEnv) start(ctx context.Context, w lab.Want) (*lab.Instance, error) {
 		return nil, err
 	}
 	return &lab.Instance{
-		ShopURL: t.url, Site: sampleSite, Sample: t.shop, Journal: labJournal{t.server.in},
+		ShopURL: t.url, Site: sampleSite, Sample: t.shop, Journal: labJournal{t.server.in}, Disk: t.server.diskUse,
 		Close: func() error { return t.close(context.WithoutCancel(ctx)) },
 	}, nil
+}
+
+// diskUse is how large the files of the data directory are, after the
+// write-ahead log was copied: it has a size of its own that does not grow.
+func (s *server) diskUse(ctx context.Context) (map[string]int64, error) {
+	s.in.loop.Flush(ctx)
+	if err := errors.Join(s.in.journal.Flush(ctx), s.access.Flush(ctx), s.in.db.Settle(ctx)); err != nil {
+		return nil, err
+	}
+	sizes := map[string]int64{}
+	err := filepath.WalkDir(s.in.cfg.Data, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil {
+			sizes[d.Name()] += info.Size()
+		}
+		return err
+	})
+	return sizes, err
 }
 
 // labJournal answers what labs ask of the record.

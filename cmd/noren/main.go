@@ -79,6 +79,7 @@ type cli struct {
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 	Docs     docsCmd     `cmd:"" hidden:""`
 	LabChild labChildCmd `cmd:"" name:"lab-child" hidden:""`
+	LabFlood labFloodCmd `cmd:"" name:"lab-flood" hidden:""`
 }
 
 // env is what every command gets.

@@ -77,8 +77,8 @@ type Options struct {
 // WAF inspects requests. It is safe for concurrent use.
 type WAF struct {
 	engine coraza.WAF
-	light  chan struct{}
-	heavy  chan struct{}
+	light  *lane
+	heavy  *lane
 	wait   time.Duration
 	log    *slog.Logger
 	owns   sync.Map // *regexp.Regexp by Request.Own: the listeners' addresses
@@ -123,8 +123,8 @@ func build(o Options, adjustments string) (*WAF, error) {
 	}
 	return &WAF{
 		engine: engine,
-		light:  make(chan struct{}, o.Slots),
-		heavy:  make(chan struct{}, max(1, o.Slots/4)),
+		light:  newLane(o.Slots),
+		heavy:  newLane(max(1, o.Slots/4)),
 		wait:   o.Wait,
 		log:    o.Log,
 	}, nil
@@ -149,6 +149,7 @@ func directives(adjustments string, own []RuleFile) string {
 
 // Request is what is inspected: the request as the shop will receive it.
 type Request struct {
+	Site   string         // whose share of the places it takes
 	Addr   netip.AddrPort // the client
 	Method string
 	URI    string // as on the request line
@@ -183,34 +184,16 @@ type Result struct {
 // in time, and another error when the engine failed; the caller decides then,
 // by zone, which way to fail. A Result that came with an error says nothing.
 func (w *WAF) Inspect(ctx context.Context, r *Request) (Result, error) {
-	release, err := w.enter(ctx, len(r.Body) > heavyBytes)
+	lane := w.light
+	if len(r.Body) > heavyBytes {
+		lane = w.heavy
+	}
+	leave, err := lane.enter(ctx, r.Site, w.wait)
 	if err != nil {
 		return Result{}, err
 	}
-	defer release()
+	defer leave()
 	return w.run(r)
-}
-
-func (w *WAF) enter(ctx context.Context, heavy bool) (release func(), err error) {
-	lane := w.light
-	if heavy {
-		lane = w.heavy
-	}
-	select {
-	case lane <- struct{}{}:
-		return func() { <-lane }, nil
-	default:
-	}
-	t := time.NewTimer(w.wait)
-	defer t.Stop()
-	select {
-	case lane <- struct{}{}:
-		return func() { <-lane }, nil
-	case <-t.C:
-		return nil, ErrOverload
-	case <-ctx.Done():
-		return nil, fmt.Errorf("waf: wait for a place: %w", ctx.Err())
-	}
 }
 
 // run is one transaction. A panic of the engine is an error of this request

@@ -329,7 +329,10 @@ func TestOverloadIsAnError(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.light <- struct{}{}
+	leave, err := w.light.enter(t.Context(), "", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if _, err := w.Inspect(t.Context(), request("GET", "/", "")); !errors.Is(err, ErrOverload) {
 		t.Errorf("err = %v, want ErrOverload", err)
 	}
@@ -337,7 +340,7 @@ func TestOverloadIsAnError(t *testing.T) {
 	if _, err := w.Inspect(t.Context(), request("POST", "/", "a="+strings.Repeat("b", heavyBytes))); err != nil {
 		t.Errorf("a heavy body found no place: %v", err)
 	}
-	<-w.light
+	leave()
 	if res, err := w.Inspect(t.Context(), request("GET", "/", "")); err != nil || res.Blocked {
 		t.Errorf("after the load: %+v, %v", res, err)
 	}
