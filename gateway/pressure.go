@@ -18,7 +18,8 @@ import (
 // switch nothing.
 const (
 	pressureEvery = time.Second
-	// pressureFor is how many of those in a row it takes.
+	// pressureFor is how many such moments it takes; an ordinary one between them
+	// takes one back.
 	pressureFor = 3
 	// pressureFloor: so many requests of strangers a second, parts of pages not
 	// counted, are no attack on any shop worth a flood.
@@ -26,11 +27,9 @@ const (
 	pressureTimes = 4.0 // of the usual rate
 	// usualOver is how long the usual rate looks back.
 	usualOver = 30 * time.Minute
-	// slowGate and slowShop are answers that people feel; slowTimes is of the
-	// shop's usual time.
-	slowGate  = 40 * time.Millisecond
-	slowShop  = 250 * time.Millisecond
-	slowTimes = 3.0
+	// An answer is slow from slowFloor on when it takes slowTimes the usual.
+	slowFloor = 50 * time.Millisecond
+	slowTimes = 2.0
 
 	attackFor = 10 * time.Minute
 	// attackAgain is how long before its end it is looked whether to go on.
@@ -50,9 +49,11 @@ type meter struct {
 
 // moment is what a meter held in one look.
 type moment struct {
-	strangers  float64 // a second
-	gate, shop time.Duration
+	strangers  float64       // a second
+	gate, shop time.Duration // what the firewall and the shop took for a request
 }
+
+func (m moment) took() time.Duration { return m.gate + m.shop }
 
 func (m *meter) take(over time.Duration) moment {
 	mean := func(sum, n *atomic.Int64) time.Duration {
@@ -72,9 +73,9 @@ func (m *meter) take(over time.Duration) moment {
 // unusual. Only the watcher touches it.
 type pressure struct {
 	usual     float64 // strangers a second
-	usualShop time.Duration
+	usualTook time.Duration
 	learnt    int // moments, up to those of usualOver
-	rows      int // moments under pressure, in a row
+	pressed   int // moments under pressure
 	before    SiteMode
 	holdUntil time.Time // a person switched back; until then nothing is done
 }
@@ -85,7 +86,7 @@ func (p *pressure) rush(m moment) bool {
 }
 
 func (p *pressure) slow(m moment) bool {
-	return m.gate >= slowGate || m.shop >= slowShop && float64(m.shop) >= slowTimes*float64(p.usualShop)
+	return m.took() >= slowFloor && float64(m.took()) >= slowTimes*float64(p.usualTook)
 }
 
 // look takes one moment in and says whether the site should be switched, and
@@ -99,29 +100,36 @@ func (p *pressure) look(m moment, mode SiteMode, now time.Time) (until time.Time
 	case mode.Mode == ModeAttack && !mode.Until.IsZero() && mode.Until.Sub(now) < attackAgain && p.rush(m):
 		return now.Add(attackFor), true // only what would end soon goes on
 	case mode.Mode != ModeNormal:
-		p.rows = 0
+		p.pressed = 0
 		return time.Time{}, false
 	case p.rush(m) && p.slow(m):
-		p.rows++
+		p.pressed++
 	default:
-		p.rows = 0
+		p.pressed = max(0, p.pressed-1)
 		p.learn(m)
 	}
-	if p.rows < pressureFor || now.Before(p.holdUntil) {
+	if p.pressed < pressureFor || now.Before(p.holdUntil) {
 		return time.Time{}, false
 	}
-	p.rows = 0
+	p.pressed = 0
 	return now.Add(attackFor), true
 }
 
 // learn moves the usual towards what was just seen: an average at first, then
-// one that forgets.
+// one that forgets. A rush is learnt slowly, and as no more than a large rush: a
+// shop that has become popular is not attacked for ever, and a flood does not
+// become the usual within a minute.
 func (p *pressure) learn(m moment) {
+	if p.rush(m) {
+		part := pressureEvery.Seconds() / usualOver.Seconds()
+		p.usual += part * (min(m.strangers, pressureTimes*max(p.usual, pressureFloor)) - p.usual)
+		return
+	}
 	p.learnt = min(p.learnt+1, int(usualOver/pressureEvery))
 	part := 1 / float64(p.learnt)
 	p.usual += part * (m.strangers - p.usual)
-	if m.shop > 0 {
-		p.usualShop += time.Duration(part * float64(m.shop-p.usualShop))
+	if m.took() > 0 {
+		p.usualTook += time.Duration(part * float64(m.took()-p.usualTook))
 	}
 }
 

@@ -23,6 +23,7 @@ func TestPressure(t *testing.T) {
 		"a slow database on an ordinary day":    {quiet, moment{6, 3 * ms, 2000 * ms}, false},
 		"twice the visitors and a slow shop":    {moment{20, 3 * ms, 60 * ms}, moment{40, 3 * ms, 800 * ms}, false},
 		"a shop that always takes long":         {moment{10, 3 * ms, 700 * ms}, moment{50, 3 * ms, 800 * ms}, false},
+		"every other moment is slow":            {quiet, moment{400, 30 * ms, 10 * ms}, false},
 		"a handful of visitors, slow":           {moment{1, 3 * ms, 60 * ms}, moment{20, 90 * ms, 900 * ms}, false},
 		"nobody answers: the shop is not asked": {quiet, moment{0, 0, 0}, false},
 	} {

@@ -36,8 +36,8 @@ type backing struct{ database, shared string }
 const sampleSite = "sample"
 
 // startThrowaway starts one in dir; listen is Noren's address, with port 0 for
-// any free one.
-func startThrowaway(ctx context.Context, dir, listen string, seed uint64, on backing, observers []loop.Observer, log *slog.Logger) (t *throwaway, err error) {
+// any free one. more are further sites.
+func startThrowaway(ctx context.Context, dir, listen string, seed uint64, on backing, observers []loop.Observer, log *slog.Logger, more ...gateway.Site) (t *throwaway, err error) {
 	t = &throwaway{}
 	defer func() {
 		if err != nil {
@@ -57,6 +57,7 @@ func startThrowaway(ctx context.Context, dir, listen string, seed uint64, on bac
 	cfg := &Config{Version: 1, Data: filepath.Join(dir, "noren"), dir: dir, Listen: Listen{HTTP: front.Addr().String()}, Sites: []gateway.Site{{
 		Name: sampleSite, Hosts: []string{"127.0.0.1", "localhost"}, Upstream: upstream, Preset: "sampleshop",
 	}}}
+	cfg.Sites = append(cfg.Sites, more...)
 	cfg.Database.URL, cfg.Shared = on.database, on.shared
 	cfg.fill()
 	in, err := openInstance(ctx, cfg, wants{create: true, getenv: os.Getenv, observe: observers}, log)
