@@ -210,6 +210,10 @@ var eventFacts = []Fact{
 		Read: func(e *Event) any { return e.request().Passed }},
 	{Name: "blocked.cause", Type: Str, Kinds: []Kind{HTTPBlocked}, Meaning: Text{"止めた理由", "What stopped the request: ban, limit, waf, challenge …"},
 		Read: func(e *Event) any { return string(payloadOf[Blocked](e).Cause) }},
+	{Name: "probe", Type: Str, Kinds: []Kind{TLSProbe}, Meaning: Text{"探られた弱点（heartbleed、heartbeat、sslv2）", "The weakness probed for: heartbleed, heartbeat, sslv2"},
+		Read: func(e *Event) any { return payloadOf[Probe](e).Probe }},
+	{Name: "client.ja4", Type: Str, Meaning: Text{"接続してきたプログラムのTLSの特徴（JA4）。httpや手前の中継機器ごしでは不明で空", "JA4 fingerprint of the TLS client; empty when not known, as over plain HTTP or behind a proxy"},
+		Read: func(e *Event) any { return e.Entities[EntityJA4] }},
 	{Name: "login.user", Type: Str, Kinds: loginKinds, Meaning: Text{"ログイン名", "The user name typed"},
 		Read: func(e *Event) any {
 			if p, ok := e.Payload.(*LoginResult); ok {

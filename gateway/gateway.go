@@ -71,16 +71,20 @@ type Settings struct {
 	SiteLimits map[string][]Limit
 	// OriginSecrets are the sites' origin secrets, by name.
 	OriginSecrets map[string]string
+	// Connections bound what visitors may hold open; zero values are the defaults.
+	Connections Connections
 }
 
 // Gateway serves all sites. It is safe for concurrent use.
 type Gateway struct {
-	opts  Options
-	hop   string // marks what this gateway sent on
-	pages *pages
-	state atomic.Pointer[state]
-	certs *certificates
-	spool spoolRoom
+	opts    Options
+	hop     string // marks what this gateway sent on
+	pages   *pages
+	state   atomic.Pointer[state]
+	certs   *certificates
+	spool   spoolRoom
+	callers *callers
+	probes  chan struct{} // reports of probes under way
 	// proxyLog is where ReverseProxy complains about answers that break off.
 	proxyLog *log.Logger
 	alarms   sync.Map // *atomic.Int64 by site and message: when it was raised last
@@ -93,6 +97,8 @@ type state struct {
 	wild  map[string]*shop // "*.example.jp" by "example.jp"
 	any   *shop            // "*"
 	shops map[string]*shop // by name
+
+	connections Connections
 }
 
 const defaultSpoolMax = 2 << 30
@@ -120,7 +126,8 @@ func New(o Options) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Gateway{opts: o, hop: noren.NewID(o.Now()), pages: p, certs: newCertificates(o.Log), proxyLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug)}
+	g := &Gateway{opts: o, hop: noren.NewID(o.Now()), pages: p, certs: newCertificates(o.Log), proxyLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
+		callers: newCallers(), probes: make(chan struct{}, maxProbeReports)}
 	g.spool.free.Store(o.SpoolMax)
 	if err := g.Apply(o.Settings); err != nil {
 		return nil, err
@@ -156,8 +163,8 @@ func (g *Gateway) compile(s Settings) (*state, error) {
 			return nil, err
 		}
 	}
-	st := &state{exact: map[string]*shop{}, wild: map[string]*shop{}, shops: map[string]*shop{}}
-	errs := validLimits(limits)
+	st := &state{exact: map[string]*shop{}, wild: map[string]*shop{}, shops: map[string]*shop{}, connections: s.Connections.withDefaults()}
+	errs := append(validLimits(limits), s.Connections.Valid())
 	for _, site := range s.Sites {
 		if st.shops[site.Name] != nil {
 			errs = append(errs, noren.Errorf(noren.Invalid, "site name %s stands twice", site.Name))

@@ -30,6 +30,7 @@ type exchange struct {
 	place   Place
 	path    string // of the request line, as it came
 	session string // keyed hash
+	ja4     string // of the TLS client, "" when not known
 	pass    string // name of the pass the visitor holds, "" without one
 	puzzle  string // the puzzle to show again
 	turn    string // the visitor's place in the line, unread
@@ -88,6 +89,9 @@ func (g *Gateway) begin(w http.ResponseWriter, r *http.Request) *exchange {
 	if x.shop = x.st.find(r.Host); x.shop != nil && x.peer.IsValid() {
 		x.client = clientOf(x.peer.Addr(), r.Header, x.shop.trusts)
 		x.scheme = schemeOf(r, x.peer.Addr(), x.shop.trusts)
+		if !x.shop.trusts(x.peer.Addr()) { // a proxy's hello is not the visitor's
+			x.ja4 = ja4Of(r.Context())
+		}
 	}
 	return x
 }
