@@ -29,18 +29,19 @@ import (
 type Config struct {
 	Version int `yaml:"version" json:"version" jsonschema:"enum=1,description=Format of this file; always 1"`
 	// Data is the directory of everything Noren writes; relative to this file.
-	Data     string         `yaml:"data" json:"data,omitempty" jsonschema:"description=Directory of everything Noren writes; relative to this file,default=noren-data"`
-	Listen   Listen         `yaml:"listen" json:"listen,omitempty"`
-	Database Database       `yaml:"database" json:"database,omitempty"`
-	Shared   string         `yaml:"shared" json:"shared,omitempty" jsonschema:"description=Valkey or Redis for several nodes (redis:// or rediss://; file: or env: reference for one with a password); empty: memory of this process"`
-	RootKey  string         `yaml:"root_key" json:"root_key,omitempty" jsonschema:"description=Reference to the root key: file:PATH or env:NAME or credential:NAME,default=file:<data>/root.key"`
-	Erasures string         `yaml:"erasures" json:"erasures,omitempty" jsonschema:"description=File that lists erased people (keyed; no names); keep it out of backups of the data directory so that a restored backup is erased again,default=<data>/erasures.jsonl"`
-	Settings SettingsConfig `yaml:"settings" json:"settings,omitempty"`
-	Journal  JournalConfig  `yaml:"journal" json:"journal,omitempty"`
-	Lookup   LookupConfig   `yaml:"addresses" json:"addresses,omitempty"`
-	Access   AccessConfig   `yaml:"access_log" json:"access_log,omitempty"`
-	Keep     KeepConfig     `yaml:"keep" json:"keep,omitempty"`
-	Sites    []gateway.Site `yaml:"sites" json:"sites" jsonschema:"minItems=1"`
+	Data        string              `yaml:"data" json:"data,omitempty" jsonschema:"description=Directory of everything Noren writes; relative to this file,default=noren-data"`
+	Listen      Listen              `yaml:"listen" json:"listen,omitempty"`
+	Connections gateway.Connections `yaml:"connections" json:"connections,omitzero"`
+	Database    Database            `yaml:"database" json:"database,omitempty"`
+	Shared      string              `yaml:"shared" json:"shared,omitempty" jsonschema:"description=Valkey or Redis for several nodes (redis:// or rediss://; file: or env: reference for one with a password); empty: memory of this process"`
+	RootKey     string              `yaml:"root_key" json:"root_key,omitempty" jsonschema:"description=Reference to the root key: file:PATH or env:NAME or credential:NAME,default=file:<data>/root.key"`
+	Erasures    string              `yaml:"erasures" json:"erasures,omitempty" jsonschema:"description=File that lists erased people (keyed; no names); keep it out of backups of the data directory so that a restored backup is erased again,default=<data>/erasures.jsonl"`
+	Settings    SettingsConfig      `yaml:"settings" json:"settings,omitempty"`
+	Journal     JournalConfig       `yaml:"journal" json:"journal,omitempty"`
+	Lookup      LookupConfig        `yaml:"addresses" json:"addresses,omitempty"`
+	Access      AccessConfig        `yaml:"access_log" json:"access_log,omitempty"`
+	Keep        KeepConfig          `yaml:"keep" json:"keep,omitempty"`
+	Sites       []gateway.Site      `yaml:"sites" json:"sites" jsonschema:"minItems=1"`
 
 	dir string // of the file, for relative paths
 }
@@ -263,6 +264,11 @@ func (c *Config) valid(doc *yamlfile.Doc) error {
 			if _, has := u.User.Password(); has {
 				fault([]any{key}, "the address holds a password; keep the whole address in a file and write file:PATH, or env:NAME")
 			}
+		}
+	}
+	if err := c.Connections.Valid(); err != nil {
+		for _, e := range unjoin(err) {
+			fault([]any{"connections"}, "%v", e)
 		}
 	}
 	errs = append(errs, c.validSites(doc)...)
