@@ -39,8 +39,10 @@ const (
 )
 
 const (
-	fairAtLeast = 32 // connections that one client may have however full it is
-	tidyEvery   = 10 * time.Second
+	// What one client and its neighbourhood may have however full it is.
+	browserHolds = 8 // six at once over HTTP/1.1, one over HTTP/2
+	networkHolds = 128
+	tidyEvery    = 10 * time.Second
 	// Who probed is remembered so long, while there are not too many of them.
 	probedFor  = time.Hour
 	maxCallers = 50_000
@@ -83,18 +85,17 @@ func (c *callers) enter(addr netip.Addr, limits *Connections, spared func() bool
 }
 
 // fits is fair when it gets full: one client may hold at most twice what is left
-// for everybody else, so that a single one gets two thirds, each further one
-// less, and a newcomer finds room (Choudhury and Hahne, Dynamic queue length
-// thresholds, 1998).
+// (Choudhury and Hahne, Dynamic queue length thresholds, 1998), and the last
+// eighth is for who holds no more than a browser does.
 func (c *callers) fits(client, net *caller, limits *Connections, now time.Time) refusal {
 	rate := kv.Rate{Events: limits.Rate.Events, Per: limits.Rate.Per, Burst: limits.Burst}
-	fair := max(2*(limits.Most-c.open), fairAtLeast)
+	fair := 2 * (limits.Most - limits.Most/8 - c.open)
 	switch {
 	case !client.calls.take(rate, now):
 		return tooFast
-	case client.open >= min(limits.PerClient, fair):
+	case client.open >= min(limits.PerClient, max(fair, browserHolds)):
 		return tooManyOfOne
-	case net.open >= min(2*limits.PerClient, fair):
+	case net.open >= min(2*limits.PerClient, max(fair, networkHolds)):
 		return tooManyOfNet
 	case c.open >= limits.Most:
 		return tooManyInAll

@@ -35,6 +35,7 @@ type exchange struct {
 	puzzle  string // the puzzle to show again
 	turn    string // the visitor's place in the line, unread
 	allow   *Entry // the allow-list entry the client is under
+	counted bool   // among the client's requests under way
 
 	body    *body
 	result  waf.Result
@@ -68,6 +69,7 @@ var path = [...]func(*exchange) *stop{
 	(*exchange).bound,
 	(*exchange).locate,
 	(*exchange).checkLists,
+	(*exchange).checkStreams,
 	(*exchange).checkForbidden,
 	(*exchange).checkMode,
 	(*exchange).checkLimits,
@@ -78,9 +80,9 @@ var path = [...]func(*exchange) *stop{
 }
 
 func (g *Gateway) begin(w http.ResponseWriter, r *http.Request) *exchange {
-	now := g.opts.Now()
+	now, st := g.opts.Now(), g.state.Load()
 	x := &exchange{
-		g: g, st: g.state.Load(), w: newRecorder(w), r: r,
+		g: g, st: st, w: newRecorder(w, r, st.connections.Stalled), r: r,
 		begun: time.Now(), at: noren.At(now), id: noren.NewID(now), peer: peerOf(r), verdict: noren.Allow,
 	}
 	x.client, x.scheme, x.path = x.peer.Addr(), "http", rawPath(r)
@@ -219,6 +221,8 @@ func (x *exchange) finish() {
 	if x.body != nil {
 		x.body.Close()
 	}
+	x.w.end()
+	x.leaveStream()
 	if x.g.opts.Access != nil {
 		x.g.opts.Access.Write(x.line())
 	}
