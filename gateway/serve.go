@@ -30,6 +30,8 @@ type exchange struct {
 	place   Place
 	path    string // of the request line, as it came
 	session string // keyed hash
+	device  string // id of the device cookie the visitor brought, "" without one
+	resign  *token // that cookie, when an old key signed it
 	ja4     string // of the TLS client, "" when not known
 	pass    string // name of the pass the visitor holds, "" without one
 	puzzle  string // the puzzle to show again
@@ -134,6 +136,7 @@ func (x *exchange) locate() *stop {
 	cleanHeaders(x.r.Header)
 	x.place = x.shop.zones.Find(x.r.Method, x.path, x.r.URL.RawQuery)
 	x.readPass()
+	x.readDevice()
 	if cookie := x.shop.sessionCookie(x.r.Header["Cookie"]); cookie != "" {
 		x.session = x.token("session", cookie)
 	}
