@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -44,16 +46,21 @@ func (e *entrance) Accept() (net.Conn, error) {
 // visit is one connection of a visitor.
 type visit struct {
 	net.Conn
-	g       *Gateway
-	addr    netip.Addr
+	g      *Gateway
+	addr   netip.Addr
+	left   atomic.Bool
+	learnt atomic.Pointer[learnt]
+
+	mu      sync.Mutex
 	by      time.Time // when the handshake must be over; zero once it is
-	records *records  // nil: plain HTTP. Read's alone
-	left    atomic.Bool
-	learnt  atomic.Pointer[learnt]
+	records *records  // nil: plain HTTP
 }
 
 // learnt is what a TLS client said of itself.
-type learnt struct{ ja4, name string }
+type learnt struct {
+	ja4, name string
+	beats     bool // it offers heartbeats
+}
 
 // welcome counts a new connection, or closes it and returns nil.
 func (g *Gateway) welcome(c net.Conn, https bool) net.Conn {
@@ -132,29 +139,78 @@ var (
 // Read passes on what the client sent, and looks at it on the way.
 func (v *visit) Read(b []byte) (int, error) {
 	n, err := v.Conn.Read(b)
-	if v.records == nil || n == 0 {
-		return n, err
+	if n > 0 {
+		if bad := v.look(b[:n]); bad != nil {
+			slam(v.Conn)
+			return 0, bad
+		}
 	}
-	s := v.records.feed(b[:n])
+	return n, err
+}
+
+// look follows the records of a TLS connection. An error ends it.
+func (v *visit) look(b []byte) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.records == nil {
+		return nil
+	}
+	s := v.records.feed(b)
 	if s.whole {
 		v.learn(s.hello)
 	}
 	switch {
 	case s.probe != "":
 		v.g.probed(v, s.probe)
-		slam(v.Conn)
-		return 0, errProbe
+		return errProbe
 	case s.excess:
-		slam(v.Conn)
-		return 0, errExcess
+		return errExcess
 	}
-	return n, err
+	return nil
+}
+
+// Tools of 2014 offer what we do not speak any more, so crypto/tls ends the
+// connection before it reads the heartbeat that follows. For a moment we wait
+// for it: in a connection that began with a heartbeat, or offered heartbeats and
+// came to nothing.
+const (
+	lingerFor  = 500 * time.Millisecond
+	lingerMost = 4 << 10
+)
+
+// linger reads what a suspicious client sent after we gave up on it.
+func (v *visit) linger() {
+	if !v.suspicious() || v.Conn.SetReadDeadline(time.Now().Add(lingerFor)) != nil {
+		return
+	}
+	b := make([]byte, 512)
+	for read := 0; read < lingerMost; {
+		n, err := v.Conn.Read(b)
+		if read += n; v.look(b[:n]) != nil || err != nil {
+			break
+		}
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if probe := v.records.unfinished(); probe != "" {
+		v.g.probed(v, probe)
+	}
+}
+
+func (v *visit) suspicious() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.records == nil || v.records.off || v.by.IsZero() {
+		return false
+	}
+	l := v.learnt.Load()
+	return v.records.unfinished() != "" || l != nil && l.beats
 }
 
 func (v *visit) learn(hello []byte) {
 	l := &learnt{}
 	if h, ok := parseHello(hello); ok {
-		l.ja4, l.name = h.ja4(overTCP), h.name
+		l.ja4, l.name, l.beats = h.ja4(overTCP), h.name, slices.Contains(h.extensions, extHeartbeat)
 	}
 	v.learnt.Store(l)
 }
@@ -162,19 +218,21 @@ func (v *visit) learn(hello []byte) {
 // SetReadDeadline keeps the handshake's own limit: net/http sets one before the
 // handshake, and none once it is over.
 func (v *visit) SetReadDeadline(t time.Time) error {
-	if !v.by.IsZero() {
-		if t.IsZero() {
-			v.by = time.Time{}
-		} else if v.by.Before(t) {
-			t = v.by
-		}
+	v.mu.Lock()
+	switch {
+	case t.IsZero():
+		v.by = time.Time{}
+	case !v.by.IsZero() && v.by.Before(t):
+		t = v.by
 	}
+	v.mu.Unlock()
 	return v.Conn.SetReadDeadline(t)
 }
 
 // Close closes the connection, and counts it out once.
 func (v *visit) Close() error {
 	if !v.left.Swap(true) {
+		v.linger()
 		v.g.callers.leave(v.addr, time.Now())
 	}
 	return v.Conn.Close()

@@ -80,6 +80,8 @@ func TestProbesOfTLSAreToldAndCutOff(t *testing.T) {
 		{"after the hello", [][]byte{hello, heartbleed}, probeHeartbleed, true},
 		{"byte by byte", bytesOf(heartbleed), probeHeartbleed, false},
 		{"a hello in many records", [][]byte{inRecords(hello, 20), heartbleed}, probeHeartbleed, true},
+		{"in the middle of a handshake", [][]byte{realHello(t, "curl-7.88.1"), heartbleed}, probeHeartbleed, true},
+		{"broken off after its header", [][]byte{heartbleed[:5]}, probeHeartbeat, false},
 		{"an honest heartbeat", [][]byte{hello, append([]byte{recordHeartbeat, 3, 3, 0, 20, 1, 0, 1}, make([]byte, 17)...)}, probeHeartbeat, true},
 		{"SSL 2.0", [][]byte{{0x80, 0x2e, 1, 0, 2, 0, 0x15, 0, 0, 0, 0x10}}, probeSSLv2, false},
 	} {
@@ -103,9 +105,28 @@ func TestProbesOfTLSAreToldAndCutOff(t *testing.T) {
 		if p := ev.Payload.(*noren.Probe); p.Probe != c.want || ev.Site != "shop" || ev.Entities[noren.EntityAddress] != "127.0.0.1" {
 			t.Errorf("%s: told %+v of %v at %s", c.name, p, ev.Entities, ev.Site)
 		}
-		if c.hello && !strings.HasPrefix(ev.Entities[noren.EntityJA4], "t12d0606") {
+		if ja4 := ev.Entities[noren.EntityJA4]; c.hello && !strings.HasPrefix(ja4, "t12d0606") && !strings.HasPrefix(ja4, "t13d3112") {
 			t.Errorf("%s: fingerprint %q", c.name, ev.Entities[noren.EntityJA4])
 		}
+	}
+}
+
+// Once records are encrypted their type is still to be seen.
+func TestProbeAfterTheHandshake(t *testing.T) {
+	s := stand(t, func(o *Options) { secure(t, o) })
+	raw, err := net.Dial("tcp", s.https())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	_ = raw.SetDeadline(time.Now().Add(20 * time.Second))
+	if err := tls.Client(raw, &tls.Config{ServerName: "a.example.jp", InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12}).Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = raw.Write(heartbleed)
+	_, _ = io.ReadAll(raw)
+	if told := s.loop.of(noren.TLSProbe); len(told) != 1 || told[0].Payload.(*noren.Probe).Probe != probeHeartbeat {
+		t.Errorf("told %+v", told)
 	}
 }
 

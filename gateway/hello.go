@@ -26,6 +26,7 @@ type clientHello struct {
 const (
 	extServerName        = 0x0000
 	extSignatures        = 0x000d
+	extHeartbeat         = 0x000f // RFC 6520
 	extALPN              = 0x0010
 	extSupportedVersions = 0x002b
 )

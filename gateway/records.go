@@ -131,6 +131,15 @@ func (r *records) heartbeat() string {
 	return probeHeartbeat
 }
 
+// unfinished is the probe that a heartbeat is which broke off too early to tell
+// more, "" for none.
+func (r *records) unfinished() string {
+	if r.kind == recordHeartbeat && r.left > 0 && !r.off {
+		return probeHeartbeat
+	}
+	return ""
+}
+
 const messageHeader = 4 // type, length in three bytes
 
 func (r *records) collect(b []byte, s *seen) {
