@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -320,5 +321,20 @@ func TestBanOfOneSiteOfTwo(t *testing.T) {
 		if res, _ := s.send(req); res.StatusCode != 200 {
 			t.Fatalf("the other site: %d", res.StatusCode)
 		}
+	}
+}
+
+// A probe that cannot be recorded is cut off all the same, and somebody is told.
+func TestProbeThatCannotBeRecorded(t *testing.T) {
+	heard := &alarms{}
+	s := stand(t, func(o *Options) { secure(t, o); o.Log = slog.New(heard) })
+	s.loop.answer = func(noren.Event) (noren.Decision, error) {
+		return noren.Decision{}, noren.Errorf(noren.Unavailable, "the journal is away")
+	}
+	if got := say(t, s.https(), heartbleed); len(got) > 0 {
+		t.Errorf("%d bytes came back", len(got))
+	}
+	if heard.count("not recorded") != 1 {
+		t.Error("nobody is told")
 	}
 }

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -218,5 +219,19 @@ func TestDevicesOverTLSAndBehindAProxy(t *testing.T) {
 	res, _ = p.do("GET", "/", "", "X-Forwarded-For: 203.0.113.7", "X-Forwarded-Proto: https", "Cookie: __Host-noren_device="+c.Value+"; noren_device=x; a=b")
 	if p.lastDevice() == "" || res.Header.Get("X-Got-Cookies") != "a=b" {
 		t.Errorf("device %q, the shop got %q", p.lastDevice(), res.Header.Get("X-Got-Cookies"))
+	}
+}
+
+// Without keys nobody gets a device, nobody's is known, and nobody is stopped.
+func TestDevicesWithoutKeys(t *testing.T) {
+	p := standPages(t, nil)
+	res, _ := p.do("GET", "/", "")
+	value := deviceOf(res).Value
+	p.opts.Secrets = func(context.Context) ([][]byte, error) { return nil, errors.New("the vault is away") }
+	for _, cookie := range []string{"a=b", "a=b; noren_device=" + value} {
+		res, _ = p.do("GET", "/", "", "Cookie: "+cookie)
+		if res.StatusCode != 200 || deviceOf(res) != nil || p.lastDevice() != "" || res.Header.Get("X-Got-Cookies") != "a=b" {
+			t.Errorf("%s: %d, given %v, device %q, the shop got %q", cookie, res.StatusCode, deviceOf(res), p.lastDevice(), res.Header.Get("X-Got-Cookies"))
+		}
 	}
 }
