@@ -33,8 +33,11 @@ func Strictest(a, b Verdict) Verdict {
 }
 
 // Given is the verdict that stands before any policy is asked: a request the
-// gateway stopped stays stopped.
+// gateway stopped stays stopped, and a connection that was cut off is gone.
 func (e *Event) Given() Verdict {
+	if _, cut := e.Payload.(*Probe); cut {
+		return Block
+	}
 	p, ok := e.Payload.(*Blocked)
 	switch {
 	case !ok:

@@ -34,6 +34,7 @@ const (
 	EntityPhone   = "phone"
 	EntityItem    = "item"
 	EntityOrder   = "order"
+	EntityJA4     = "ja4" // the TLS client's fingerprint: a program, not a person
 	// Derived by orient, never given by a sender:
 	EntityNet     = "net"     // the address's /24 or /48
 	EntityASN     = "asn"     // the network's operator

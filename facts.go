@@ -210,6 +210,14 @@ var eventFacts = []Fact{
 		Read: func(e *Event) any { return e.request().Passed }},
 	{Name: "blocked.cause", Type: Str, Kinds: []Kind{HTTPBlocked}, Meaning: Text{"止めた理由", "What stopped the request: ban, limit, waf, challenge …"},
 		Read: func(e *Event) any { return string(payloadOf[Blocked](e).Cause) }},
+	{Name: "probe", Type: Str, Kinds: []Kind{TLSProbe}, Meaning: Text{"探られた弱点（heartbleed、heartbeat、sslv2）", "The weakness probed for: heartbleed, heartbeat, sslv2"},
+		Read: func(e *Event) any { return payloadOf[Probe](e).Probe }},
+	{Name: "client.ja4", Type: Str, Meaning: Text{"接続してきたプログラムのTLSの特徴（JA4）。httpや手前の中継機器ごしでは不明で空", "JA4 fingerprint of the TLS client; empty when not known, as over plain HTTP or behind a proxy"},
+		Read: func(e *Event) any { return e.Entities[EntityJA4] }},
+	{Name: "device.known", Type: Bool, Meaning: Text{"お店の端末用Cookieを持ってきた端末か。初めての人やCookieを受け取らない人は false で、怪しいという意味ではない", "Whether the visitor brought a device cookie of this shop; false is unknown, not suspicious"},
+		Read: func(e *Event) any { return e.deviceAge() >= 0 }},
+	{Name: "device.age", Type: Int, Unit: "days", Meaning: Text{"端末用Cookieを渡してからの日数。不明なら-1（device.known と合わせて使う）", "Days since the device got its cookie; -1 when not known, so ask for device.known beside it"},
+		Read: func(e *Event) any { return e.deviceAge() }},
 	{Name: "login.user", Type: Str, Kinds: loginKinds, Meaning: Text{"ログイン名", "The user name typed"},
 		Read: func(e *Event) any {
 			if p, ok := e.Payload.(*LoginResult); ok {

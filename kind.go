@@ -12,6 +12,7 @@ type Kind string
 const (
 	HTTPRequest    Kind = "http.request"
 	HTTPBlocked    Kind = "http.blocked"
+	TLSProbe       Kind = "tls.probe"
 	LoginAttempt   Kind = "account.login.attempt"
 	LoginOutcome   Kind = "account.login.outcome"
 	AccountChanged Kind = "account.changed"
@@ -100,6 +101,9 @@ var kinds = []KindInfo{
 	{Kind: HTTPBlocked, Half: Whole, Deadline: 20 * time.Millisecond, Side: SideOpen, Recording: RecordSampled,
 		Meaning:    Text{"入口で止めた通信", "A request stopped at the gateway"},
 		newPayload: func() Payload { return new(Blocked) }},
+	{Kind: TLSProbe, Half: Whole, Deadline: 300 * time.Millisecond, Side: SideOpen, Recording: RecordSampled,
+		Meaning:    Text{"暗号化通信（TLS）の弱点を探る接続", "A connection that probes TLS for weaknesses; it was cut off"},
+		newPayload: func() Payload { return new(Probe) }},
 	{Kind: LoginAttempt, Half: Attempt, Pair: LoginOutcome, Deadline: 300 * time.Millisecond, Side: SideStepUp, Recording: RecordFirst,
 		Meaning:    Text{"お客様のログインの試み", "A customer's sign-in, before the shop sees it"},
 		newPayload: func() Payload { return new(Login) }},

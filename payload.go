@@ -57,6 +57,12 @@ type Blocked struct {
 	Ticket string `json:"ticket,omitempty"` // printed on the page the visitor saw
 }
 
+// Probe is a connection that was cut off because it tried a weakness of TLS. No
+// visitor's browser does that.
+type Probe struct {
+	Probe string `json:"probe"` // heartbleed, heartbeat, sslv2
+}
+
 // Login is a customer's sign-in before the shop sees it. The password never
 // leaves the request.
 type Login struct {
@@ -174,6 +180,7 @@ type ClockJump struct {
 
 func (*Request) payload()         {}
 func (*Blocked) payload()         {}
+func (*Probe) payload()           {}
 func (*Login) payload()           {}
 func (*LoginResult) payload()     {}
 func (*AccountChange) payload()   {}

@@ -40,6 +40,7 @@ type Line struct {
 	UpstreamMS float64       `json:"upstream_ms,omitempty"`
 	UA         string        `json:"ua,omitempty"`
 	Referer    string        `json:"referer,omitempty"`
+	JA4        string        `json:"ja4,omitempty"`
 	// Count is on the one line a minute that stands for blocked requests
 	// beyond the first ten of a client.
 	Count int64 `json:"count,omitempty"`
@@ -403,7 +404,7 @@ func (x *exchange) line() Line {
 	l := Line{
 		At: x.at, Zone: x.place.Zone, Address: x.client.String(), Method: p.Method, Host: p.Host, Path: p.Path, Query: p.Query,
 		Proto: p.Protocol, Status: x.w.status, Verdict: x.verdict, Cause: x.note, Score: x.result.Score, Bytes: x.w.bytes,
-		Millis: millis(time.Since(x.begun)), UpstreamMS: millis(x.upstream), UA: p.UserAgent, Referer: p.Referer,
+		Millis: millis(time.Since(x.begun)), UpstreamMS: millis(x.upstream), UA: p.UserAgent, Referer: p.Referer, JA4: x.ja4,
 	}
 	if x.shop != nil {
 		l.Site = x.shop.Name

@@ -108,6 +108,12 @@ func (x *exchange) entities() noren.Entities {
 	if x.session != "" {
 		es[noren.EntitySession] = x.session
 	}
+	if x.device != "" {
+		es[noren.EntityDevice] = x.device
+	}
+	if x.ja4 != "" {
+		es[noren.EntityJA4] = x.ja4
+	}
 	return es
 }
 

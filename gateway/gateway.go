@@ -73,17 +73,21 @@ type Settings struct {
 	OriginSecrets map[string]string
 	// Inspector replaces that of Options from now on; nil keeps it.
 	Inspector Inspector
+	// Connections bound what visitors may hold open; zero values are the defaults.
+	Connections Connections
 }
 
 // Gateway serves all sites. It is safe for concurrent use.
 type Gateway struct {
-	opts   Options
-	hop    string // marks what this gateway sent on
-	pages  *pages
-	state  atomic.Pointer[state]
-	certs  *certificates
-	spool  spoolRoom
-	meters meters
+	opts    Options
+	hop     string // marks what this gateway sent on
+	pages   *pages
+	state   atomic.Pointer[state]
+	certs   *certificates
+	spool   spoolRoom
+	meters  meters
+	callers *callers
+	probes  chan struct{} // reports of probes under way
 	// proxyLog is where ReverseProxy complains about answers that break off.
 	proxyLog *log.Logger
 	alarms   sync.Map // *atomic.Int64 by site and message: when it was raised last
@@ -97,6 +101,8 @@ type state struct {
 	any   *shop            // "*"
 	shops map[string]*shop // by name
 	waf   Inspector        // nil: nothing is inspected
+
+	connections Connections
 }
 
 const defaultSpoolMax = 2 << 30
@@ -124,7 +130,8 @@ func New(o Options) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Gateway{opts: o, hop: noren.NewID(o.Now()), pages: p, certs: newCertificates(o.Log), proxyLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug)}
+	g := &Gateway{opts: o, hop: noren.NewID(o.Now()), pages: p, certs: newCertificates(o.Log), proxyLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
+		callers: newCallers(), probes: make(chan struct{}, maxProbeReports)}
 	g.spool.free.Store(o.SpoolMax)
 	if err := g.Apply(o.Settings); err != nil {
 		return nil, err
@@ -160,11 +167,11 @@ func (g *Gateway) compile(s Settings) (*state, error) {
 			return nil, err
 		}
 	}
-	st := &state{exact: map[string]*shop{}, wild: map[string]*shop{}, shops: map[string]*shop{}, waf: g.opts.Inspector}
+	st := &state{exact: map[string]*shop{}, wild: map[string]*shop{}, shops: map[string]*shop{}, connections: s.Connections.withDefaults(), waf: g.opts.Inspector}
 	if s.Inspector != nil {
 		st.waf = s.Inspector
 	}
-	errs := validLimits(limits)
+	errs := append(validLimits(limits), s.Connections.Valid())
 	for _, site := range s.Sites {
 		if st.shops[site.Name] != nil {
 			errs = append(errs, noren.Errorf(noren.Invalid, "site name %s stands twice", site.Name))

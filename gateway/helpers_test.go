@@ -170,7 +170,7 @@ func serve(t testing.TB, g *Gateway, addr string) string {
 		t.Skipf("no listener on %s: %v", addr, err)
 	}
 	s := g.Server()
-	go func() { _ = s.Serve(ln) }()
+	go func() { _ = s.Serve(g.Listen(ln, false)) }()
 	t.Cleanup(func() { _ = s.Close() })
 	return "http://" + ln.Addr().String()
 }

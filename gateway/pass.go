@@ -51,6 +51,7 @@ const (
 	puzzleToken tokenKind = 1
 	passToken   tokenKind = 2
 	turnToken   tokenKind = 3 // a place in the line of the busy mode
+	deviceToken tokenKind = 4
 )
 
 // Levels of a turnToken.

@@ -7,24 +7,31 @@ import (
 	"time"
 )
 
-// recorder notes what was answered and keeps a slow reader from holding a
-// connection forever. It unwraps for http.ResponseController, so that flushing,
+// recorder notes what was answered and keeps a client that takes nothing from
+// holding a connection forever. It unwraps for http.ResponseController, so that
 // WebSockets and deadlines work as without it.
 type recorder struct {
 	http.ResponseWriter
-	status   int
-	bytes    int64
-	deadline time.Time
+	status  int
+	bytes   int64
+	stalled time.Duration
+	guard   *time.Timer // cuts the write under way; nil before the first
 }
 
-// A client must take something within writeTimeout; the deadline is moved no
-// more often than every deadlineStep.
-const (
-	writeTimeout = 60 * time.Second
-	deadlineStep = 5 * time.Second
-)
+// writeTimeout is the default of Connections.Stalled. At most 32 KiB are written
+// at once, so a line of 5 kbit/s loads as long as it likes.
+const writeTimeout = 60 * time.Second
 
-func newRecorder(w http.ResponseWriter) *recorder { return &recorder{ResponseWriter: w} }
+// deadlineStep is how much earlier a deadline may be than it should, to be moved
+// seldom.
+const deadlineStep = 5 * time.Second
+
+func newRecorder(w http.ResponseWriter, r *http.Request, stalled time.Duration) *recorder {
+	if r.ProtoMajor == 1 { // the connection still has the deadline of the answer before
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
+	}
+	return &recorder{ResponseWriter: w, stalled: stalled}
+}
 
 // Unwrap is how http.ResponseController finds the connection.
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
@@ -43,27 +50,52 @@ func (w *recorder) WriteHeader(status int) {
 	if w.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
 		w.status = status
 	}
-	w.extend()
+	w.watch()
 	w.ResponseWriter.WriteHeader(status)
+	w.guard.Stop()
 }
 
 func (w *recorder) Write(b []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
 	}
-	w.extend()
+	w.watch()
 	n, err := w.ResponseWriter.Write(b)
+	w.guard.Stop()
 	w.bytes += int64(n)
 	return n, err
 }
 
-// extend gives the client more time. An error means that this writer has no
-// deadlines, as in tests.
-func (w *recorder) extend() {
-	now := time.Now()
-	if w.deadline.Sub(now) > writeTimeout-deadlineStep {
+// FlushError sends what was written so far.
+func (w *recorder) FlushError() error {
+	w.watch()
+	err := http.NewResponseController(w.ResponseWriter).Flush()
+	w.guard.Stop()
+	return err
+}
+
+// watch cuts the write that follows when it takes too long. Not a deadline set
+// beforehand: HTTP/2 resets a stream whose deadline passes although nothing is
+// being written, which would end an event stream of a shop that has no news for
+// a minute.
+func (w *recorder) watch() {
+	if w.guard == nil {
+		w.guard = time.AfterFunc(w.stalled, w.cut)
 		return
 	}
-	w.deadline = now.Add(writeTimeout)
-	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(w.deadline)
+	w.guard.Reset(w.stalled)
+}
+
+// cut ends a write under way. An error means that this writer has no deadlines,
+// as in tests.
+func (w *recorder) cut() {
+	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now())
+}
+
+// end bounds what net/http writes once the handler is over: the rest of its
+// buffers.
+func (w *recorder) end() {
+	if w.status != 0 && w.status != http.StatusSwitchingProtocols {
+		_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(w.stalled))
+	}
 }

@@ -30,10 +30,14 @@ type exchange struct {
 	place   Place
 	path    string // of the request line, as it came
 	session string // keyed hash
+	device  string // id of the device cookie the visitor brought, "" without one
+	resign  *token // that cookie, when an old key signed it
+	ja4     string // of the TLS client, "" when not known
 	pass    string // name of the pass the visitor holds, "" without one
 	puzzle  string // the puzzle to show again
 	turn    string // the visitor's place in the line, unread
 	allow   *Entry // the allow-list entry the client is under
+	counted bool   // among the client's requests under way
 
 	body    *body
 	result  waf.Result
@@ -67,6 +71,7 @@ var path = [...]func(*exchange) *stop{
 	(*exchange).bound,
 	(*exchange).locate,
 	(*exchange).checkLists,
+	(*exchange).checkStreams,
 	(*exchange).checkForbidden,
 	(*exchange).checkMode,
 	(*exchange).checkLimits,
@@ -77,9 +82,9 @@ var path = [...]func(*exchange) *stop{
 }
 
 func (g *Gateway) begin(w http.ResponseWriter, r *http.Request) *exchange {
-	now := g.opts.Now()
+	now, st := g.opts.Now(), g.state.Load()
 	x := &exchange{
-		g: g, st: g.state.Load(), w: newRecorder(w), r: r,
+		g: g, st: st, w: newRecorder(w, r, st.connections.Stalled), r: r,
 		begun: time.Now(), at: noren.At(now), id: noren.NewID(now), peer: peerOf(r), verdict: noren.Allow,
 	}
 	x.client, x.scheme, x.path = x.peer.Addr(), "http", rawPath(r)
@@ -88,6 +93,9 @@ func (g *Gateway) begin(w http.ResponseWriter, r *http.Request) *exchange {
 	if x.shop = x.st.find(r.Host); x.shop != nil && x.peer.IsValid() {
 		x.client = clientOf(x.peer.Addr(), r.Header, x.shop.trusts)
 		x.scheme = schemeOf(r, x.peer.Addr(), x.shop.trusts)
+		if !x.shop.trusts(x.peer.Addr()) { // a proxy's hello is not the visitor's
+			x.ja4 = ja4Of(r.Context())
+		}
 	}
 	return x
 }
@@ -128,6 +136,7 @@ func (x *exchange) locate() *stop {
 	cleanHeaders(x.r.Header)
 	x.place = x.shop.zones.Find(x.r.Method, x.path, x.r.URL.RawQuery)
 	x.readPass()
+	x.readDevice()
 	if cookie := x.shop.sessionCookie(x.r.Header["Cookie"]); cookie != "" {
 		x.session = x.token("session", cookie)
 	}
@@ -215,6 +224,8 @@ func (x *exchange) finish() {
 	if x.body != nil {
 		x.body.Close()
 	}
+	x.w.end()
+	x.leaveStream()
 	if x.g.opts.Access != nil {
 		x.g.opts.Access.Write(x.line())
 	}

@@ -15,14 +15,12 @@ const (
 	idleTimeout   = 90 * time.Second
 )
 
-// maxStreams is how many requests one HTTP/2 connection may have at once.
-const maxStreams = 100
-
 // Server returns a server for the gateway's visitors, with every limit set.
-// Serve a plain listener with Serve(l) and a TLS listener with
-// ServeTLS(l, "", ""); the certificates come from the sites. One server may
+// Serve a plain listener with Serve(g.Listen(l, false)) and a TLS listener with
+// ServeTLS(g.Listen(l, true), "", ""); the certificates come from the sites. One server may
 // serve several listeners.
 func (g *Gateway) Server() *http.Server {
+	connections := g.state.Load().connections
 	protocols := &http.Protocols{}
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
@@ -32,18 +30,19 @@ func (g *Gateway) Server() *http.Server {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		Protocols:         protocols,
+		ConnContext:       meet,
 		TLSConfig: &tls.Config{
 			MinVersion:     tls.VersionTLS12,
 			GetCertificate: g.certs.get,
 			NextProtos:     []string{"h2", "http/1.1"},
 		},
 		HTTP2: &http.HTTP2Config{
-			MaxConcurrentStreams:          maxStreams,
+			MaxConcurrentStreams:          connections.Streams,
 			MaxReceiveBufferPerConnection: 1 << 20,
 			MaxReceiveBufferPerStream:     256 << 10,
 			SendPingTimeout:               30 * time.Second,
 			PingTimeout:                   15 * time.Second,
-			WriteByteTimeout:              writeTimeout,
+			WriteByteTimeout:              connections.Stalled,
 		},
 		// What net/http says here is about clients: broken handshakes, resets.
 		ErrorLog: slog.NewLogLogger(g.opts.Log.Handler(), slog.LevelDebug),

@@ -60,7 +60,7 @@ func serveTLS(t testing.TB, g *Gateway) string {
 		t.Fatal(err)
 	}
 	s := g.Server()
-	go func() { _ = s.ServeTLS(l, "", "") }()
+	go func() { _ = s.ServeTLS(g.Listen(l, true), "", "") }()
 	t.Cleanup(func() { _ = s.Close() })
 	return l.Addr().String()
 }

@@ -36,6 +36,7 @@ type Site struct {
 	InspectLimit   int64          `yaml:"inspect_limit" json:"inspect_limit,omitempty" jsonschema:"description=Largest form or JSON in bytes; default 64 KiB, four times as much in the admin"`
 	AttackMode     AttackMode     `yaml:"attack_mode" json:"attack_mode,omitempty" jsonschema:"enum=auto,enum=by_hand,default=auto,description=Whether the site switches itself to the attack mode when very many strangers make it slow"`
 	WAF            WAFMode        `yaml:"waf" json:"waf,omitempty" jsonschema:"enum=on,enum=shadow,enum=off,default=on"`
+	DeviceCookie   *bool          `yaml:"device_cookie" json:"device_cookie,omitempty" jsonschema:"description=Give visitors a signed first-party cookie that tells their device apart,default=true"`
 	Contact        noren.Text     `yaml:"contact" json:"contact,omitempty" jsonschema:"description=How a visitor who was stopped reaches the shop, printed on the page they see"`
 	Title          noren.Text     `yaml:"title" json:"title,omitempty" jsonschema:"description=The shop's name on the page of a visitor who was stopped"`
 }

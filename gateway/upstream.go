@@ -64,6 +64,7 @@ func (x *exchange) proxy() *httputil.ReverseProxy {
 			m.answered.Add(1)
 			m.shop.Add(int64(x.upstream))
 			x.reportOutcome(res)
+			x.giveDevice(res)
 			return nil
 		},
 		ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, err error) { x.upstreamFailed(err) },

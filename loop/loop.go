@@ -211,6 +211,8 @@ func ruleOf(e *noren.Entry) string {
 			return string(p.Cause) + ":" + p.Rule
 		}
 		return string(p.Cause)
+	case *noren.Probe:
+		return "tls:" + p.Probe
 	case *noren.Request:
 		if len(p.Hits) > 0 {
 			return fmt.Sprintf("waf:%d", p.Hits[0].Rule)

@@ -23,7 +23,7 @@ type AddressFiles struct {
 	ASN     string // MMDB with autonomous_system_number and _organization
 	// Networks, one per line. Loopback, private and carrier-grade NAT networks
 	// are private without a file.
-	Private, Datacentre, Tor string
+	Private, Datacentre, Tor, Mobile, Residential string
 	// Lists by the name that address.listed gives.
 	Lists map[string]string
 	// Bots are the published ranges of search engines by name: google, bing …
@@ -51,6 +51,8 @@ type addressData struct {
 	private      listSet
 	datacentre   listSet
 	tor          listSet
+	mobile       listSet
+	residential  listSet
 	named        map[int]string // lists by bit
 	bots         map[int]string
 	versions     []DataVersion
@@ -70,7 +72,7 @@ type AddressInfo struct {
 	Country string // ISO 3166-1 alpha-2
 	ASN     uint32
 	ASNName string
-	Network string   // private, tor or datacentre
+	Network string   // private, tor, datacentre, mobile or residential
 	Listed  []string // names of lists; not to be changed
 	Bot     string   // by published ranges
 }
@@ -134,6 +136,8 @@ func (a *Addresses) load() (*addressData, error) {
 	l.data.private |= l.network("private", f.Private)
 	l.data.datacentre = l.network("datacentre", f.Datacentre)
 	l.data.tor = l.network("tor", f.Tor)
+	l.data.mobile = l.network("mobile", f.Mobile)
+	l.data.residential = l.network("residential", f.Residential)
 	for _, name := range slices.Sorted(maps.Keys(f.Lists)) {
 		if bit, ok := l.list("list "+name, name, f.Lists[name], parseList); ok {
 			l.data.named[bit] = name
@@ -261,6 +265,10 @@ func (d *addressData) lookup(addr netip.Addr) (info AddressInfo) {
 		info.Network = "tor"
 	case lists&d.datacentre != 0:
 		info.Network = "datacentre"
+	case lists&d.mobile != 0:
+		info.Network = "mobile"
+	case lists&d.residential != 0:
+		info.Network = "residential"
 	}
 	for bit := range maxLists {
 		if lists&(1<<bit) == 0 {

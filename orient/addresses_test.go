@@ -68,8 +68,9 @@ func TestAddressKnowledge(t *testing.T) {
 		Private:    write(t, "private", []byte("192.0.2.128/25 # the office\n")),
 		Datacentre: write(t, "dc", []byte("\ufeff; hosting\r\n198.51.100.0/24\r\n\r\n2001:db8:1::/48\r\n")),
 		Tor:        write(t, "tor", []byte("198.51.100.7\n198.51.100.8\n")),
-		Lists:      map[string]string{"partners": write(t, "p", []byte("203.0.113.7\n")), "abuse": write(t, "a", []byte("203.0.113.0/28\n203.0.113.7\n"))},
-		Bots:       map[string]string{"google": write(t, "g.json", []byte(googleJSON)), "bing": write(t, "b", []byte("157.55.39.0/24\n"))},
+		Mobile:     write(t, "mobile", []byte("192.0.2.0/26\n198.51.100.9\n")), Residential: write(t, "homes", []byte("192.0.2.0/24\n")),
+		Lists: map[string]string{"partners": write(t, "p", []byte("203.0.113.7\n")), "abuse": write(t, "a", []byte("203.0.113.0/28\n203.0.113.7\n"))},
+		Bots:  map[string]string{"google": write(t, "g.json", []byte(googleJSON)), "bing": write(t, "b", []byte("157.55.39.0/24\n"))},
 	}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +85,9 @@ func TestAddressKnowledge(t *testing.T) {
 		{"198.51.100.6", orient.AddressInfo{Country: "US", Network: "datacentre"}},
 		{"198.51.100.7", orient.AddressInfo{Country: "US", Network: "tor"}},
 		{"2001:db8:1:2::3", orient.AddressInfo{Country: "DE", ASN: 64501, ASNName: "Beispielnetz", Network: "datacentre"}},
-		{"192.0.2.127", orient.AddressInfo{Country: "FR"}},
+		{"192.0.2.127", orient.AddressInfo{Country: "FR", Network: "residential"}},
+		{"192.0.2.63", orient.AddressInfo{Country: "FR", Network: "mobile"}},
+		{"198.51.100.9", orient.AddressInfo{Country: "US", Network: "datacentre"}}, // the more suspicious list is the surer one
 		{"192.0.2.128", orient.AddressInfo{Country: "FR", Network: "private"}},
 		{"203.0.5.5", orient.AddressInfo{Country: "JP", ASN: 64500, ASNName: "Example Telecom"}},
 		{"66.249.64.31", orient.AddressInfo{Bot: "google"}},
@@ -110,7 +113,7 @@ func TestAddressKnowledge(t *testing.T) {
 		}
 		names = append(names, v.Name)
 	}
-	if diff := cmp.Diff([]string{"country", "asn", "private", "datacentre", "tor", "list abuse", "list partners", "bot bing", "bot google"}, names); diff != "" {
+	if diff := cmp.Diff([]string{"country", "asn", "private", "datacentre", "tor", "mobile", "residential", "list abuse", "list partners", "bot bing", "bot google"}, names); diff != "" {
 		t.Errorf("versions (-want +got)\n%s", diff)
 	}
 }

@@ -56,6 +56,7 @@ type botVerifier struct {
 
 	mu    sync.Mutex
 	known map[netip.Addr]botAnswer
+	tidy  int64 // when a full cache is looked through again
 	idle  sync.WaitGroup
 }
 
@@ -149,6 +150,10 @@ func (v *botVerifier) room(now int64) bool {
 	if len(v.known) < maxBotCache {
 		return true
 	}
+	if now < v.tidy { // a crowd of pretenders must not have it searched for each of them
+		return false
+	}
+	v.tidy = now + botUnknown.Microseconds()/10
 	for addr, a := range v.known {
 		if !a.asked && now >= a.until {
 			delete(v.known, addr)

@@ -27,7 +27,7 @@ func addressFacts() []noren.Fact {
 		{Name: factCountry, Type: noren.Str, Meaning: noren.Text{Ja: "IPアドレスの国（ISO 3166-1の2文字）。不明なら空", En: "Country of the address (ISO 3166-1, two letters); empty when not known"}},
 		{Name: factASN, Type: noren.Int, Meaning: noren.Text{Ja: "IPアドレスを運用する事業者のAS番号。不明なら0", En: "AS number of the address's network operator; 0 when not known"}},
 		{Name: factASNName, Type: noren.Str, Meaning: noren.Text{Ja: "IPアドレスを運用する事業者の名前。不明なら空", En: "Name of the address's network operator; empty when not known"}},
-		{Name: factNetwork, Type: noren.Str, Meaning: noren.Text{Ja: "ネットワークの種類（private 内部・tor・datacentre データセンター）。不明なら空", En: "Kind of network: private, tor or datacentre; empty when not known"}},
+		{Name: factNetwork, Type: noren.Str, Meaning: noren.Text{Ja: "ネットワークの種類（private 内部・tor・datacentre データセンター・mobile 携帯電話・residential 家庭）。不明なら空で、怪しいという意味ではない", En: "Class of network: private, tor, datacentre, mobile or residential; empty when not known, which is not suspicious"}},
 		{Name: factVerifiedBot, Type: noren.Str, Meaning: noren.Text{Ja: "本物と確かめた検索ロボットの名前（google、bingなど）。確かめていなければ空", En: "Name of the search bot this address was verified to be (google, bing …); empty when not verified"}},
 		{Name: factListed, Type: noren.List, Meaning: noren.Text{Ja: "IPアドレスが載っている一覧の名前", En: "Names of the operator's lists that hold the address"}},
 	}

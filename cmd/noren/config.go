@@ -29,18 +29,19 @@ import (
 type Config struct {
 	Version int `yaml:"version" json:"version" jsonschema:"enum=1,description=Format of this file; always 1"`
 	// Data is the directory of everything Noren writes; relative to this file.
-	Data     string         `yaml:"data" json:"data,omitempty" jsonschema:"description=Directory of everything Noren writes; relative to this file,default=noren-data"`
-	Listen   Listen         `yaml:"listen" json:"listen,omitempty"`
-	Database Database       `yaml:"database" json:"database,omitempty"`
-	Shared   string         `yaml:"shared" json:"shared,omitempty" jsonschema:"description=Valkey or Redis for several nodes (redis:// or rediss://; file: or env: reference for one with a password); empty: memory of this process"`
-	RootKey  string         `yaml:"root_key" json:"root_key,omitempty" jsonschema:"description=Reference to the root key: file:PATH or env:NAME or credential:NAME,default=file:<data>/root.key"`
-	Erasures string         `yaml:"erasures" json:"erasures,omitempty" jsonschema:"description=File that lists erased people (keyed; no names); keep it out of backups of the data directory so that a restored backup is erased again,default=<data>/erasures.jsonl"`
-	Settings SettingsConfig `yaml:"settings" json:"settings,omitempty"`
-	Journal  JournalConfig  `yaml:"journal" json:"journal,omitempty"`
-	Lookup   LookupConfig   `yaml:"addresses" json:"addresses,omitempty"`
-	Access   AccessConfig   `yaml:"access_log" json:"access_log,omitempty"`
-	Keep     KeepConfig     `yaml:"keep" json:"keep,omitempty"`
-	Sites    []gateway.Site `yaml:"sites" json:"sites" jsonschema:"minItems=1"`
+	Data        string              `yaml:"data" json:"data,omitempty" jsonschema:"description=Directory of everything Noren writes; relative to this file,default=noren-data"`
+	Listen      Listen              `yaml:"listen" json:"listen,omitempty"`
+	Connections gateway.Connections `yaml:"connections" json:"connections,omitzero"`
+	Database    Database            `yaml:"database" json:"database,omitempty"`
+	Shared      string              `yaml:"shared" json:"shared,omitempty" jsonschema:"description=Valkey or Redis for several nodes (redis:// or rediss://; file: or env: reference for one with a password); empty: memory of this process"`
+	RootKey     string              `yaml:"root_key" json:"root_key,omitempty" jsonschema:"description=Reference to the root key: file:PATH or env:NAME or credential:NAME,default=file:<data>/root.key"`
+	Erasures    string              `yaml:"erasures" json:"erasures,omitempty" jsonschema:"description=File that lists erased people (keyed; no names); keep it out of backups of the data directory so that a restored backup is erased again,default=<data>/erasures.jsonl"`
+	Settings    SettingsConfig      `yaml:"settings" json:"settings,omitempty"`
+	Journal     JournalConfig       `yaml:"journal" json:"journal,omitempty"`
+	Lookup      LookupConfig        `yaml:"addresses" json:"addresses,omitempty"`
+	Access      AccessConfig        `yaml:"access_log" json:"access_log,omitempty"`
+	Keep        KeepConfig          `yaml:"keep" json:"keep,omitempty"`
+	Sites       []gateway.Site      `yaml:"sites" json:"sites" jsonschema:"minItems=1"`
 
 	dir string // of the file, for relative paths
 }
@@ -73,14 +74,16 @@ type JournalConfig struct {
 
 // LookupConfig names the operator's data about addresses; all are optional.
 type LookupConfig struct {
-	Country    string            `yaml:"country" json:"country,omitempty" jsonschema:"description=MMDB file with countries"`
-	ASN        string            `yaml:"asn" json:"asn,omitempty" jsonschema:"description=MMDB file with autonomous systems"`
-	Private    string            `yaml:"private" json:"private,omitempty" jsonschema:"description=Networks of your own, one per line"`
-	Datacentre string            `yaml:"datacentre" json:"datacentre,omitempty" jsonschema:"description=Networks of hosting providers, one per line"`
-	Tor        string            `yaml:"tor" json:"tor,omitempty" jsonschema:"description=Tor exit addresses, one per line"`
-	Lists      map[string]string `yaml:"lists" json:"lists,omitempty" jsonschema:"description=Further named lists of networks, for the fact address.listed"`
-	Bots       map[string]string `yaml:"bots" json:"bots,omitempty" jsonschema:"description=Published ranges of search engines: name to file"`
-	ReverseDNS bool              `yaml:"reverse_dns" json:"reverse_dns,omitempty" jsonschema:"description=Verify search engines by forward-confirmed reverse DNS"`
+	Country     string            `yaml:"country" json:"country,omitempty" jsonschema:"description=MMDB file with countries"`
+	ASN         string            `yaml:"asn" json:"asn,omitempty" jsonschema:"description=MMDB file with autonomous systems"`
+	Private     string            `yaml:"private" json:"private,omitempty" jsonschema:"description=Networks of your own, one per line"`
+	Datacentre  string            `yaml:"datacentre" json:"datacentre,omitempty" jsonschema:"description=Networks of hosting providers, one per line"`
+	Tor         string            `yaml:"tor" json:"tor,omitempty" jsonschema:"description=Tor exit addresses, one per line"`
+	Mobile      string            `yaml:"mobile" json:"mobile,omitempty" jsonschema:"description=Networks of mobile carriers; one per line"`
+	Residential string            `yaml:"residential" json:"residential,omitempty" jsonschema:"description=Networks of home connections; one per line"`
+	Lists       map[string]string `yaml:"lists" json:"lists,omitempty" jsonschema:"description=Further named lists of networks, for the fact address.listed"`
+	Bots        map[string]string `yaml:"bots" json:"bots,omitempty" jsonschema:"description=Published ranges of search engines: name to file"`
+	ReverseDNS  bool              `yaml:"reverse_dns" json:"reverse_dns,omitempty" jsonschema:"description=Verify search engines by forward-confirmed reverse DNS"`
 }
 
 // AccessConfig bounds the access log.
@@ -263,6 +266,11 @@ func (c *Config) valid(doc *yamlfile.Doc) error {
 			if _, has := u.User.Password(); has {
 				fault([]any{key}, "the address holds a password; keep the whole address in a file and write file:PATH, or env:NAME")
 			}
+		}
+	}
+	if err := c.Connections.Valid(); err != nil {
+		for _, e := range unjoin(err) {
+			fault([]any{"connections"}, "%v", e)
 		}
 	}
 	errs = append(errs, c.validSites(doc)...)

@@ -95,9 +95,9 @@ func startServer(ctx context.Context, in *instance, getenv func(string) string) 
 		go func() {
 			var err error
 			if name == "https" {
-				err = s.http.ServeTLS(l, "", "")
+				err = s.http.ServeTLS(s.gateway.Listen(l, true), "", "")
 			} else {
-				err = s.http.Serve(l)
+				err = s.http.Serve(s.gateway.Listen(l, false))
 			}
 			if !errors.Is(err, http.ErrServerClosed) {
 				s.failed <- fmt.Errorf("serve %s: %w", name, err)
@@ -118,7 +118,7 @@ func (in *instance) openGateway() (*gateway.Gateway, *gateway.AccessLog, error) 
 	if err != nil {
 		return nil, nil, err
 	}
-	set, err := in.gatewaySettings(in.now.Sites, in.rules)
+	set, err := in.gatewaySettings(in.now, in.rules)
 	if err != nil {
 		access.Close()
 		return nil, nil, err
@@ -135,9 +135,9 @@ func (in *instance) openGateway() (*gateway.Gateway, *gateway.AccessLog, error) 
 }
 
 // gatewaySettings reads the sites' origin secrets, again with every reload.
-func (in *instance) gatewaySettings(sites []gateway.Site, r *rules) (gateway.Settings, error) {
-	secrets, err := originSecrets(sites, in.getenv)
-	return gateway.Settings{Sites: sites, Limits: r.limits[""], SiteLimits: r.limits, OriginSecrets: secrets}, err
+func (in *instance) gatewaySettings(cfg *Config, r *rules) (gateway.Settings, error) {
+	secrets, err := originSecrets(cfg.Sites, in.getenv)
+	return gateway.Settings{Sites: cfg.Sites, Limits: r.limits[""], SiteLimits: r.limits, OriginSecrets: secrets, Connections: cfg.Connections}, err
 }
 
 func originSecrets(sites []gateway.Site, getenv func(string) string) (map[string]string, error) {
@@ -249,7 +249,7 @@ func (in *instance) apply(ctx context.Context, cfg *Config, g *gateway.Gateway) 
 // applyGateway hands the gateway its part. The firewall that is not in force
 // afterwards gives back what it holds.
 func (in *instance) applyGateway(cfg *Config, r *rules, g *gateway.Gateway) error {
-	next, err := in.gatewaySettings(cfg.Sites, r)
+	next, err := in.gatewaySettings(cfg, r)
 	if err != nil {
 		return err
 	}

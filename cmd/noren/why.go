@@ -31,7 +31,7 @@ func (c whyCmd) Run(e *env) error {
 		if err != nil {
 			return err
 		}
-		set, err := in.gatewaySettings(in.now.Sites, in.rules)
+		set, err := in.gatewaySettings(in.now, in.rules)
 		if err != nil {
 			return err
 		}
