@@ -35,6 +35,8 @@ type exchange struct {
 	turn    string // the visitor's place in the line, unread
 	allow   *Entry // the allow-list entry the client is under
 
+	accessShadow string // the access rule in shadow that would have refused
+
 	body    *body
 	result  waf.Result
 	attempt *Attempt
@@ -58,6 +60,8 @@ type stop struct {
 	check  bool       // asks for the check instead of refusing
 	line   bool       // shows the line of the busy mode
 	said   noren.Text // what was wrong with the last try
+	// address is the visitor's own, shown to who may be one of the shop's people.
+	address string
 }
 
 // path lists the steps before the upstream, in the order of ARCHITECTURE.md.
@@ -68,6 +72,7 @@ var path = [...]func(*exchange) *stop{
 	(*exchange).locate,
 	(*exchange).checkLists,
 	(*exchange).checkForbidden,
+	(*exchange).checkAccess,
 	(*exchange).checkMode,
 	(*exchange).checkLimits,
 	(*exchange).inspect,

@@ -90,6 +90,7 @@ func startServer(ctx context.Context, in *instance, getenv func(string) string) 
 		s.access.Close()
 		return nil, err
 	}
+	in.warnUnknownPlaces(in.rules.access)
 	in.run(ctx, s.watchSettings)
 	s.http = s.gateway.Server()
 	s.drain = newDrain(s.http)
@@ -127,7 +128,7 @@ func (in *instance) openGateway() (*gateway.Gateway, *gateway.AccessLog, error) 
 	}
 	g, err := gateway.New(gateway.Options{
 		Settings: set, Decider: in.loop, KV: in.kv, Lists: in.lists, Inspector: engine,
-		Access: access, Token: in.vault.Token, Country: in.country, Secrets: in.visitorKeys, Modes: in.modes, SearchEngine: in.searchEngine, Log: in.log, SpoolDir: filepath.Join(in.cfg.Data, "bodies"),
+		Access: access, Token: in.vault.Token, Country: in.country, ASN: in.asn, Places: in.places, Secrets: in.visitorKeys, Modes: in.modes, SearchEngine: in.searchEngine, Log: in.log, SpoolDir: filepath.Join(in.cfg.Data, "bodies"),
 	})
 	if err != nil {
 		access.Close()
@@ -139,7 +140,7 @@ func (in *instance) openGateway() (*gateway.Gateway, *gateway.AccessLog, error) 
 // gatewaySettings reads the sites' origin secrets, again with every reload.
 func (in *instance) gatewaySettings(sites []gateway.Site, r *rules) (gateway.Settings, error) {
 	secrets, err := originSecrets(sites, in.getenv)
-	return gateway.Settings{Sites: sites, Limits: r.limits[""], SiteLimits: r.limits, OriginSecrets: secrets}, err
+	return gateway.Settings{Sites: sites, Limits: r.limits[""], SiteLimits: r.limits, Access: r.access[""], SiteAccess: r.access, OriginSecrets: secrets}, err
 }
 
 func originSecrets(sites []gateway.Site, getenv func(string) string) (map[string]string, error) {
@@ -163,7 +164,14 @@ func (in *instance) visitorKeys(ctx context.Context) ([][]byte, error) {
 	return in.vault.Secrets(ctx, vault.PurposeCookie)
 }
 
-// country names an address's country for the access log.
+// asn is the number of an address's network.
+func (in *instance) asn(addr netip.Addr) uint32 {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.addresses.Lookup(addr).ASN
+}
+
+// country names an address's country, for access rules and the access log.
 func (in *instance) country(addr netip.Addr) string {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -259,6 +267,7 @@ func (in *instance) apply(ctx context.Context, cfg *Config, g *gateway.Gateway) 
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.now, in.rules, in.orient, in.addresses = cfg, rules, o, addresses
+	in.warnUnknownPlaces(rules.access)
 	in.loop.SetRules(loop.Rules{Orient: o, Policies: rules.policies})
 	return nil
 }
