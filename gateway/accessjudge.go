@@ -102,7 +102,7 @@ func (w *Who) names(c *Caller) string {
 		}
 	}
 	if len(w.ASNs) > 0 && c.ASN != nil {
-		if n := c.ASN(c.Addr); n != 0 && slices.Contains(w.ASNs, n) {
+		if n := c.ASN(c.Addr); n != 0 && slices.Contains(w.ASNs, int64(n)) {
 			return "AS" + strconv.FormatUint(uint64(n), 10)
 		}
 	}
@@ -118,7 +118,7 @@ func (w *Who) String() string {
 	}
 	parts = append(parts, w.Countries...)
 	for _, a := range w.ASNs {
-		parts = append(parts, "AS"+strconv.FormatUint(uint64(a), 10))
+		parts = append(parts, "AS"+strconv.FormatInt(a, 10))
 	}
 	return strings.Join(parts, ", ")
 }

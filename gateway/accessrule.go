@@ -45,7 +45,7 @@ type Who struct {
 	Places    []string  `yaml:"places" json:"places,omitempty"`
 	Networks  []Network `yaml:"networks" json:"networks,omitempty"`
 	Countries []string  `yaml:"countries" json:"countries,omitempty"` // ISO 3166-1 alpha-2
-	ASNs      []uint32  `yaml:"asns" json:"asns,omitempty"`
+	ASNs      []int64   `yaml:"asns" json:"asns,omitempty"`
 }
 
 // Network is an address or a network as operators write it.
@@ -237,8 +237,8 @@ func (w *Who) valid(rule string) (errs []error) {
 		}
 	}
 	for _, a := range w.ASNs {
-		if a == 0 {
-			fault("0 is no network's number (ASN)")
+		if a < 1 || a > 1<<32-1 {
+			fault("%d is no network's number (ASN)", a)
 		}
 	}
 	return errs
