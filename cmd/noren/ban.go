@@ -62,7 +62,7 @@ type listChange struct {
 }
 
 func (c listChange) run(e *env) error {
-	return e.withInstance(func(ctx context.Context, in *instance) error {
+	return e.withUrgent(func(ctx context.Context, in *instance) error {
 		site, err := in.cfg.site(c.site)
 		if err != nil {
 			return err

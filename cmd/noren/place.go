@@ -38,7 +38,7 @@ func (placeAddCmd) Help() string {
 }
 
 func (c placeAddCmd) Run(e *env) error {
-	return e.withInstance(func(ctx context.Context, in *instance) error {
+	return e.withUrgent(func(ctx context.Context, in *instance) error {
 		p, err := c.place(e, in)
 		if err != nil {
 			return err
@@ -146,7 +146,7 @@ func (placeRemoveCmd) Help() string {
 }
 
 func (c placeRemoveCmd) Run(e *env) error {
-	return e.withInstance(func(ctx context.Context, in *instance) error {
+	return e.withUrgent(func(ctx context.Context, in *instance) error {
 		site, err := in.cfg.site(c.Site)
 		if err != nil {
 			return err
@@ -178,7 +178,7 @@ type placeListCmd struct {
 }
 
 func (c placeListCmd) Run(e *env) error {
-	return e.withReader(func(ctx context.Context, in *instance) error {
+	return e.withWants(wants{getenv: e.getenv, reads: true, urgent: true}, func(ctx context.Context, in *instance) error {
 		sites := in.cfg.siteNames()
 		if c.Site != "" {
 			site, err := in.cfg.site(c.Site)
