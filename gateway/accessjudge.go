@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"net/http"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -46,6 +47,9 @@ func (rs AccessRules) About(z noren.Zone, method string) (out AccessRules) {
 }
 
 func (r *AccessRule) about(z noren.Zone, method string) bool {
+	if method == http.MethodHead {
+		method = http.MethodGet // tells almost as much
+	}
 	return slices.Contains(r.Zones, z) && (len(r.Methods) == 0 || slices.Contains(r.Methods, method))
 }
 

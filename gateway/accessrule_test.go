@@ -78,6 +78,7 @@ func TestAccessRulesInTwoSentences(t *testing.T) {
 		{"another number", iij, noren.ZoneAdmin, "GET", who("192.0.2.2"), day, "iij"},
 		{"method", posts, noren.ZoneAdmin, "POST", who("203.0.113.7"), day, "posts"},
 		{"another method", posts, noren.ZoneAdmin, "GET", who("203.0.113.7"), day, ""},
+		{"HEAD is GET", strings.Replace(posts, "POST", "GET", 1), noren.ZoneAdmin, "HEAD", who("203.0.113.7"), day, "posts"},
 		{"denied place", lost, noren.ZoneAdmin, "GET", who("203.0.113.7", "旧オフィス"), day, "lost"},
 		{"deny over", denyOver, noren.ZoneAdmin, "GET", who("192.0.2.1"), day, ""},
 		{"shadow", shadow, noren.ZoneAdmin, "GET", who("203.0.113.7"), day, ""},

@@ -67,16 +67,17 @@ func (a accessBySite) haveData(lookup *LookupConfig) error {
 }
 
 // unknownPlaces lists what rules name and nobody has made: a typing error, or a
-// place that was removed. It lets nobody in.
+// place that was removed. It names nobody.
 func (in *instance) unknownPlaces(access accessBySite) (out []string) {
 	for _, site := range in.cfg.siteNames() {
 		for _, r := range access.of(site) {
-			if r.Allow == nil {
-				continue
+			who, does := r.Allow, "lets nobody in"
+			if r.Deny != nil {
+				who, does = r.Deny, "keeps nobody out"
 			}
-			for _, name := range r.Allow.Places {
+			for _, name := range who.Places {
 				if in.places.Find(site, name) == nil {
-					out = append(out, fmt.Sprintf("rule %s of site %s names the place %s, which does not exist and lets nobody in", r.Name, site, name))
+					out = append(out, fmt.Sprintf("rule %s of site %s names the place %s, which does not exist and %s", r.Name, site, name, does))
 				}
 			}
 		}
@@ -88,6 +89,19 @@ func (in *instance) unknownPlaces(access accessBySite) (out []string) {
 func (in *instance) warnUnknownPlaces(access accessBySite) {
 	for _, text := range in.unknownPlaces(access) {
 		in.log.Warn(text, "hint", "noren place add")
+	}
+}
+
+// sayShutOut tells before a change whether it would shut out who makes it: for
+// those whose settings are files, which nobody refuses.
+func (in *instance) sayShutOut(e *env, set settings.Set) {
+	after := in.entry()
+	var err error
+	if after.access, err = readAccess(set, in.cfg.siteNames()); err != nil {
+		return // reported with all faults of the set
+	}
+	if err := in.mayShutOut(e, trialFlags{}, after); err != nil {
+		fmt.Fprintf(e.io.err, "note: %v\n", err)
 	}
 }
 

@@ -62,7 +62,7 @@ func (c openCmd) opening(site string) (o gateway.Opening, err error) {
 		return o, noren.WithHint(noren.Errorf(noren.Invalid, "who is to be let in?"), "give --from ADDRESS (the page that refuses them shows it), or --from anywhere")
 	}
 	if c.From != "anywhere" {
-		if o.From, err = gateway.ParsePrefix(c.From); err != nil {
+		if o.From, err = lineNet(c.From); err != nil {
 			return o, err
 		}
 	}

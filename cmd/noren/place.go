@@ -81,7 +81,7 @@ func (c placeAddCmd) networks(e *env) (out []netip.Prefix, err error) {
 		out = append(out, homeNet(a))
 	}
 	for _, s := range c.Networks {
-		p, err := gateway.ParsePrefix(s)
+		p, err := lineNet(s)
 		if err != nil {
 			return nil, err
 		}
@@ -100,6 +100,15 @@ func homeNet(a netip.Addr) netip.Prefix {
 		return netip.PrefixFrom(a, 32)
 	}
 	return netip.PrefixFrom(a, 64).Masked()
+}
+
+// lineNet reads an address as the line it is on, and a network as it is written.
+func lineNet(s string) (netip.Prefix, error) {
+	p, err := gateway.ParsePrefix(s)
+	if err != nil || strings.Contains(s, "/") {
+		return p, err
+	}
+	return homeNet(p.Addr()), nil
 }
 
 func (c placeAddCmd) until() (noren.Time, error) {

@@ -146,6 +146,7 @@ func (c settingsDiffCmd) Run(e *env) error {
 		diff := settings.Diff(now, set)
 		fmt.Fprint(e.io.out, diff)
 		in.sayUnknownPlaces(e, set)
+		in.sayShutOut(e, set)
 		if err := checkSettings(set, in.cfg); err != nil {
 			return err
 		}
