@@ -24,6 +24,8 @@ const (
 	SettingsChange Kind = "settings.changed"
 	BanChange      Kind = "ban.changed"
 	ModeChange     Kind = "mode.changed"
+	PlaceChange    Kind = "place.changed"
+	AccessOpened   Kind = "access.opened"
 	ClockStep      Kind = "clock.stepped"
 )
 
@@ -137,6 +139,12 @@ var kinds = []KindInfo{
 	{Kind: ModeChange, Half: Whole, Deadline: time.Second, Side: SideClosed, Recording: RecordFirst, Operational: true,
 		Meaning:    Text{"混雑・攻撃・準備中モードの切り替え", "A site switched to busy, under attack, closed or back"},
 		newPayload: func() Payload { return new(SiteModeChange) }},
+	{Kind: PlaceChange, Half: Whole, Deadline: time.Second, Side: SideClosed, Recording: RecordFirst, Operational: true,
+		Meaning:    Text{"名前を付けた場所の変更", "A named place set, removed or over"},
+		newPayload: func() Payload { return new(PlaceEntry) }},
+	{Kind: AccessOpened, Half: Whole, Deadline: time.Second, Side: SideClosed, Recording: RecordFirst, Operational: true,
+		Meaning:    Text{"入室ルールの非常開放", "Access rules opened by hand for a while, or closed again"},
+		newPayload: func() Payload { return new(AccessOpening) }},
 	{Kind: ClockStep, Half: Whole, Deadline: time.Second, Side: SideOpen, Recording: RecordFirst, Operational: true,
 		Meaning:    Text{"時計の飛び・ノード間のずれ", "The machine's clock jumped, or two nodes' clocks are apart"},
 		newPayload: func() Payload { return new(ClockJump) }},

@@ -18,6 +18,8 @@ type Request struct {
 	Score     int    `json:"score,omitempty"`  // WAF anomaly score; 0 is clean
 	Hits      []Hit  `json:"hits,omitempty"`   // WAF rules that matched
 	Passed    bool   `json:"passed,omitempty"` // the visitor holds a pass of the check
+	// AccessShadow is the access rule in shadow that would have kept the visitor out.
+	AccessShadow string `json:"access_shadow,omitempty"`
 }
 
 // Hit is one WAF rule that matched.
@@ -46,6 +48,8 @@ const (
 	CauseChallenge Cause = "challenge"
 	CauseQueue     Cause = "queue"  // waits in the line of the busy mode
 	CauseClosed    Cause = "closed" // the shop is switched to its standby page
+	// CauseAccess came from a place that may not enter; it accuses nobody.
+	CauseAccess Cause = "access"
 )
 
 // Blocked is a request that was stopped before the shop saw it.
@@ -154,7 +158,7 @@ type SettingsVersion struct {
 // BanEntry is a ban or an allow-list entry set or lifted.
 type BanEntry struct {
 	List   string `json:"list"`                                 // ban or allow
-	Op     string `json:"op"`                                   // set, lift, expire, or failed when a set could not be stored
+	Op     string `json:"op"`                                   // set, lift, expire, confirm, or failed when a set could not be stored
 	Prefix string `json:"prefix" personal:"address or network"` // address or network in CIDR notation
 	Until  Time   `json:"until,omitzero"`
 	Author string `json:"author,omitempty" personal:"person of the shop"`
@@ -166,6 +170,26 @@ type SiteModeChange struct {
 	Mode   string `json:"mode"`            // normal, busy, attack, closed
 	Admit  int64  `json:"admit,omitempty"` // busy: new visitors a minute
 	Until  Time   `json:"until,omitzero"`
+	Author string `json:"author,omitempty" personal:"person of the shop"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// PlaceEntry is a change of a named place.
+type PlaceEntry struct {
+	Name     string   `json:"name" personal:"name of a place"`
+	Op       string   `json:"op"` // set, remove, expire, restore, confirm, or failed when it could not be stored
+	Networks []string `json:"networks,omitempty" personal:"address or network"`
+	Until    Time     `json:"until,omitzero"`
+	Author   string   `json:"author,omitempty" personal:"person of the shop"`
+	Reason   string   `json:"reason,omitempty"`
+}
+
+// AccessOpening is the access rules of zones opened by hand, or closed again.
+type AccessOpening struct {
+	Op     string `json:"op"` // open, end, expire, or failed when it could not be stored
+	Zones  []Zone `json:"zones"`
+	From   string `json:"from" personal:"address or network"` // "anywhere" for everybody
+	Until  Time   `json:"until"`
 	Author string `json:"author,omitempty" personal:"person of the shop"`
 	Reason string `json:"reason,omitempty"`
 }
@@ -192,4 +216,6 @@ func (*Operation) payload()       {}
 func (*SettingsVersion) payload() {}
 func (*BanEntry) payload()        {}
 func (*SiteModeChange) payload()  {}
+func (*PlaceEntry) payload()      {}
+func (*AccessOpening) payload()   {}
 func (*ClockJump) payload()       {}

@@ -19,28 +19,30 @@ import (
 // Line is one line of the access log. The keys are an interface: operators
 // build alarms and statistics on them.
 type Line struct {
-	At         noren.Time    `json:"at"`
-	Site       string        `json:"site,omitempty"`
-	Zone       noren.Zone    `json:"zone,omitempty"`
-	Address    string        `json:"address,omitempty"`
-	Country    string        `json:"country,omitempty"`
-	Method     string        `json:"method,omitempty"`
-	Host       string        `json:"host,omitempty"`
-	Path       string        `json:"path,omitempty"`
-	Query      string        `json:"query,omitempty"`
-	Proto      string        `json:"proto,omitempty"`
-	Status     int           `json:"status,omitempty"`
-	Verdict    noren.Verdict `json:"verdict"`
-	Cause      string        `json:"cause,omitempty"`
-	Rule       string        `json:"rule,omitempty"`
-	Score      int           `json:"score,omitempty"`
-	Ticket     string        `json:"ticket,omitempty"`
-	Bytes      int64         `json:"bytes"`
-	Millis     float64       `json:"ms"`
-	UpstreamMS float64       `json:"upstream_ms,omitempty"`
-	UA         string        `json:"ua,omitempty"`
-	Referer    string        `json:"referer,omitempty"`
-	JA4        string        `json:"ja4,omitempty"`
+	At      noren.Time    `json:"at"`
+	Site    string        `json:"site,omitempty"`
+	Zone    noren.Zone    `json:"zone,omitempty"`
+	Address string        `json:"address,omitempty"`
+	Country string        `json:"country,omitempty"`
+	Method  string        `json:"method,omitempty"`
+	Host    string        `json:"host,omitempty"`
+	Path    string        `json:"path,omitempty"`
+	Query   string        `json:"query,omitempty"`
+	Proto   string        `json:"proto,omitempty"`
+	Status  int           `json:"status,omitempty"`
+	Verdict noren.Verdict `json:"verdict"`
+	Cause   string        `json:"cause,omitempty"`
+	Rule    string        `json:"rule,omitempty"`
+	// Shadow is the access rule in shadow that would have kept the visitor out.
+	Shadow     string  `json:"access_shadow,omitempty"`
+	Score      int     `json:"score,omitempty"`
+	Ticket     string  `json:"ticket,omitempty"`
+	Bytes      int64   `json:"bytes"`
+	Millis     float64 `json:"ms"`
+	UpstreamMS float64 `json:"upstream_ms,omitempty"`
+	UA         string  `json:"ua,omitempty"`
+	Referer    string  `json:"referer,omitempty"`
+	JA4        string  `json:"ja4,omitempty"`
 	// Count is on the one line a minute that stands for blocked requests
 	// beyond the first ten of a client.
 	Count int64 `json:"count,omitempty"`
@@ -403,7 +405,7 @@ func (x *exchange) line() Line {
 	p := x.requestPayload()
 	l := Line{
 		At: x.at, Zone: x.place.Zone, Address: x.client.String(), Method: p.Method, Host: p.Host, Path: p.Path, Query: p.Query,
-		Proto: p.Protocol, Status: x.w.status, Verdict: x.verdict, Cause: x.note, Score: x.result.Score, Bytes: x.w.bytes,
+		Proto: p.Protocol, Status: x.w.status, Verdict: x.verdict, Cause: x.note, Shadow: x.accessShadow, Score: x.result.Score, Bytes: x.w.bytes,
 		Millis: millis(time.Since(x.begun)), UpstreamMS: millis(x.upstream), UA: p.UserAgent, Referer: p.Referer, JA4: x.ja4,
 	}
 	if x.shop != nil {

@@ -45,13 +45,18 @@ type Options struct {
 	// Secrets are the keys that sign visitors' passes, the newest first. nil:
 	// nobody is asked to pass a check, and waits instead.
 	Secrets func(context.Context) ([][]byte, error)
+	// Places are the named places that access rules use, and what is opened by
+	// hand; nil: none.
+	Places *Places
 	// Modes are what sites are switched to; nil: every day is ordinary.
 	Modes *ModeSwitch
 	// SearchEngine names the search engine an address was verified to be, "" for
 	// none.
 	SearchEngine func(addr netip.Addr, agent string, at time.Time) string
-	// Country names an address's country for the access log.
+	// Country names an address's country, for access rules and the access log,
+	// and ASN its network's number; "" and 0 are unknown.
 	Country func(netip.Addr) string
+	ASN     func(netip.Addr) uint32
 	Log     *slog.Logger
 	Now     func() time.Time // nil: the system clock
 	// Transport goes to the shops; nil means NewTransport().
@@ -69,6 +74,9 @@ type Settings struct {
 	Limits []Limit // nil: the shipped ones
 	// SiteLimits replace Limits for single sites, by name.
 	SiteLimits map[string][]Limit
+	// Access says who may enter; SiteAccess replaces it for single sites, by name.
+	Access     AccessRules
+	SiteAccess map[string]AccessRules
 	// OriginSecrets are the sites' origin secrets, by name.
 	OriginSecrets map[string]string
 	// Inspector replaces that of Options from now on; nil keeps it.
@@ -171,7 +179,7 @@ func (g *Gateway) compile(s Settings) (*state, error) {
 	if s.Inspector != nil {
 		st.waf = s.Inspector
 	}
-	errs := append(validLimits(limits), s.Connections.Valid())
+	errs := append(append(validLimits(limits), validAccess(s.Access)...), s.Connections.Valid())
 	for _, site := range s.Sites {
 		if st.shops[site.Name] != nil {
 			errs = append(errs, noren.Errorf(noren.Invalid, "site name %s stands twice", site.Name))
@@ -192,6 +200,12 @@ func (g *Gateway) compile(s Settings) (*state, error) {
 				errs = append(errs, siteFault(&site, err))
 			}
 		}
+		access := s.Access
+		if own, ok := s.SiteAccess[site.Name]; ok {
+			access = own
+			errs = append(errs, validAccess(own)...)
+		}
+		sh.access = access.byZone()
 		st.shops[site.Name] = sh
 		errs = append(errs, st.addHosts(sh)...)
 	}

@@ -136,10 +136,25 @@ var (
 	}
 )
 
-var pageLabels = struct{ ticket, contact, home noren.Text }{
+// noEntry is for who came to the shop's admin from a place that may not enter. It
+// may be the owner abroad, so it says what to tell whom.
+var noEntry = stopKind{
+	heading: noren.Text{Ja: "この場所からは、管理画面に入れません", En: "The admin cannot be entered from here"},
+	body: noren.Text{
+		Ja: "お店の管理画面は、決められた場所からだけ開けるようになっています。いまお使いの回線は、その中にありません。",
+		En: "The admin of this shop opens only from certain places, and the connection you are using is not one of them.",
+	},
+	again: noren.Text{
+		Ja: "お店の方は、下のアドレスと受付番号を、Noren を管理している方にお伝えください。ここから入れるように登録してもらえます。",
+		En: "If you work for the shop, please give the address and the number below to whoever looks after Noren. They can let you in from here.",
+	},
+}
+
+var pageLabels = struct{ ticket, contact, home, address noren.Text }{
 	ticket:  noren.Text{Ja: "受付番号", En: "Reference number"},
 	contact: noren.Text{Ja: "お問い合わせ先", En: "How to reach the shop"},
 	home:    noren.Text{Ja: "お店のトップページへ", En: "Go to the shop's front page"},
+	address: noren.Text{Ja: "お使いの回線のアドレス", En: "The address of your connection"},
 }
 
 // pages renders what a stopped visitor sees.
@@ -150,9 +165,9 @@ type pages struct {
 }
 
 type stopView struct {
-	Lang, Heading, Shop, Ticket, TicketLabel, Contact, ContactLabel, Home, When string
-	Lines                                                                       []string
-	Refresh                                                                     int // seconds
+	Lang, Heading, Shop, Ticket, TicketLabel, Contact, ContactLabel, Home, When, Address, AddressLabel string
+	Lines                                                                                              []string
+	Refresh                                                                                            int // seconds
 }
 
 func newPages() (*pages, error) {
@@ -249,7 +264,8 @@ func (p *pages) page(s *stop, site *Site, lang string, at time.Time) ([]byte, er
 
 // view is what all pages say.
 func (p *pages) view(s *stop, site *Site, lang string, at time.Time) stopView {
-	v := stopView{Lang: lang, Heading: s.words().heading.In(lang), Ticket: s.ticket, TicketLabel: pageLabels.ticket.In(lang), When: when(at, lang)}
+	v := stopView{Lang: lang, Heading: s.words().heading.In(lang), Ticket: s.ticket, TicketLabel: pageLabels.ticket.In(lang), When: when(at, lang),
+		Address: s.address, AddressLabel: pageLabels.address.In(lang)}
 	if site != nil {
 		v.Shop, v.Contact, v.ContactLabel = site.Title.In(lang), site.Contact.In(lang), pageLabels.contact.In(lang)
 		v.Home = pageLabels.home.In(lang)
@@ -265,8 +281,9 @@ func problem(s *stop, lang string, check *checkForm) ([]byte, error) {
 		Detail     string `json:"detail"`
 		Ticket     string `json:"ticket"`
 		RetryAfter int    `json:"retry_after,omitempty"`
-		Check      string `json:"check,omitempty"` // where a person passes it
-	}{Type: "about:blank", Title: s.words().heading.In(lang), Status: s.status, Detail: s.words().body.In(lang), Ticket: s.ticket, RetryAfter: retrySeconds(s.retry)}
+		Check      string `json:"check,omitempty"`   // where a person passes it
+		Address    string `json:"address,omitempty"` // the visitor's own, where it decides
+	}{Type: "about:blank", Title: s.words().heading.In(lang), Status: s.status, Detail: s.words().body.In(lang), Ticket: s.ticket, RetryAfter: retrySeconds(s.retry), Address: s.address}
 	if check != nil {
 		p.Title, p.Detail, p.Check = checkWords.heading.In(lang), checkWords.body.In(lang), checkPath
 	}
@@ -280,6 +297,8 @@ func (s *stop) words() stopKind {
 		return busy
 	case s.cause == noren.CauseClosed:
 		return shopClosed
+	case s.address != "":
+		return noEntry
 	case s.line:
 		return inTheLine
 	case s.cause == noren.CauseQueue:

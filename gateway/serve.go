@@ -39,6 +39,8 @@ type exchange struct {
 	allow   *Entry // the allow-list entry the client is under
 	counted bool   // among the client's requests under way
 
+	accessShadow string // the access rule in shadow that would have refused
+
 	body    *body
 	result  waf.Result
 	attempt *Attempt
@@ -62,6 +64,8 @@ type stop struct {
 	check  bool       // asks for the check instead of refusing
 	line   bool       // shows the line of the busy mode
 	said   noren.Text // what was wrong with the last try
+	// address is the visitor's own, shown to who may be one of the shop's people.
+	address string
 }
 
 // path lists the steps before the upstream, in the order of ARCHITECTURE.md.
@@ -73,6 +77,7 @@ var path = [...]func(*exchange) *stop{
 	(*exchange).checkLists,
 	(*exchange).checkStreams,
 	(*exchange).checkForbidden,
+	(*exchange).checkAccess,
 	(*exchange).checkMode,
 	(*exchange).checkLimits,
 	(*exchange).inspect,

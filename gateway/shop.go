@@ -17,6 +17,7 @@ type shop struct {
 	zones     *zoneMap
 	guards    []Guard
 	limits    []Limit
+	access    map[noren.Zone]AccessRules
 	sessions  []string
 	encodings []string
 	upstream  *url.URL

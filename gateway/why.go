@@ -15,18 +15,22 @@ import (
 // Explanation says what would happen to a request and why, for an operator who
 // asks about an address.
 type Explanation struct {
-	Site    string       `json:"site"`
-	Address netip.Addr   `json:"address"`
-	Method  string       `json:"method"`
-	Place   Place        `json:"place"`
-	Allow   []Entry      `json:"allow,omitempty"` // widest first
-	Ban     []Entry      `json:"ban,omitempty"`
-	Limits  []LimitState `json:"limits,omitempty"`
+	Site    string        `json:"site"`
+	Address netip.Addr    `json:"address"`
+	Method  string        `json:"method"`
+	Place   Place         `json:"place"`
+	Allow   []Entry       `json:"allow,omitempty"` // widest first
+	Ban     []Entry       `json:"ban,omitempty"`
+	Access  []AccessState `json:"access,omitempty"`  // rules about the zone
+	Opening *Opening      `json:"opening,omitempty"` // lets the address past them now
+	Limits  []LimitState  `json:"limits,omitempty"`
 	// Would is the first thing that would stop the request; Pass when nothing
 	// that is known before its content would.
 	Would Would `json:"would"`
 	// Warnings are about the address itself, not about what it did.
 	Warnings []noren.Text `json:"warnings,omitempty"`
+
+	refused *AccessVerdict
 }
 
 // Would is what would happen.
@@ -66,12 +70,29 @@ func (g *Gateway) Why(ctx context.Context, site string, addr netip.Addr, method,
 	if method == "" {
 		method = http.MethodGet
 	}
+	return g.explain(ctx, sh, addr, method, sh.zones.Find(method, path, query))
+}
+
+// WhyZone is Why for any page of a zone.
+func (g *Gateway) WhyZone(ctx context.Context, site string, addr netip.Addr, method string, z noren.Zone) (Explanation, error) {
+	sh := g.state.Load().shops[site]
+	if sh == nil {
+		return Explanation{}, noren.Errorf(noren.NotFound, "there is no site %q", site)
+	}
+	if _, ok := z.Info(); !ok {
+		return Explanation{}, noren.WithHint(noren.Errorf(noren.Invalid, "unknown zone %q", z), "zones are listed in docs/reference/zones.md: admin, admin_login, storefront …")
+	}
+	return g.explain(ctx, sh, addr, method, Place{Zone: z})
+}
+
+func (g *Gateway) explain(ctx context.Context, sh *shop, addr netip.Addr, method string, place Place) (e Explanation, err error) {
 	addr = addr.Unmap().WithZone("")
-	e := Explanation{Site: site, Address: addr, Method: method, Place: sh.zones.Find(method, path, query), Warnings: warnings(sh, addr)}
+	e = Explanation{Site: sh.Name, Address: addr, Method: method, Place: place, Warnings: warnings(sh, addr)}
 	now := g.opts.Now()
 	if g.opts.Lists != nil {
-		e.Allow, e.Ban = g.opts.Lists.Around(site, addr, now)
+		e.Allow, e.Ban = g.opts.Lists.Around(sh.Name, addr, now)
 	}
+	e.access(g, sh, noren.At(now))
 	if e.Limits, err = g.fill(ctx, sh, e.Place.Zone, method, addr, now); err != nil {
 		return e, err
 	}
@@ -138,6 +159,9 @@ func (e *Explanation) judge() Would {
 		return Would{Cause: noren.CauseForbidden, Rule: e.Place.Pattern, Status: http.StatusForbidden, Text: noren.Text{
 			Ja: "誰にも見せない場所です（" + e.Place.Pattern + "）", En: "A place that is never served (" + e.Place.Pattern + ")",
 		}}
+	}
+	if w := e.mayNotEnter(); w != nil {
+		return *w
 	}
 	for _, l := range e.Limits {
 		if l.RetryAfter > 0 && len(e.Allow) == 0 {

@@ -217,6 +217,9 @@ func ruleOf(e *noren.Entry) string {
 		if len(p.Hits) > 0 {
 			return fmt.Sprintf("waf:%d", p.Hits[0].Rule)
 		}
+		if p.AccessShadow != "" {
+			return string(noren.CauseAccess) + ":" + p.AccessShadow
+		}
 	}
 	if len(e.Decision.Reasons) > 0 {
 		return e.Decision.Reasons[0].Policy

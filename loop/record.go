@@ -148,7 +148,7 @@ func worthAnEntry(info noren.KindInfo, e *noren.Entry) bool {
 	if info.Recording != noren.RecordCounted {
 		return true
 	}
-	if p, ok := e.Event.Payload.(*noren.Request); ok && p.Score > 0 {
+	if p, ok := e.Event.Payload.(*noren.Request); ok && (p.Score > 0 || p.AccessShadow != "") {
 		return true
 	}
 	d := &e.Decision

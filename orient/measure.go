@@ -121,11 +121,11 @@ func isBlocked(e *noren.Event) bool { return e.Kind == noren.HTTPBlocked }
 
 func isChallenged(e *noren.Event) bool { return isBlocked(e) && cause(e) == noren.CauseChallenge }
 
-// isStopped leaves out who was only asked to pass the check or to wait: that is
-// no sign of an attack.
+// isStopped leaves out who was only asked to pass the check or to wait, or came
+// from a place that may not enter: that is no sign of an attack.
 func isStopped(e *noren.Event) bool {
 	switch cause(e) {
-	case noren.CauseChallenge, noren.CauseQueue, noren.CauseClosed:
+	case noren.CauseChallenge, noren.CauseQueue, noren.CauseClosed, noren.CauseAccess:
 		return false
 	}
 	return isBlocked(e)

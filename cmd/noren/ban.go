@@ -3,11 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"os/user"
+	"slices"
 	"time"
 
 	"noren"
 	"noren/gateway"
+	"noren/settings"
 	"noren/yamlfile"
 )
 
@@ -19,6 +22,7 @@ type banCmd struct {
 	Lift   bool   `help:"Lift the ban instead."`
 	List   bool   `help:"List what is banned."`
 	JSON   bool   `name:"json" help:"Print as JSON."`
+	trialFlags
 }
 
 // Help shows examples.
@@ -27,7 +31,7 @@ func (banCmd) Help() string {
 }
 
 func (c banCmd) Run(e *env) error {
-	return listChange{gateway.ListBan, c.Prefix, c.For, c.Reason, c.Site, c.Lift, c.List, c.JSON}.run(e)
+	return listChange{gateway.ListBan, c.Prefix, c.For, c.Reason, c.Site, c.Lift, c.List, c.JSON, c.trialFlags}.run(e)
 }
 
 type allowCmd struct {
@@ -38,25 +42,27 @@ type allowCmd struct {
 	Lift   bool   `help:"Take it off the list instead."`
 	List   bool   `help:"List what is allowed."`
 	JSON   bool   `name:"json" help:"Print as JSON."`
+	As     string `help:"Your own address as the shop sees it, when it is not the one you came by ssh from; 'nobody' when the change is not about you."`
 }
 
 // Help shows examples.
 func (allowCmd) Help() string {
-	return "An allow-list entry spares bans, limits and challenges, never the firewall.\nExample: noren allow 198.51.100.0/28 --reason '本社'"
+	return "An allow-list entry spares bans, limits and challenges, never the firewall, nor who may enter the admin (access.yaml).\nExample: noren allow 198.51.100.0/28 --reason '本社'"
 }
 
 func (c allowCmd) Run(e *env) error {
-	return listChange{gateway.ListAllow, c.Prefix, c.For, c.Reason, c.Site, c.Lift, c.List, c.JSON}.run(e)
+	return listChange{gateway.ListAllow, c.Prefix, c.For, c.Reason, c.Site, c.Lift, c.List, c.JSON, trialFlags{As: c.As}}.run(e)
 }
 
 // listChange is what ban and allow share.
 type listChange struct {
 	list, prefix, last, reason, site string
 	lift, show, json                 bool
+	trialFlags
 }
 
 func (c listChange) run(e *env) error {
-	return e.withInstance(func(ctx context.Context, in *instance) error {
+	return e.withUrgent(func(ctx context.Context, in *instance) error {
 		site, err := in.cfg.site(c.site)
 		if err != nil {
 			return err
@@ -72,6 +78,9 @@ func (c listChange) run(e *env) error {
 			return err
 		}
 		author := operator()
+		if err := in.mayShutOut(e, c.trialFlags, in.withListChange(c, site, p)); err != nil {
+			return err
+		}
 		if c.lift {
 			n, err := in.lists.Lift(ctx, site, c.list, p, author, noren.Text{Ja: c.reason})
 			if err != nil {
@@ -84,12 +93,39 @@ func (c listChange) run(e *env) error {
 		if err != nil {
 			return err
 		}
-		entry, err := in.lists.Set(ctx, gateway.Entry{Site: site, List: c.list, Prefix: p, Until: until, Author: author, Reason: noren.Text{Ja: c.reason}})
+		id := noren.NewID(time.Now())
+		trial, err := in.try(ctx, c.trialFlags, settings.Trial{Kind: settings.TrialBan, Site: site, Made: id})
 		if err != nil {
 			return err
 		}
+		entry, err := in.lists.Set(ctx, gateway.Entry{ID: id, Site: site, List: c.list, Prefix: p, Until: until, Author: author, Reason: noren.Text{Ja: c.reason}})
+		if err != nil {
+			return trial.never(ctx, err)
+		}
+		trial.tell(e)
 		return c.print(e, []gateway.Entry{entry})
 	})
+}
+
+// withListChange is what decides who gets in after the change. Only a ban, and an
+// allow-list entry that goes, can shut anybody out.
+func (in *instance) withListChange(c listChange, site string, p netip.Prefix) entry {
+	now, as := in.entry(), in.entry()
+	as.banned = func(s string, a netip.Addr) (bool, string) {
+		allowed, ban := now.banned(s, a)
+		if s != site || !p.Contains(a) {
+			return allowed, ban
+		}
+		allow, bans := in.lists.Around(s, a, time.Now())
+		switch {
+		case c.list == gateway.ListBan && !c.lift && !allowed:
+			return false, p.String()
+		case c.list == gateway.ListAllow && c.lift && len(bans) > 0 && !slices.ContainsFunc(allow, func(e gateway.Entry) bool { return e.Prefix != p }):
+			return false, bans[len(bans)-1].Prefix.String()
+		}
+		return allowed, ban
+	}
+	return as
 }
 
 func (c listChange) print(e *env, entries []gateway.Entry) error {

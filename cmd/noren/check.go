@@ -116,8 +116,9 @@ func (e *env) checkMachine(fs *findings, cfg *Config) {
 	if set == nil {
 		set = shippedSettings()
 	}
-	err := checkSettings(set, cfg.siteNames())
+	err := checkSettings(set, cfg)
 	fs.add("settings", err, "%d files, version %s", len(set), set.Hash())
+	checkAccess(fs, set, cfg)
 	_, err = loadAddresses(&cfg.Lookup, cfg.path, e.log)
 	fs.add("address data", err, "can be read")
 	if cfg.Shared != "" {

@@ -39,6 +39,7 @@ type instance struct {
 	settings *settings.Store
 	lists    *gateway.Lists
 	modes    *gateway.ModeSwitch
+	places   *gateway.Places
 	loop     *loop.Loop
 
 	mu        sync.Mutex // guards what a reload exchanges
@@ -60,6 +61,7 @@ type instance struct {
 type wants struct {
 	create  bool              // make database, keys and first settings when missing
 	reads   bool              // nothing will be recorded
+	urgent  bool              // settings that cannot be used are no reason not to open
 	step    func(step string) // for the kill lab
 	faults  func(db.FaultPoint) db.Fault
 	initial settings.Set // instead of the shipped settings, on the first start
@@ -158,7 +160,7 @@ func (in *instance) openVault(ctx context.Context, w wants) error {
 func (in *instance) reapplyErasures(ctx context.Context, _ wants) error {
 	in.vault.OnErase(in.eraseEverywhere)
 	in.vault.OnEraseToken(func(ctx context.Context, tx *db.Tx, site string, token []byte) error {
-		return errors.Join(in.lists.EraseToken(ctx, tx, site, token), in.journal.EraseToken(ctx, tx, site, token))
+		return errors.Join(in.lists.EraseToken(ctx, tx, site, token), in.places.EraseToken(ctx, tx, site, token), in.journal.EraseToken(ctx, tx, site, token))
 	})
 	n, err := in.vault.Reapply(ctx)
 	if err != nil {
@@ -167,7 +169,7 @@ func (in *instance) reapplyErasures(ctx context.Context, _ wants) error {
 	if n > 0 {
 		in.log.Warn("erasures re-applied; the database seems to be a restored copy", "erasures", n)
 	}
-	return in.lists.Refresh(ctx)
+	return errors.Join(in.lists.Refresh(ctx), in.places.Refresh(ctx))
 }
 
 // rootKey loads the root key. For a new database it is made; for one that holds
@@ -308,14 +310,14 @@ func (in *instance) openSettings(ctx context.Context, w wants) error {
 }
 
 func (in *instance) openLoop(ctx context.Context, w wants) error {
-	set, err := in.settings.Current(ctx)
-	if err != nil {
-		return err
-	}
+	var err error
 	if in.modes, err = gateway.OpenModes(ctx, gateway.ModeSwitchOptions{DB: in.db, Log: in.log}); err != nil {
 		return err
 	}
-	if in.rules, in.orient, in.addresses, err = in.compile(set, in.cfg); err != nil {
+	if in.places, err = gateway.OpenPlaces(ctx, gateway.PlacesOptions{DB: in.db, Sealer: in.vault, Log: in.log}); err != nil {
+		return err
+	}
+	if err := in.openRules(ctx, w); err != nil {
 		return err
 	}
 	in.lists, err = gateway.OpenLists(ctx, gateway.ListsOptions{DB: in.db, Sealer: in.vault, Log: in.log})
@@ -329,7 +331,24 @@ func (in *instance) openLoop(ctx context.Context, w wants) error {
 	})
 	in.lists.RaiseTo(in.loop)
 	in.modes.RaiseTo(in.loop)
+	in.places.RaiseTo(in.loop)
 	return nil
+}
+
+// openRules compiles the settings in force.
+func (in *instance) openRules(ctx context.Context, w wants) error {
+	set, err := in.settings.Current(ctx)
+	if err == nil {
+		in.rules, in.orient, in.addresses, err = in.compile(set, in.cfg)
+	}
+	if err == nil || !w.urgent {
+		return err
+	}
+	in.log.Warn("the settings in force cannot be used; what you do now works all the same", "err", err, "hint", noren.HintOf(err))
+	plain := *in.cfg
+	plain.Lookup = LookupConfig{}
+	in.rules, in.orient, in.addresses, err = in.compile(shippedSettings(), &plain)
+	return err
 }
 
 // compile makes the rules of a settings set and the facts they ask for.
@@ -352,6 +371,9 @@ func (in *instance) compile(set settings.Set, cfg *Config) (*rules, *orient.Orie
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	if err := r.access.haveData(&cfg.Lookup); err != nil {
+		return nil, nil, nil, err
+	}
 	return r, o, addresses, o.Track(r.needs())
 }
 
@@ -364,7 +386,7 @@ func (in *instance) facts() *orient.Orient {
 
 // eraseEverywhere deletes the rows that parts keep about a person.
 func (in *instance) eraseEverywhere(ctx context.Context, tx *db.Tx, site string, s noren.Subject) error {
-	return errors.Join(in.facts().Erase(ctx, tx, site, s), in.lists.Erase(ctx, tx, site, s), in.journal.Erase(ctx, tx, site, s))
+	return errors.Join(in.facts().Erase(ctx, tx, site, s), in.lists.Erase(ctx, tx, site, s), in.places.Erase(ctx, tx, site, s), in.journal.Erase(ctx, tx, site, s))
 }
 
 // run starts the background work: redoing actions, checkpoints, watching lists
@@ -377,6 +399,8 @@ func (in *instance) run(ctx context.Context, more ...func(context.Context)) {
 		func(ctx context.Context) { in.journal.RunCheckpoints(ctx, every) },
 		func(ctx context.Context) { in.lists.Run(ctx) },
 		func(ctx context.Context) { in.modes.Run(ctx) },
+		func(ctx context.Context) { in.places.Run(ctx) },
+		in.watchTrials,
 		in.housekeeping,
 	) {
 		in.running.Go(func() { work(ctx) })
@@ -415,6 +439,13 @@ func (in *instance) retain(ctx context.Context, now time.Time) {
 	if _, err := in.lists.Reseal(ctx, now, now.Add(-keep/2)); err != nil {
 		in.log.Error("bans and allow-lists cannot be sealed anew; those without an end would be lost with the key of their month", "alarm", true, "err", err)
 		return
+	}
+	if err := in.places.Reseal(ctx, now, now.Add(-keep/2)); err != nil {
+		in.log.Error("named places cannot be sealed anew; they would be lost with the key of their month", "alarm", true, "err", err)
+		return
+	}
+	if err := in.settings.PruneTrials(ctx, now.Add(-keep)); err != nil {
+		in.log.Error("drop old trials", "alarm", true, "err", err)
 	}
 	if n, err := in.vault.Retain(ctx, now, keep); err != nil {
 		in.log.Error("destroy keys over their term", "alarm", true, "err", err)

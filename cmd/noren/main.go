@@ -73,6 +73,8 @@ type cli struct {
 	Keys     keysCmd     `cmd:"" help:"Keys: status, rotate, recovery sheet, erase a person, retention."`
 	Ban      banCmd      `cmd:"" help:"Refuse an address or network for a while."`
 	Allow    allowCmd    `cmd:"" help:"Let an address or network through whatever bans say."`
+	Place    placeCmd    `cmd:"" help:"Named places (本社, 自宅) that access rules use."`
+	Open     openCmd     `cmd:"" help:"Break-glass: open the access rules of a zone for a while."`
 	Mode     modeCmd     `cmd:"" help:"Switch a site: busy, under attack, closed, or back to normal."`
 	Why      whyCmd      `cmd:"" help:"Say what would happen to a visitor, and why."`
 	Lab      labCmd      `cmd:"" help:"Seeded simulations and attack replays against a throw-away instance (試験場)."`

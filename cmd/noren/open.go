@@ -23,6 +23,12 @@ func (e *env) withReader(f func(ctx context.Context, in *instance) error) error 
 	return e.withWants(wants{getenv: e.getenv, reads: true}, f)
 }
 
+// withUrgent is withInstance for a command that must work although the settings
+// in force, or the data they ask for, cannot be used now.
+func (e *env) withUrgent(f func(ctx context.Context, in *instance) error) error {
+	return e.withWants(wants{getenv: e.getenv, urgent: true}, f)
+}
+
 func (e *env) withWants(w wants, f func(ctx context.Context, in *instance) error) error {
 	path, err := findConfig(e.config)
 	if err != nil {

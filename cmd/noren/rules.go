@@ -19,11 +19,12 @@ import (
 
 // Paths of a settings set. What lies at the top holds for every site; what lies
 // under sites/NAME only for that one, beside the shared policies and instead of
-// the shared limits. The firewall is one for all sites.
+// the shared limits and access rules. The firewall is one for all sites.
 const (
 	policiesDir = "policies/"
 	firewallDir = "firewall/"
 	limitsFile  = "limits.yaml"
+	accessFile  = "access.yaml"
 	sitesDir    = "sites/"
 )
 
@@ -34,6 +35,7 @@ type rules struct {
 	policies loop.Policies
 	limits   map[string][]gateway.Limit // by site; "" for sites without their own
 	firewall []waf.RuleFile
+	access   accessBySite
 }
 
 // shippedSettings is the set a new instance starts with.
@@ -43,6 +45,7 @@ func shippedSettings() settings.Set {
 		set[policiesDir+path.Base(f.Name)] = string(f.Data)
 	}
 	set[limitsFile] = string(gateway.ShippedLimitsFile())
+	set[accessFile] = string(gateway.ShippedAccessFile())
 	return set
 }
 
@@ -82,6 +85,8 @@ func (r *rules) compile(set settings.Set, sites []string, cat *noren.Catalogue) 
 	limits, err := readLimits(set, limitsFile)
 	errs = append(errs, err)
 	r.limits[""] = limits
+	r.access, err = readAccess(set, sites)
+	errs = append(errs, err)
 	for _, site := range sites {
 		own := policyFiles(set, site)
 		if len(own) > 0 {
@@ -151,8 +156,8 @@ func strayFiles(set settings.Set, sites []string) error {
 			}
 			rest = inside
 		}
-		if rest != limitsFile && !(strings.HasPrefix(rest, policiesDir) && strings.HasSuffix(rest, ".yaml")) {
-			errs = append(errs, fmt.Errorf("%s: expected policies/NAME.yaml or limits.yaml, at the top or under sites/SITE/, or firewall/NAME.conf at the top", name))
+		if rest != limitsFile && rest != accessFile && !(strings.HasPrefix(rest, policiesDir) && strings.HasSuffix(rest, ".yaml")) {
+			errs = append(errs, fmt.Errorf("%s: expected policies/NAME.yaml, limits.yaml or access.yaml, at the top or under sites/SITE/, or firewall/NAME.conf at the top", name))
 		}
 	}
 	return errors.Join(errs...)

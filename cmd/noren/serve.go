@@ -88,6 +88,7 @@ func startServer(ctx context.Context, in *instance, getenv func(string) string) 
 		s.access.Close()
 		return nil, err
 	}
+	in.warnUnknownPlaces(in.rules.access)
 	in.run(ctx, s.watchSettings, s.gateway.WatchPressure)
 	s.http = s.gateway.Server()
 	s.drain = newDrain(s.http)
@@ -125,7 +126,7 @@ func (in *instance) openGateway() (*gateway.Gateway, *gateway.AccessLog, error) 
 	}
 	g, err := gateway.New(gateway.Options{
 		Settings: set, Decider: in.loop, KV: in.kv, Lists: in.lists, Inspector: in.firewall,
-		Access: access, Token: in.vault.Token, Country: in.country, Secrets: in.visitorKeys, Modes: in.modes, SearchEngine: in.searchEngine, Log: in.log, SpoolDir: filepath.Join(in.cfg.Data, "bodies"),
+		Access: access, Token: in.vault.Token, Country: in.country, ASN: in.asn, Places: in.places, Secrets: in.visitorKeys, Modes: in.modes, SearchEngine: in.searchEngine, Log: in.log, SpoolDir: filepath.Join(in.cfg.Data, "bodies"),
 	})
 	if err != nil {
 		access.Close()
@@ -137,7 +138,7 @@ func (in *instance) openGateway() (*gateway.Gateway, *gateway.AccessLog, error) 
 // gatewaySettings reads the sites' origin secrets, again with every reload.
 func (in *instance) gatewaySettings(cfg *Config, r *rules) (gateway.Settings, error) {
 	secrets, err := originSecrets(cfg.Sites, in.getenv)
-	return gateway.Settings{Sites: cfg.Sites, Limits: r.limits[""], SiteLimits: r.limits, OriginSecrets: secrets, Connections: cfg.Connections}, err
+	return gateway.Settings{Sites: cfg.Sites, Limits: r.limits[""], SiteLimits: r.limits, Access: r.access[""], SiteAccess: r.access, OriginSecrets: secrets, Connections: cfg.Connections}, err
 }
 
 func originSecrets(sites []gateway.Site, getenv func(string) string) (map[string]string, error) {
@@ -161,7 +162,14 @@ func (in *instance) visitorKeys(ctx context.Context) ([][]byte, error) {
 	return in.vault.Secrets(ctx, vault.PurposeCookie)
 }
 
-// country names an address's country for the access log.
+// asn is the number of an address's network.
+func (in *instance) asn(addr netip.Addr) uint32 {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.addresses.Lookup(addr).ASN
+}
+
+// country names an address's country, for access rules and the access log.
 func (in *instance) country(addr netip.Addr) string {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -242,6 +250,7 @@ func (in *instance) apply(ctx context.Context, cfg *Config, g *gateway.Gateway) 
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.now, in.rules, in.orient, in.addresses = cfg, rules, o, addresses
+	in.warnUnknownPlaces(rules.access)
 	in.loop.SetRules(loop.Rules{Orient: o, Policies: rules.policies})
 	return nil
 }

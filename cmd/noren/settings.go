@@ -16,6 +16,7 @@ type settingsCmd struct {
 	Diff     settingsDiffCmd     `cmd:"" help:"Show what importing a directory would change. Exit 1 when something."`
 	Versions settingsVersionsCmd `cmd:"" help:"List versions: when, who, why."`
 	Restore  settingsRestoreCmd  `cmd:"" help:"Make an earlier version the settings in force again."`
+	Confirm  settingsConfirmCmd  `cmd:"" help:"Keep a change that waits for its confirmation (--confirm-within)."`
 }
 
 type settingsExportCmd struct {
@@ -48,6 +49,7 @@ type settingsImportCmd struct {
 	Dir    string `arg:"" type:"existingdir" help:"Directory of a settings set."`
 	Reason string `required:"" help:"Why, for the record and your colleagues."`
 	Base   string `help:"Version hash the change was made from; refused when another is in force now."`
+	trialFlags
 }
 
 // Help shows an example.
@@ -56,19 +58,19 @@ func (settingsImportCmd) Help() string {
 }
 
 func (c settingsImportCmd) Run(e *env) error {
-	return e.withInstance(func(ctx context.Context, in *instance) error {
+	return e.withUrgent(func(ctx context.Context, in *instance) error {
 		set, err := settings.ReadDir(c.Dir)
 		if err != nil {
 			return err
 		}
-		return in.changeSettings(e, ctx, set, c.Reason, c.Base)
+		return in.changeSettings(e, ctx, set, c.Reason, c.Base, c.trialFlags)
 	})
 }
 
 // changeSettings checks, records and then stores a set; a running noren takes
 // it within a second or two.
-func (in *instance) changeSettings(e *env, ctx context.Context, set settings.Set, reason, base string) error {
-	if err := checkSettings(set, in.cfg.siteNames()); err != nil {
+func (in *instance) changeSettings(e *env, ctx context.Context, set settings.Set, reason, base string, f trialFlags) error {
+	if err := checkSettings(set, in.cfg); err != nil {
 		return err
 	}
 	now, err := in.settings.Current(ctx)
@@ -90,30 +92,41 @@ func (in *instance) changeSettings(e *env, ctx context.Context, set settings.Set
 		fmt.Fprint(e.io.out, settings.Diff(now, set))
 		return noren.WithHint(noren.Errorf(noren.Denied, "the settings are files in %s", in.cfg.Settings.Dir), "apply the patch above there")
 	}
+	if err := in.mayChangeSettings(e, ctx, set, f); err != nil {
+		return err
+	}
+	trial, err := in.trySettings(ctx, set, f)
+	if err != nil {
+		return err
+	}
 	author := operator()
 	if _, err := in.loop.Decide(ctx, noren.Event{Kind: noren.SettingsChange, Payload: &noren.SettingsVersion{
 		Version: set.Hash(), Before: now.Hash(), Author: author, Reason: reason, Files: set.Paths(),
 	}}); err != nil {
-		return fmt.Errorf("record the change: %w", err)
+		return trial.never(ctx, fmt.Errorf("record the change: %w", err))
 	}
 	v, err := in.settings.Put(ctx, set, author, reason, base)
 	if err != nil {
-		return err
+		return trial.never(ctx, err)
 	}
+	trial.tell(e)
 	fmt.Fprintf(e.io.err, "version %d (%s) is in force; back with: noren settings restore --previous\n", v.N, v.Hash)
 	return nil
 }
 
 // checkSettings compiles a set as a node would.
-func checkSettings(set settings.Set, sites []string) error {
-	r, err := compileSettings(set, sites, func(entities []string) (*noren.Catalogue, error) {
+func checkSettings(set settings.Set, cfg *Config) error {
+	r, err := compileSettings(set, cfg.siteNames(), func(entities []string) (*noren.Catalogue, error) {
 		o, err := orient.New(orient.Options{KV: kv.NewMemory(0), Entities: entities, Sources: sources()})
 		if err != nil {
 			return nil, err
 		}
 		return o.Catalogue(), nil
 	})
-	if err != nil || len(r.firewall) == 0 {
+	if err != nil {
+		return err
+	}
+	if err := r.access.haveData(&cfg.Lookup); err != nil || len(r.firewall) == 0 {
 		return err
 	}
 	fw, err := openFirewall(r.firewall, nil, quiet())
@@ -139,7 +152,9 @@ func (c settingsDiffCmd) Run(e *env) error {
 		}
 		diff := settings.Diff(now, set)
 		fmt.Fprint(e.io.out, diff)
-		if err := checkSettings(set, in.cfg.siteNames()); err != nil {
+		in.sayUnknownPlaces(e, set)
+		in.sayShutOut(e, set)
+		if err := checkSettings(set, in.cfg); err != nil {
 			return err
 		}
 		if diff != "" {
@@ -174,10 +189,11 @@ type settingsRestoreCmd struct {
 	ID       string `arg:"" optional:"" help:"A version's id (noren settings versions)."`
 	Previous bool   `help:"The version before the one in force."`
 	Reason   string `default:"back to an earlier version" help:"Why."`
+	trialFlags
 }
 
 func (c settingsRestoreCmd) Run(e *env) error {
-	return e.withInstance(func(ctx context.Context, in *instance) error {
+	return e.withUrgent(func(ctx context.Context, in *instance) error {
 		id := c.ID
 		if c.Previous {
 			all, err := in.settings.Versions(ctx, 2)
@@ -196,6 +212,6 @@ func (c settingsRestoreCmd) Run(e *env) error {
 		if err != nil {
 			return err
 		}
-		return in.changeSettings(e, ctx, set, c.Reason, "")
+		return in.changeSettings(e, ctx, set, c.Reason, "", c.trialFlags)
 	})
 }

@@ -14,12 +14,15 @@ type whyCmd struct {
 	Address string `arg:"" help:"IP address of the visitor."`
 	URL     string `arg:"" optional:"" help:"Path or address they asked for (default: /)."`
 	Method  string `default:"GET" help:"HTTP method."`
+	Zone    string `help:"Ask about a zone instead of a page: admin, admin_login, storefront …"`
 	Site    string `help:"The site (default: the only one)."`
 	JSON    bool   `name:"json" help:"Print as JSON."`
 }
 
 // Help shows an example.
-func (whyCmd) Help() string { return "Example: noren why 203.0.113.7 /shopping --method POST" }
+func (whyCmd) Help() string {
+	return "Examples:\n  noren why 203.0.113.7 /shopping --method POST\n  noren why 203.0.113.7 --zone admin"
+}
 
 func (c whyCmd) Run(e *env) error {
 	addr, err := netip.ParseAddr(c.Address)
@@ -35,11 +38,11 @@ func (c whyCmd) Run(e *env) error {
 		if err != nil {
 			return err
 		}
-		g, err := gateway.New(gateway.Options{Settings: set, KV: in.kv, Lists: in.lists, Log: e.log})
+		g, err := gateway.New(gateway.Options{Settings: set, KV: in.kv, Lists: in.lists, Places: in.places, Country: in.country, ASN: in.asn, Log: e.log})
 		if err != nil {
 			return err
 		}
-		x, err := g.Why(ctx, site, addr, c.Method, c.URL)
+		x, err := c.ask(ctx, g, site, addr)
 		if err != nil {
 			return err
 		}
@@ -51,13 +54,24 @@ func (c whyCmd) Run(e *env) error {
 	})
 }
 
+func (c whyCmd) ask(ctx context.Context, g *gateway.Gateway, site string, addr netip.Addr) (gateway.Explanation, error) {
+	switch {
+	case c.Zone == "":
+		return g.Why(ctx, site, addr, c.Method, c.URL)
+	case c.URL != "":
+		return gateway.Explanation{}, noren.Errorf(noren.Invalid, "give a page or --zone, not both")
+	}
+	return g.WhyZone(ctx, site, addr, c.Method, noren.Zone(c.Zone))
+}
+
 func printWhy(w io.Writer, x gateway.Explanation, lang string, sharedLimits bool) {
 	verdict := "would pass"
 	if !x.Would.Pass {
 		verdict = fmt.Sprintf("would be answered %d", x.Would.Status)
 	}
 	fmt.Fprintf(w, "%s %s %s: %s\n  %s\n", x.Address, x.Method, x.Site, verdict, x.Would.Text.In(lang))
-	fmt.Fprintf(w, "  zone %s (%s)\n", x.Place.Zone, x.Place.Pattern)
+	fmt.Fprintf(w, "  zone %s%s\n", x.Place.Zone, inBrackets(x.Place.Pattern))
+	printAccess(w, x, lang)
 	for _, l := range [][]gateway.Entry{x.Allow, x.Ban} {
 		for _, entry := range l {
 			until := "until lifted"

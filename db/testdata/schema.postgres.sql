@@ -20,6 +20,31 @@ gateway_modes.until bigint
 gateway_modes.changed_at bigint NOT NULL
 gateway_modes PRIMARY KEY (site)
 CREATE UNIQUE INDEX gateway_modes_pkey ON gateway_modes USING btree (site)
+gateway_openings.id text NOT NULL
+gateway_openings.site text NOT NULL
+gateway_openings.token bytea NOT NULL
+gateway_openings.sealed_key text NOT NULL
+gateway_openings.sealed bytea NOT NULL
+gateway_openings.sealed_at bigint NOT NULL
+gateway_openings.created_at bigint NOT NULL
+gateway_openings.expires_at bigint
+gateway_openings.noted_at bigint
+gateway_openings.ended_at bigint
+gateway_openings PRIMARY KEY (id)
+CREATE UNIQUE INDEX gateway_openings_pkey ON gateway_openings USING btree (id)
+gateway_places.id text NOT NULL
+gateway_places.site text NOT NULL
+gateway_places.token bytea NOT NULL
+gateway_places.sealed_key text NOT NULL
+gateway_places.sealed bytea NOT NULL
+gateway_places.sealed_at bigint NOT NULL
+gateway_places.created_at bigint NOT NULL
+gateway_places.expires_at bigint
+gateway_places.noted_at bigint
+gateway_places.ended_at bigint
+gateway_places PRIMARY KEY (id)
+CREATE UNIQUE INDEX gateway_places_name ON gateway_places USING btree (site, token) WHERE (ended_at IS NULL)
+CREATE UNIQUE INDEX gateway_places_pkey ON gateway_places USING btree (id)
 gateway_version.site text NOT NULL
 gateway_version.n bigint NOT NULL
 gateway_version PRIMARY KEY (site)
@@ -142,6 +167,17 @@ settings_current FOREIGN KEY (id) REFERENCES settings_versions(id)
 settings_current CHECK ((one = 1))
 settings_current PRIMARY KEY (one)
 CREATE UNIQUE INDEX settings_current_pkey ON settings_current USING btree (one)
+settings_trials.id text NOT NULL
+settings_trials.kind text NOT NULL
+settings_trials.site text NOT NULL
+settings_trials.made text NOT NULL
+settings_trials.undo text NOT NULL
+settings_trials.due bigint NOT NULL
+settings_trials.claimed_at bigint NOT NULL
+settings_trials.state text NOT NULL
+settings_trials PRIMARY KEY (id)
+CREATE INDEX settings_trials_open ON settings_trials USING btree (state, due)
+CREATE UNIQUE INDEX settings_trials_pkey ON settings_trials USING btree (id)
 settings_versions.id text NOT NULL
 settings_versions.n bigint NOT NULL
 settings_versions.at bigint NOT NULL

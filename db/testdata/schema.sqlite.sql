@@ -20,6 +20,31 @@ CREATE TABLE gateway_modes (
 	until      BIGINT,
 	changed_at BIGINT NOT NULL
 );
+CREATE TABLE gateway_openings (
+	id         TEXT PRIMARY KEY,
+	site       TEXT NOT NULL,
+	token      BYTEA NOT NULL,
+	sealed_key TEXT NOT NULL,
+	sealed     BYTEA NOT NULL,
+	sealed_at  BIGINT NOT NULL,
+	created_at BIGINT NOT NULL,
+	expires_at BIGINT,
+	noted_at   BIGINT,
+	ended_at   BIGINT
+);
+CREATE TABLE gateway_places (
+	id         TEXT PRIMARY KEY,
+	site       TEXT NOT NULL,
+	token      BYTEA NOT NULL,
+	sealed_key TEXT NOT NULL,
+	sealed     BYTEA NOT NULL,
+	sealed_at  BIGINT NOT NULL,
+	created_at BIGINT NOT NULL,
+	expires_at BIGINT,
+	noted_at   BIGINT,
+	ended_at   BIGINT
+);
+CREATE UNIQUE INDEX gateway_places_name ON gateway_places (site, token) WHERE ended_at IS NULL;
 CREATE TABLE gateway_version (
 	site TEXT PRIMARY KEY,
 	n    BIGINT NOT NULL
@@ -146,6 +171,17 @@ CREATE TABLE settings_current (
 	one INTEGER PRIMARY KEY CHECK (one = 1),
 	id  TEXT NOT NULL REFERENCES settings_versions (id)
 );
+CREATE TABLE settings_trials (
+	id         TEXT PRIMARY KEY,
+	kind       TEXT NOT NULL,
+	site       TEXT NOT NULL,
+	made       TEXT NOT NULL,
+	undo       TEXT NOT NULL,
+	due        BIGINT NOT NULL,
+	claimed_at BIGINT NOT NULL,
+	state      TEXT NOT NULL
+);
+CREATE INDEX settings_trials_open ON settings_trials (state, due);
 CREATE TABLE settings_versions (
 	id     TEXT PRIMARY KEY,
 	n      BIGINT NOT NULL UNIQUE,
