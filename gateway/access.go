@@ -21,8 +21,10 @@ func (x *exchange) checkAccess() *stop {
 	v := rules.Judge(x.place.Zone, x.r.Method, c, x.at, false)
 	switch {
 	case !v.Refused:
-		if would := rules.Judge(x.place.Zone, x.r.Method, c, x.at, true); would.Refused {
-			x.accessShadow = would.Rule.Name
+		if rules.anyShadow() {
+			if would := rules.Judge(x.place.Zone, x.r.Method, c, x.at, true); would.Refused {
+				x.accessShadow = would.Rule.Name
+			}
 		}
 		return nil
 	case !staffZone(x.place.Zone) && (x.allow != nil || x.searchEngine()):

@@ -88,6 +88,10 @@ func (rs AccessRules) Judge(z noren.Zone, method string, c *Caller, at noren.Tim
 	return AccessVerdict{Rule: let, By: by}
 }
 
+func (rs AccessRules) anyShadow() bool {
+	return slices.ContainsFunc(rs, func(r AccessRule) bool { return r.Mode == AccessShadow })
+}
+
 // names says by what w names c, "" when it does not.
 func (w *Who) names(c *Caller) string {
 	for _, n := range w.Networks {

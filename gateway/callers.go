@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"log/slog"
 	"net/netip"
 	"sync"
 	"time"
@@ -193,6 +194,9 @@ func (c *callers) counts() ConnectionCounts {
 	}
 	return out
 }
+
+// LogValue is what alarms say; it is worked out only when one is logged.
+func (c *callers) LogValue() slog.Value { return slog.AnyValue(c.counts()) }
 
 // bucket is a rate's state: when everything taken so far would be paid off
 // (GCRA). The zero value is full.

@@ -73,7 +73,7 @@ func (g *Gateway) welcome(c net.Conn, https bool) net.Conn {
 	if why := g.refusal(st, v.addr, now); why != "" {
 		slam(c)
 		if why != bannedClient {
-			g.alarm("connections are refused at the door", "", "reason", why, "client", clientNet(v.addr), "counts", g.callers.counts())
+			g.alarm("connections are refused at the door", "", "reason", why, "client", clientNet(v.addr), "counts", g.callers)
 		}
 		return nil
 	}

@@ -20,7 +20,7 @@ type Connections struct {
 	Stalled   time.Duration `yaml:"stalled" json:"stalled,omitempty" jsonschema:"type=string,description=A visitor who takes nothing of an answer for so long is cut off,default=60s"`
 	// Streams is told to browsers when a connection begins.
 	Streams          int `yaml:"streams" json:"streams,omitempty" jsonschema:"description=Requests at once on one HTTP/2 connection; changes with a hand-over,default=100"`
-	StreamsPerClient int `yaml:"streams_per_client" json:"streams_per_client,omitempty" jsonschema:"description=Requests at once of one client on all its connections,default=2048"`
+	StreamsPerClient int `yaml:"streams_per_client" json:"streams_per_client,omitempty" jsonschema:"description=Requests at once of one client on all its connections,default=4096"`
 }
 
 // DefaultConnections fit a machine of 2 GiB: an idle connection takes up to 60
@@ -28,7 +28,7 @@ type Connections struct {
 func DefaultConnections() Connections {
 	return Connections{
 		Most: 16_384, PerClient: 4_096, Rate: Rate{200, time.Second}, Burst: 4_000,
-		Handshake: headerTimeout, Stalled: writeTimeout, Streams: 100, StreamsPerClient: 2_048,
+		Handshake: headerTimeout, Stalled: writeTimeout, Streams: 100, StreamsPerClient: 4_096,
 	}
 }
 

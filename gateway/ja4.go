@@ -14,11 +14,9 @@ import (
 // of JA4+ is under the BSD licence, and only this part is here.
 // https://github.com/FoxIO-LLC/ja4/blob/main/technical_details/JA4.md
 
-// Transports of a hello, the first letter of its fingerprint.
-const (
-	overTCP  = 't'
-	overQUIC = 'q' // for hellos out of QUIC's CRYPTO frames
-)
+// overTCP is the first letter of the fingerprint of a hello that came over TCP.
+// One out of QUIC's CRYPTO frames has q, and is otherwise read and written alike.
+const overTCP = 't'
 
 // emptyHash stands for the hash of nothing.
 const emptyHash = "000000000000"

@@ -200,52 +200,63 @@ func (p *Places) end(ctx context.Context, place *NamedPlace, op, author, reason 
 		return err
 	}
 	if err := p.markEnded(ctx, placesTable, place.ID, p.o.Now()); err != nil {
+		p.notMade(ctx, func(ctx context.Context) error {
+			return p.reportPlace(ctx, place, "failed", author, "it could not be stored, so the place stays")
+		})
 		return fmt.Errorf("remove the place %s of %s: %w", place.Name, place.Site, err)
 	}
 	return p.inForce(ctx)
 }
 
-// TakeBack undoes a change of a place: the one that was made ends, and the one
-// that was there before holds again. An empty id is none. A change that another
-// followed stays.
+// TakeBack undoes a change of a place as a whole: the one that was made ends,
+// and the one that was there before holds again. An empty id is none. A change
+// that another followed stays, which is an error with code Conflict.
 func (p *Places) TakeBack(ctx context.Context, made, before, author, reason string) error {
 	if err := p.Refresh(ctx); err != nil {
 		return err
 	}
-	snap := p.snap.Load()
-	if made != "" {
-		place := snap.places[made]
-		if place == nil {
-			return noren.Errorf(noren.Conflict, "the place was changed since")
-		}
-		if err := p.end(ctx, place, "remove", author, reason); err != nil {
-			return err
-		}
-	}
-	if before == "" {
-		return nil
-	}
-	return p.restore(ctx, before, author, reason)
-}
-
-func (p *Places) restore(ctx context.Context, id, author, reason string) error {
-	was, err := p.readPlaces(ctx, []string{id})
+	now, was, err := p.undone(ctx, made, before)
 	if err != nil {
 		return err
 	}
-	if len(was) == 0 {
-		return noren.Errorf(noren.NotFound, "the place that was removed is gone")
+	if now != nil {
+		if err := p.reportPlace(ctx, now, "remove", author, reason); err != nil {
+			return err
+		}
 	}
-	if now := p.Find(was[0].Site, was[0].Name); now != nil {
-		return noren.Errorf(noren.Conflict, "the place %s was made anew since", now.Name)
+	if was != nil {
+		if err := p.reportPlace(ctx, was, "restore", author, reason); err != nil {
+			return err
+		}
 	}
-	if err := p.reportPlace(ctx, was[0], "restore", author, reason); err != nil {
-		return err
-	}
-	if err := p.markRestored(ctx, id); err != nil {
-		return fmt.Errorf("bring back the place %s of %s: %w", was[0].Name, was[0].Site, err)
+	if err := p.markUndone(ctx, made, before); err != nil {
+		return fmt.Errorf("take back the change of a place: %w", err)
 	}
 	return p.inForce(ctx)
+}
+
+// undone finds the place that ends and the one that comes back.
+func (p *Places) undone(ctx context.Context, made, before string) (now, was *NamedPlace, err error) {
+	if made != "" {
+		if now = p.snap.Load().places[made]; now == nil {
+			return nil, nil, noren.Errorf(noren.Conflict, "the place was changed since")
+		}
+	}
+	if before == "" {
+		return now, nil, nil
+	}
+	rows, err := p.readPlaces(ctx, []string{before})
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(rows) == 0 {
+		return nil, nil, noren.Errorf(noren.NotFound, "the place that was there before is gone")
+	}
+	was = rows[0]
+	if other := p.Find(was.Site, was.Name); other != nil && other.ID != made {
+		return nil, nil, noren.Errorf(noren.Conflict, "the place %s was made anew since", was.Name)
+	}
+	return now, was, nil
 }
 
 // inForce takes a change that is stored into this node's snapshot. When that

@@ -120,11 +120,14 @@ func (p *Places) markEnded(ctx context.Context, table *db.Table, id string, at t
 	return p.o.DB.Write(ctx, func(tx *db.Tx) error { return endRow(ctx, tx, table, id, at) })
 }
 
-// markRestored brings a place back; one of its name that was made meanwhile is
-// in the way of the unique index.
-func (p *Places) markRestored(ctx context.Context, id string) error {
+// markUndone ends one place and brings another back, both or neither; one of its
+// name that was made meanwhile is in the way of the unique index.
+func (p *Places) markUndone(ctx context.Context, made, before string) error {
 	err := p.o.DB.Write(ctx, func(tx *db.Tx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE `+placesTable.Name+` SET ended_at = NULL WHERE id = $1`, id)
+		if err := endRow(ctx, tx, placesTable, made, p.o.Now()); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `UPDATE `+placesTable.Name+` SET ended_at = NULL WHERE id = $1`, before)
 		return err
 	})
 	if db.IsUnique(err) {

@@ -78,6 +78,9 @@ func (c listChange) run(e *env) error {
 			return err
 		}
 		author := operator()
+		if c.lift && c.ConfirmWithin != "" {
+			return noren.Errorf(noren.Invalid, "--confirm-within is for a ban that is set; lifting one shuts nobody out")
+		}
 		if err := in.mayShutOut(e, c.trialFlags, in.withListChange(c, site, p)); err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"noren"
 	"noren/db/dbtest"
@@ -88,8 +89,18 @@ func TestTrialOnTwoNodes(t *testing.T) {
 		if got := recorded(t, a, noren.SettingsChange); got != "office only|not confirmed in time" {
 			t.Errorf("recorded %q", got)
 		}
-		if strings.Count(a.log.String()+b.log.String(), "not confirmed in time") != 1 {
-			t.Error("not one alarm")
+		if _, err := b.settings.BeginTrial(t.Context(), settings.Trial{Kind: settings.TrialSettings, Made: "never made", Undo: all[1].ID}, time.Second); err != nil {
+			t.Fatal(err)
+		}
+		await(t, "a trial of what was never made ends", func() bool {
+			open, err := a.settings.Trials(t.Context())
+			return err == nil && len(open) == 0
+		})
+		if again, err := b.settings.Versions(t.Context(), 10); err != nil || len(again) != 3 {
+			t.Errorf("a crash before the change changed the settings: %+v, %v", again, err)
+		}
+		if strings.Count(a.log.String()+b.log.String(), "not confirmed in time") != 2 {
+			t.Error("not one alarm for each")
 		}
 	})
 }
