@@ -18,6 +18,11 @@ type Request struct {
 	Score     int    `json:"score,omitempty"`  // WAF anomaly score; 0 is clean
 	Hits      []Hit  `json:"hits,omitempty"`   // WAF rules that matched
 	Passed    bool   `json:"passed,omitempty"` // the visitor holds a pass of the check
+	Probe     Probe  `json:"probe,omitempty"`  // what the address alone gives away: scan, exploit, web_shell
+	// Answered is the status the shop's web server answered with, when the
+	// request is known from its log; the gateway decides before there is one.
+	Answered int    `json:"answered,omitempty"`
+	Source   string `json:"source,omitempty"` // "log" for a line of a web server's log, "" for the gateway
 }
 
 // Hit is one WAF rule that matched.
