@@ -180,7 +180,7 @@ func payloadOf[P any](e *Event) *P {
 }
 
 var (
-	httpKinds    = []Kind{HTTPRequest, HTTPBlocked}
+	httpKinds    = []Kind{HTTPRequest, HTTPBlocked, HTTPLogged, HTTPExposed}
 	loginKinds   = []Kind{LoginAttempt, LoginOutcome}
 	paymentKinds = []Kind{PaymentAttempt, PaymentOutcome}
 )
@@ -216,6 +216,12 @@ var eventFacts = []Fact{
 		Read: func(e *Event) any { return e.request().Source }},
 	{Name: "blocked.cause", Type: Str, Kinds: []Kind{HTTPBlocked}, Meaning: Text{"止めた理由", "What stopped the request: ban, limit, waf, challenge …"},
 		Read: func(e *Event) any { return string(payloadOf[Blocked](e).Cause) }},
+	{Name: "mail.success", Type: Bool, Kinds: []Kind{MailLogin}, Meaning: Text{"メールへのログインに成功したか", "Whether the mail server let them in"},
+		Read: func(e *Event) any { return payloadOf[MailSignIn](e).Success }},
+	{Name: "mail.protocol", Type: Str, Kinds: []Kind{MailLogin}, Meaning: Text{"メールの通信方式（smtp・imap・pop3・sieve）", "smtp, imap, pop3 or sieve"},
+		Read: func(e *Event) any { return payloadOf[MailSignIn](e).Protocol }},
+	{Name: "mail.user", Type: Str, Kinds: []Kind{MailLogin}, Meaning: Text{"メールのログイン名", "The mail account that was tried"},
+		Read: func(e *Event) any { return payloadOf[MailSignIn](e).User }},
 	{Name: "login.user", Type: Str, Kinds: loginKinds, Meaning: Text{"ログイン名", "The user name typed"},
 		Read: func(e *Event) any {
 			if p, ok := e.Payload.(*LoginResult); ok {

@@ -169,6 +169,19 @@ type SiteModeChange struct {
 	Reason string `json:"reason,omitempty"`
 }
 
+// MailSignIn is a sign-in to the mail server, as its log tells it.
+type MailSignIn struct {
+	Protocol string `json:"protocol"` // smtp, imap, pop3, sieve
+	User     string `json:"user,omitempty" personal:"mail account"`
+	Success  bool   `json:"success"`
+}
+
+// MailRefusal is a message the mail server did not take for others.
+type MailRefusal struct {
+	From string `json:"from,omitempty" personal:"sender's mail address"`
+	To   string `json:"to,omitempty" personal:"receiver's mail address"`
+}
+
 // ClockJump is a step of the machine's clock of more than two seconds, or a
 // difference between two nodes' clocks of more than one.
 type ClockJump struct {
@@ -190,4 +203,6 @@ func (*Operation) payload()       {}
 func (*SettingsVersion) payload() {}
 func (*BanEntry) payload()        {}
 func (*SiteModeChange) payload()  {}
+func (*MailSignIn) payload()      {}
+func (*MailRefusal) payload()     {}
 func (*ClockJump) payload()       {}
