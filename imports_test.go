@@ -35,6 +35,7 @@ var house = map[string]room{
 	"settings":    {"settings sets: versions, import, export, diff", []string{"noren", "db"}},
 	"gateway":     {"reverse proxy, TLS, shop map, limits, bans, block pages, access log", []string{"noren", "db", "kv", "gateway/waf", "yamlfile"}},
 	"gateway/waf": {"the web application firewall; the one importer of Coraza", []string{"noren"}},
+	"watch/logs":  {"follows logs of web and mail servers beside Noren and raises what they tell", []string{"noren", "db"}},
 	"sampleshop":  {"a small real shop for demo, tests and replays", nil},
 	"lab/peer":    {"real servers of their own for labs, benches and tests", []string{"noren", "db"}},
 	"lab":         {"seeded simulations and attack replays", []string{"*"}},

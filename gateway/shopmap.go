@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"net/http"
+	"net/netip"
 	"slices"
 
 	"noren"
@@ -11,7 +12,7 @@ import (
 // ShopMap is what a site knows of its shop, without a gateway: for those who
 // read of requests that did not come by here.
 type ShopMap struct {
-	site   string
+	site   Site
 	zones  *zoneMap
 	guards *ShopGuard
 }
@@ -27,7 +28,7 @@ func NewShopMap(s Site) (*ShopMap, error) {
 	if err := errors.Join(errZones, errGuards); err != nil {
 		return nil, siteFault(&s, err)
 	}
-	return &ShopMap{site: s.Name, zones: zones, guards: guards}, nil
+	return &ShopMap{site: s, zones: zones, guards: guards}, nil
 }
 
 // Zone is the zone of a request line, and the pattern that decided.
@@ -136,6 +137,11 @@ func (r AnswerRule) fitsLog(status int, location string) fit {
 		return no
 	}
 	return yes
+}
+
+// Trusts reports whether an address is a proxy's of the site.
+func (m *ShopMap) Trusts(a netip.Addr) bool {
+	return slices.ContainsFunc(m.site.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
 // SafeQuery is a query fit to be recorded: values cut, secrets and mail addresses
