@@ -149,8 +149,11 @@ func (f *follower) nextPart() bool {
 	p := f.queue[0]
 	f.queue = f.queue[1:]
 	p.seek(p.from)
-	f.cur, f.whole, f.moved, f.size = p.tail, !p.last, time.Time{}, 0
+	f.cur, f.whole, f.moved, f.size, f.changed = p.tail, !p.last, time.Time{}, 0, time.Time{}
 	f.stand()
+	if f.pos.print.n == 0 {
+		f.pos.print = p.begins // so that it is missed when it is cut before it is read
+	}
 	return true
 }
 
@@ -207,7 +210,6 @@ func (f *follower) take(ctx context.Context, line []byte, begin int64, err error
 	}
 	f.pos.Lines++
 	f.pos.Raised += int64(raised)
-	f.pos.ReadAt = f.in.now
 	switch {
 	case errors.Is(err, errSkip):
 		f.pos.LeftOut[leftOther]++
@@ -278,8 +280,10 @@ func (f *follower) rewritten() bool {
 	if err != nil || info.Size() == f.size && info.ModTime().Equal(f.changed) {
 		return false
 	}
+	first := f.changed.IsZero()
 	f.size, f.changed = info.Size(), info.ModTime()
-	if f.size >= f.pos.Offset && f.cur.fits(f.pos.print) {
+	emptied := f.size == 0 && f.pos.print.n == 0 && !first // it was filled and cut while nobody looked
+	if f.size >= f.pos.Offset && f.cur.fits(f.pos.print) && !emptied {
 		return false
 	}
 	f.closeAll()
@@ -338,6 +342,7 @@ func (f *follower) save(ctx context.Context, due bool) {
 		return
 	}
 	f.saved = f.o.Now()
+	f.pos.ReadAt = f.saved
 	if err := f.pos.save(ctx, f.o.DB); err != nil {
 		if ctx.Err() == nil {
 			f.alarm("position", "how far a log is read cannot be stored; after a restart lines are read again", "err", err)

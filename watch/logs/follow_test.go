@@ -277,9 +277,28 @@ func TestKill(t *testing.T) {
 			w.must(os.WriteFile(fmt.Sprintf("%s.%d", w.path, round+1), b, 0o600))
 			w.must(os.Truncate(w.path, 0))
 		}
+		t.Logf("round %d ends before %d", round, w.n)
 		w.write(w.path, rng.IntN(10))
 		if round == 11 {
-			w.until("all of it", func() bool { ids, _ := raisedIDs(raised); return len(ids) >= w.n })
+			missing := func() (out []string) {
+				ids, _ := raisedIDs(raised)
+				have := map[string]bool{}
+				for _, p := range ids {
+					have[p] = true
+				}
+				for i := range w.n {
+					if p := fmt.Sprintf("/%d", i+1); !have[p] {
+						out = append(out, p)
+					}
+				}
+				return out
+			}
+			defer func() {
+				if t.Failed() {
+					t.Logf("missing %v", missing())
+				}
+			}()
+			w.until("all of it", func() bool { return len(missing()) == 0 })
 		}
 		child.Process.Kill()
 		io.Copy(io.Discard, out)

@@ -18,6 +18,16 @@ type part struct {
 	*tail
 	from int64
 	last bool // the log's own file, which grows; the others are complete
+
+	begins fingerprint // when it was opened
+}
+
+func newPart(t *tail, from int64, last bool) part {
+	p := part{tail: t, from: from, last: last}
+	if info, err := t.f.Stat(); err == nil {
+		p.begins, _ = t.fingerprintOf(info.Size())
+	}
+	return p
 }
 
 // resume says what to read after a pause: the files that were written
@@ -31,16 +41,19 @@ func resume(path string, p Position) (parts []part, gap bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
-	if cur != nil && cur.inode == p.Inode && info.Size() >= p.Offset && cur.fits(p.print) {
-		return []part{{cur, p.Offset, true}}, false, nil
+	if cur != nil && cur.inode == p.Inode && p.print.n > 0 && info.Size() >= p.Offset && cur.fits(p.print) {
+		return []part{newPart(cur, p.Offset, true)}, false, nil
 	}
 	old, since := findOld(path, p, cur)
-	if old != nil {
-		parts = append(parts, part{old, p.Offset, false})
+	switch {
+	case old != nil:
+		parts = append(parts, newPart(old, p.Offset, false))
 		parts = append(parts, between(path, since, old, cur)...)
+	case p.print.n == 0: // nothing was read of the file yet, so it has no name but its time
+		parts = between(path, p.ReadAt.Add(-slack), nil, cur)
 	}
 	if cur != nil {
-		parts = append(parts, part{cur, 0, true})
+		parts = append(parts, newPart(cur, 0, true))
 	}
 	return parts, old == nil && p.Offset > 0, nil
 }
@@ -66,21 +79,25 @@ func findOld(path string, p Position, cur *tail) (*tail, time.Time) {
 	return nil, time.Time{}
 }
 
+// slack is how coarse file times are. A file that is read twice for it does no
+// harm: the ids of its events are the same.
+const slack = 50 * time.Millisecond
+
 // between are the files that were begun and finished while nobody read.
 func between(path string, since time.Time, old, cur *tail) (parts []part) {
 	for _, s := range siblings(path) {
-		if !s.mod.After(since) {
+		if s.mod.Before(since) {
 			continue
 		}
 		t, _, err := openFile(s.path)
 		if err != nil {
 			continue
 		}
-		if t.inode == old.inode || cur != nil && t.inode == cur.inode {
+		if old != nil && t.inode == old.inode || cur != nil && t.inode == cur.inode {
 			t.close()
 			continue
 		}
-		parts = append(parts, part{t, 0, false})
+		parts = append(parts, newPart(t, 0, false))
 	}
 	return parts
 }

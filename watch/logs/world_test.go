@@ -78,7 +78,7 @@ func (plainShop) SignIn(method, path, _ string, status int, location string) (no
 	return noren.LoginAttempt, location != "/login", location != ""
 }
 
-func (plainShop) Trusts(a netip.Addr) bool     { return a == netip.MustParseAddr("198.51.100.9") }
+func (plainShop) Trusts(a netip.Addr) bool    { return a == netip.MustParseAddr("198.51.100.9") }
 func (plainShop) SafeQuery(s string) string   { return s }
 func (plainShop) SafeReferer(s string) string { return s }
 
