@@ -78,6 +78,7 @@ func (c checkCmd) Run(e *env) error {
 		for i := range cfg.Sites {
 			checkSite(e.ctx, &fs, &cfg.Sites[i], secrets[cfg.Sites[i].Name])
 		}
+		checkLogs(&fs, cfg)
 	}
 	return c.print(e, fs)
 }

@@ -83,6 +83,9 @@ type server struct {
 func startServer(ctx context.Context, in *instance, getenv func(string) string) (*server, error) {
 	s := &server{in: in, failed: make(chan error, 2)}
 	var err error
+	if err = in.openLogs(in.cfg); err != nil {
+		return nil, err
+	}
 	if s.gateway, s.access, err = in.openGateway(); err != nil {
 		return nil, err
 	}
@@ -90,7 +93,7 @@ func startServer(ctx context.Context, in *instance, getenv func(string) string) 
 		s.access.Close()
 		return nil, err
 	}
-	in.run(ctx, s.watchSettings)
+	in.run(ctx, s.watchSettings, in.logs.Run)
 	s.http = s.gateway.Server()
 	s.drain = newDrain(s.http)
 	for name, l := range s.listeners {
@@ -254,6 +257,9 @@ func (in *instance) apply(ctx context.Context, cfg *Config, g *gateway.Gateway) 
 		return err
 	}
 	if err := g.Apply(next); err != nil {
+		return err
+	}
+	if err := in.applyLogs(cfg); err != nil {
 		return err
 	}
 	in.mu.Lock()

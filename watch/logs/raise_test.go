@@ -136,6 +136,7 @@ func TestPagesForEverything(t *testing.T) {
 // What came through the gateway is not counted twice, each request once.
 func TestSeenRequests(t *testing.T) {
 	s := NewSeen()
+	s.Use(true)
 	ev := noren.Event{Kind: noren.HTTPRequest, Site: "shop", Entities: noren.Entities{"address": "203.0.113.7"}, Payload: &noren.Request{Method: "GET", Path: "/a"}}
 	s.Observed(context.Background(), ev, noren.Decision{})
 	s.Observed(context.Background(), ev, noren.Decision{})

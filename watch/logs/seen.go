@@ -4,6 +4,7 @@ import (
 	"context"
 	"hash/maphash"
 	"sync"
+	"sync/atomic"
 
 	"noren"
 )
@@ -16,6 +17,7 @@ const seenAtMost = 32 << 10
 // observer of the loop.
 type Seen struct {
 	seed maphash.Seed
+	on   atomic.Bool
 
 	mu        sync.Mutex
 	now, past map[uint64]uint16
@@ -26,10 +28,13 @@ func NewSeen() *Seen {
 	return &Seen{seed: maphash.MakeSeed(), now: map[uint64]uint16{}}
 }
 
+// Use switches the memory on or off: where no log is read it costs nothing.
+func (s *Seen) Use(on bool) { s.on.Store(on) }
+
 // Observed notes a request that the gateway decided about.
 func (s *Seen) Observed(_ context.Context, ev noren.Event, _ noren.Decision) {
 	r, ok := ev.Payload.(*noren.Request)
-	if !ok || ev.Kind != noren.HTTPRequest {
+	if !s.on.Load() || !ok || ev.Kind != noren.HTTPRequest {
 		return // what was stopped stands in no log behind
 	}
 	key := s.key(ev.Site, ev.Entities[noren.EntityAddress], r.Method, r.Path)
