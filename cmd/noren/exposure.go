@@ -8,9 +8,11 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"noren"
 	"noren/gateway"
+	"noren/orient"
 	"noren/watch/exposure"
 )
 
@@ -69,7 +71,7 @@ func upstreamAt(upstream string) (netip.AddrPort, bool) {
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	}
-	at, err := netip.ParseAddrPort(strings.Replace(netipHost(host)+":"+port, "::", "::", 1))
+	at, err := netip.ParseAddrPort(netipHost(host) + ":" + port)
 	return at, err == nil
 }
 
@@ -138,9 +140,24 @@ func (c checkCmd) exposure(e *env) error {
 	return nil
 }
 
-// watchExposure looks once an hour what this machine shows, and says what is
-// new: a database that was opened for a moment is forgotten easily.
-func (in *instance) watchExposure(ctx context.Context, said map[string]bool) {
+// watchMachine looks once an hour what this machine shows, and says what is new:
+// a database that was opened for a moment is forgotten easily.
+func (in *instance) watchMachine(ctx context.Context) {
+	next := time.NewTimer(time.Minute)
+	defer next.Stop()
+	said := map[string]bool{}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-next.C:
+			in.sayExposed(ctx, said)
+			next.Reset(time.Hour)
+		}
+	}
+}
+
+func (in *instance) sayExposed(ctx context.Context, said map[string]bool) {
 	sockets, err := exposure.Listening("/proc")
 	if err != nil || ctx.Err() != nil {
 		return
@@ -268,7 +285,7 @@ func (c *Config) place(s string) ([]netip.Prefix, error) {
 	if file == "" {
 		return nil, noren.WithHint(err, "name a network, or a list of addresses.lists in noren.yaml")
 	}
-	return readNetworks(c.path(file))
+	return orient.ReadNetworks(c.path(file))
 }
 
 // sshPort is where sshd listens.

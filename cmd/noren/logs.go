@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"time"
@@ -195,10 +196,10 @@ func (r *logsReport) count(x *noren.Entry) {
 		r.Probes[req.Probe]++
 	}
 	if ev.Kind == noren.HTTPExposed {
-		tally(r.Exposed, req.Path)
+		countUp(r.Exposed, req.Path)
 	}
 	if ev.Kind == noren.HTTPLogged && req.Probe == noren.ProbeShell && req.Answered >= 200 && req.Answered < 300 {
-		tally(r.Shells, req.Path)
+		countUp(r.Shells, req.Path)
 	}
 	for _, reason := range d.Reasons {
 		r.Policies[reason.Policy]++
@@ -214,7 +215,7 @@ func (r *logsReport) count(x *noren.Entry) {
 	}
 }
 
-func tally(m map[string]int64, key string) {
+func countUp(m map[string]int64, key string) {
 	if _, known := m[key]; known || len(m) < maxListed {
 		m[key]++
 	}
@@ -246,10 +247,10 @@ func (r *logsReport) text(w io.Writer, lang string) {
 	for _, k := range sortedKeys(r.LeftOut) {
 		fmt.Fprintf(w, "  left out: %-16s %d\n", k, r.LeftOut[k])
 	}
-	for _, k := range sortedKeys(r.Events) {
+	for _, k := range slices.Sorted(maps.Keys(r.Events)) {
 		fmt.Fprintf(w, "  %-26s %d\n", k, r.Events[k])
 	}
-	for _, k := range sortedKeys(r.Probes) {
+	for _, k := range slices.Sorted(maps.Keys(r.Probes)) {
 		fmt.Fprintf(w, "  probe %-20s %d\n", k, r.Probes[k])
 	}
 	for _, k := range sortedKeys(r.Exposed) {

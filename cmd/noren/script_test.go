@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -42,6 +43,7 @@ func TestScripts(t *testing.T) {
 			"field":    fieldCmd,
 			"fill":     fillCmd,
 			"noalarm":  noalarmCmd,
+			"loglines": loglinesCmd,
 		},
 	})
 }
@@ -184,5 +186,17 @@ func noalarmCmd(ts *testscript.TestScript, _ bool, args []string) {
 		if strings.Contains(line, "alarm=true") && !strings.Contains(line, "journal slower than the deadline") {
 			ts.Fatalf("%s has an alarm: %s", args[0], line)
 		}
+	}
+}
+
+// loglines FILE ADDRESS STATUS METHOD PATH...: lines of a web server's log, now.
+func loglinesCmd(ts *testscript.TestScript, _ bool, args []string) {
+	f, err := os.OpenFile(ts.MkAbs(args[0]), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	ts.Check(err)
+	defer f.Close()
+	at := time.Now().Format("02/Jan/2006:15:04:05 -0700")
+	for _, path := range args[4:] {
+		_, err := fmt.Fprintf(f, "%s - - [%s] \"%s %s HTTP/1.1\" %s 77 \"-\" \"script\"\n", args[1], at, args[3], path, args[2])
+		ts.Check(err)
 	}
 }

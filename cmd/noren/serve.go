@@ -93,7 +93,7 @@ func startServer(ctx context.Context, in *instance, getenv func(string) string) 
 		s.access.Close()
 		return nil, err
 	}
-	in.run(ctx, s.watchSettings, in.logs.Run)
+	in.run(ctx, s.watchSettings, in.logs.Run, in.watchMachine)
 	s.http = s.gateway.Server()
 	s.drain = newDrain(s.http)
 	for name, l := range s.listeners {

@@ -68,7 +68,7 @@ func (p *Plan) NFT() string {
 #   include "/etc/nftables.d/*.nft" to /etc/nftables.conf, systemctl enable nftables
 #
 # Try it with a way back, in case you lock yourself out:
-#   nft -f noren.nft; sleep 120; nft delete table inet noren
+#   (sleep 120; nft delete table inet noren) & nft -f noren.nft
 #
 # The table is made anew each time; other tables stay as they are. What another
 # table drops stays dropped, and ports that Docker publishes go past this one.
