@@ -44,6 +44,7 @@ func TestScripts(t *testing.T) {
 			"fill":     fillCmd,
 			"noalarm":  noalarmCmd,
 			"loglines": loglinesCmd,
+			"visit":    visitCmd,
 		},
 	})
 }
@@ -199,4 +200,14 @@ func loglinesCmd(ts *testscript.TestScript, _ bool, args []string) {
 		_, err := fmt.Fprintf(f, "%s - - [%s] \"%s %s HTTP/1.1\" %s 77 \"-\" \"script\"\n", args[1], at, args[3], path, args[2])
 		ts.Check(err)
 	}
+}
+
+// visit URL ADDRESS: one request, as a trusted proxy passes a visitor's on.
+func visitCmd(ts *testscript.TestScript, _ bool, args []string) {
+	req, err := http.NewRequest(http.MethodGet, args[0], nil)
+	ts.Check(err)
+	req.Header.Set("X-Forwarded-For", args[1])
+	resp, err := http.DefaultClient.Do(req)
+	ts.Check(err)
+	resp.Body.Close()
 }

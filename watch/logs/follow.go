@@ -404,7 +404,7 @@ func (f *follower) alarmExposed(ev *noren.Event) {
 	if !ok {
 		return
 	}
-	f.alarm("exposed "+r.Path, "a file that must never be seen was served", "file", r.Path, "status", r.Answered, "address", ev.Entities[noren.EntityAddress],
+	f.alarm("exposed "+r.Path, "a file that must never be seen was served", "file", r.Path, "status", r.Answered, "address", ev.Entities[noren.EntityAddress], "at", ev.OccurredAt.Time,
 		"hint", "take the file away or forbid it in the web server now, and change every password and key in it; if it is meant to be public, say so with a ! pattern under zones: must_be_403")
 }
 

@@ -69,14 +69,12 @@ func TestRotation(t *testing.T) {
 			w.must(os.Truncate(w.path, 0))
 		},
 		"symlink to another file": func(w *world, n int) {
-			target, err := os.Readlink(w.path)
-			if err != nil { // the first time: the log becomes a link
-				target = w.path + "-1000"
-				w.must(os.Rename(w.path, target))
+			if _, err := os.Readlink(w.path); err != nil { // the first time: the log becomes a link
+				w.must(os.Rename(w.path, w.path+"-1000"))
 			} else {
 				w.must(os.Remove(w.path))
 			}
-			target = fmt.Sprintf("%s-%d", w.path, 1000+n)
+			target := fmt.Sprintf("%s-%d", w.path, 1000+n)
 			w.append(target, "")
 			w.must(os.Symlink(target, w.path))
 		},
