@@ -6,7 +6,10 @@ import (
 	"io"
 	"net/netip"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -232,7 +235,13 @@ func (c firewallPrintCmd) Run(e *env) error {
 func (c firewallPrintCmd) plan(e *env, cfg *Config) (*exposure.Plan, error) {
 	p := &exposure.Plan{SSHPort: c.SSHPort, More: c.AllowPort, HTTP3: c.HTTP3, Web: webPorts(cfg)}
 	if p.SSHPort == 0 {
-		p.SSHPort = sshPort()
+		var sure bool
+		if p.SSHPort, sure = sshPort(e.getenv, "/"); !sure {
+			fmt.Fprintf(e.io.err, "noren: %s\n", noren.Text{
+				Ja: "SSH のポートが分からないため 22 としました。違う場合は --ssh-port で指定してください（誤ると SSH でつながらなくなります）",
+				En: "the port of SSH is not known and taken to be 22; give --ssh-port if it is another, or you lock yourself out",
+			}.In(e.lang))
+		}
 	}
 	for _, from := range c.AllowSSHFrom {
 		nets, err := cfg.place(from)
@@ -288,18 +297,34 @@ func (c *Config) place(s string) ([]netip.Prefix, error) {
 	return orient.ReadNetworks(c.path(file))
 }
 
-// sshPort is where sshd listens.
-func sshPort() uint16 {
-	sockets, err := exposure.Listening("/proc")
-	if err != nil {
-		return 22
-	}
-	for _, s := range sockets {
-		if s.Process == "sshd" && s.Proto == "tcp" && !s.At.Addr().IsLoopback() {
-			return s.At.Port()
+// sshPort is where SSH is reached: the port the operator is connected to, else
+// where sshd is seen or told to listen. sure is false when it is the usual 22 for
+// want of anything better.
+func sshPort(getenv func(string) string, root string) (port uint16, sure bool) {
+	if f := strings.Fields(getenv("SSH_CONNECTION")); len(f) == 4 {
+		if n, err := strconv.ParseUint(f[3], 10, 16); err == nil && n > 0 {
+			return uint16(n), true
 		}
 	}
-	return 22
+	sockets, _ := exposure.Listening(filepath.Join(root, "proc"))
+	for _, s := range sockets {
+		if s.Process == "sshd" && s.Proto == "tcp" && !s.At.Addr().IsLoopback() {
+			return s.At.Port(), true
+		}
+	}
+	files, _ := filepath.Glob(filepath.Join(root, "etc/ssh/sshd_config.d/*.conf"))
+	for _, file := range append(files, filepath.Join(root, "etc/ssh/sshd_config")) {
+		b, _ := os.ReadFile(file) // one that may not be read tells nothing
+		for line := range strings.Lines(string(b)) {
+			f := strings.Fields(line)
+			if len(f) == 2 && strings.EqualFold(f[0], "Port") {
+				if n, err := strconv.ParseUint(f[1], 10, 16); err == nil && n > 0 {
+					return uint16(n), true
+				}
+			}
+		}
+	}
+	return 22, false
 }
 
 // sshClient is where the operator is connected from.

@@ -36,6 +36,9 @@ func Assess(sockets []Socket, known Known) []Finding {
 			continue
 		}
 		f := judge(s, known)
+		if f.Service == unknownService && s.Proto == "udp" && s.At.Port() >= firstEphemeral {
+			continue // a client that waits for an answer
+		}
 		if f.Reach = "world"; a.IsPrivate() || a.IsLinkLocalUnicast() {
 			f.Reach = "network"
 			f.Severity = milder(f.Severity)
@@ -52,6 +55,11 @@ func Assess(sockets []Socket, known Known) []Finding {
 	})
 	return out
 }
+
+const (
+	unknownService = "unknown"
+	firstEphemeral = 32768 // net.ipv4.ip_local_port_range
+)
 
 func isOwn(own []netip.AddrPort, s Socket) bool {
 	return slices.ContainsFunc(own, func(o netip.AddrPort) bool {
@@ -81,7 +89,7 @@ func judge(s Socket, known Known) Finding {
 			return f
 		}
 	}
-	f.Service, f.Severity = "unknown", Note
+	f.Service, f.Severity = unknownService, Note
 	if s.At.Port() == 80 || s.At.Port() == 443 {
 		f.Service = "web"
 	}

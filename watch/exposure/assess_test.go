@@ -93,6 +93,7 @@ func TestAssess(t *testing.T) {
 		{Socket{Proto: "tcp", At: at("0.0.0.0:3000")}, "warn the shop itself world"},
 		{Socket{Proto: "tcp", At: at("[::]:8080")}, "warn the shop itself world"},
 		{Socket{Proto: "tcp", At: at("0.0.0.0:22")}, "note SSH world"},
+		{Socket{Proto: "udp", At: at("0.0.0.0:54321")}, ""},
 		{Socket{Proto: "tcp", At: at("0.0.0.0:54321")}, "note unknown world"},
 	} {
 		got := ""
