@@ -261,7 +261,7 @@ func TestKill(t *testing.T) {
 		w.must(err)
 		w.must(child.Start())
 		t.Cleanup(func() { child.Process.Kill() }) // also when the test gives up
-		bufio.NewReader(out).ReadString('\n') // it runs
+		bufio.NewReader(out).ReadString('\n')      // it runs
 		w.until("begun", func() bool { ps, _ := Positions(context.Background(), w.db); return len(ps) == 1 })
 		for range 1 + rng.IntN(4) {
 			w.write(w.path, rng.IntN(40))
