@@ -35,7 +35,7 @@ func Strictest(a, b Verdict) Verdict {
 // Given is the verdict that stands before any policy is asked: a request the
 // gateway stopped stays stopped, and a connection that was cut off is gone.
 func (e *Event) Given() Verdict {
-	if _, cut := e.Payload.(*Probe); cut {
+	if _, cut := e.Payload.(*TLSProbing); cut {
 		return Block
 	}
 	p, ok := e.Payload.(*Blocked)

@@ -180,7 +180,7 @@ func payloadOf[P any](e *Event) *P {
 }
 
 var (
-	httpKinds    = []Kind{HTTPRequest, HTTPBlocked}
+	httpKinds    = []Kind{HTTPRequest, HTTPBlocked, HTTPLogged, HTTPExposed}
 	loginKinds   = []Kind{LoginAttempt, LoginOutcome}
 	paymentKinds = []Kind{PaymentAttempt, PaymentOutcome}
 )
@@ -208,16 +208,28 @@ var eventFacts = []Fact{
 		Read: func(e *Event) any { return int64(e.request().Score) }},
 	{Name: "request.passed", Type: Bool, Kinds: httpKinds, Meaning: Text{"確認のページを通過済みか", "Whether the visitor has passed the check page"},
 		Read: func(e *Event) any { return e.request().Passed }},
+	{Name: "request.probe", Type: Str, Kinds: httpKinds, Meaning: Text{"アドレスから分かる探り・攻撃の種類（scan・exploit・web_shell）。普通なら空", "What the address alone gives away: scan, exploit or web_shell; empty for ordinary requests"},
+		Read: func(e *Event) any { return string(e.request().Probe) }},
+	{Name: "request.answered", Type: Int, Kinds: httpKinds, Meaning: Text{"お店のサーバーの答え（ログから読んだ通信だけ。それ以外は0）", "Status the shop's web server answered with, for requests known from its log; 0 otherwise"},
+		Read: func(e *Event) any { return int64(e.request().Answered) }},
+	{Name: "request.source", Type: Str, Kinds: httpKinds, Meaning: Text{"どこで見た通信か（logはサーバーのログ、空はのれんの入口）", "Where the request was seen: log for a web server's log, empty for the gateway"},
+		Read: func(e *Event) any { return e.request().Source }},
 	{Name: "blocked.cause", Type: Str, Kinds: []Kind{HTTPBlocked}, Meaning: Text{"止めた理由", "What stopped the request: ban, limit, waf, challenge …"},
 		Read: func(e *Event) any { return string(payloadOf[Blocked](e).Cause) }},
-	{Name: "probe", Type: Str, Kinds: []Kind{TLSProbe}, Meaning: Text{"探られた弱点（heartbleed、heartbeat、sslv2）", "The weakness probed for: heartbleed, heartbeat, sslv2"},
-		Read: func(e *Event) any { return payloadOf[Probe](e).Probe }},
+	{Name: "tls.probe", Type: Str, Kinds: []Kind{TLSProbe}, Meaning: Text{"探られた弱点（heartbleed、heartbeat、sslv2）", "The weakness probed for: heartbleed, heartbeat, sslv2"},
+		Read: func(e *Event) any { return payloadOf[TLSProbing](e).Probe }},
 	{Name: "client.ja4", Type: Str, Meaning: Text{"接続してきたプログラムのTLSの特徴（JA4）。httpや手前の中継機器ごしでは不明で空", "JA4 fingerprint of the TLS client; empty when not known, as over plain HTTP or behind a proxy"},
 		Read: func(e *Event) any { return e.Entities[EntityJA4] }},
 	{Name: "device.known", Type: Bool, Meaning: Text{"お店の端末用Cookieを持ってきた端末か。初めての人やCookieを受け取らない人は false で、怪しいという意味ではない", "Whether the visitor brought a device cookie of this shop; false is unknown, not suspicious"},
 		Read: func(e *Event) any { return e.deviceAge() >= 0 }},
 	{Name: "device.age", Type: Int, Unit: "days", Meaning: Text{"端末用Cookieを渡してからの日数。不明なら-1（device.known と合わせて使う）", "Days since the device got its cookie; -1 when not known, so ask for device.known beside it"},
 		Read: func(e *Event) any { return e.deviceAge() }},
+	{Name: "mail.success", Type: Bool, Kinds: []Kind{MailLogin}, Meaning: Text{"メールへのログインに成功したか", "Whether the mail server let them in"},
+		Read: func(e *Event) any { return payloadOf[MailSignIn](e).Success }},
+	{Name: "mail.protocol", Type: Str, Kinds: []Kind{MailLogin}, Meaning: Text{"メールの通信方式（smtp・imap・pop3・sieve）", "smtp, imap, pop3 or sieve"},
+		Read: func(e *Event) any { return payloadOf[MailSignIn](e).Protocol }},
+	{Name: "mail.user", Type: Str, Kinds: []Kind{MailLogin}, Meaning: Text{"メールのログイン名", "The mail account that was tried"},
+		Read: func(e *Event) any { return payloadOf[MailSignIn](e).User }},
 	{Name: "login.user", Type: Str, Kinds: loginKinds, Meaning: Text{"ログイン名", "The user name typed"},
 		Read: func(e *Event) any {
 			if p, ok := e.Payload.(*LoginResult); ok {

@@ -2,6 +2,7 @@ package noren
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base32"
 	"encoding/binary"
 	"strings"
@@ -22,6 +23,19 @@ func NewID(at time.Time) string {
 	binary.BigEndian.PutUint64(t[:], ms<<16)
 	copy(b[:6], t[:6])
 	return crockford.EncodeToString(b[:])
+}
+
+// IDOf returns the id of what seed names, the same one every time: for a sensor
+// that may see the same thing twice. It sorts by time like any other.
+func IDOf(at time.Time, seed ...[]byte) string {
+	h := sha256.New()
+	for _, s := range seed {
+		h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(s))))
+		h.Write(s)
+	}
+	var t [8]byte
+	binary.BigEndian.PutUint64(t[:], uint64(max(at.UnixMilli(), 0))<<16)
+	return crockford.EncodeToString(append(t[:6:6], h.Sum(nil)[:10]...))
 }
 
 // NewTicket returns the number printed on a block page: ten characters that a

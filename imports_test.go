@@ -42,6 +42,9 @@ var house = map[string]room{
 	"bench":       {"speed and memory beside real peers, as one table", []string{"*"}},
 	"e2e":         {"the whole program before real browsers and real shops", []string{"*"}},
 	"cmd/noren":   {"flags, config, wiring, sub-commands", []string{"*"}},
+
+	"watch/logs":     {"follows logs of web and mail servers beside Noren and raises what they tell", []string{"noren", "db"}},
+	"watch/exposure": {"what this machine shows to the world, and the firewall rules that would hide it", []string{"noren"}},
 }
 
 // owners holds every module from outside: the one package that imports it and

@@ -13,6 +13,10 @@ const (
 	HTTPRequest    Kind = "http.request"
 	HTTPBlocked    Kind = "http.blocked"
 	TLSProbe       Kind = "tls.probe"
+	HTTPLogged     Kind = "http.logged"
+	HTTPExposed    Kind = "http.exposed"
+	MailLogin      Kind = "mail.login"
+	MailRefused    Kind = "mail.refused"
 	LoginAttempt   Kind = "account.login.attempt"
 	LoginOutcome   Kind = "account.login.outcome"
 	AccountChanged Kind = "account.changed"
@@ -105,7 +109,19 @@ var kinds = []KindInfo{
 		newPayload: func() Payload { return new(Blocked) }},
 	{Kind: TLSProbe, Half: Whole, Deadline: 300 * time.Millisecond, Side: SideOpen, Recording: RecordSampled,
 		Meaning:    Text{"暗号化通信（TLS）の弱点を探る接続", "A connection that probes TLS for weaknesses; it was cut off"},
-		newPayload: func() Payload { return new(Probe) }},
+		newPayload: func() Payload { return new(TLSProbing) }},
+	{Kind: HTTPLogged, Half: Whole, Deadline: time.Second, Side: SideOpen, Recording: RecordCounted,
+		Meaning:    Text{"お店のサーバーのログにある通信（のれんを通っていないもの）", "A request in a web server's log, one that did not pass the gateway"},
+		newPayload: func() Payload { return new(Request) }},
+	{Kind: HTTPExposed, Half: Whole, Deadline: time.Second, Side: SideOpen, Recording: RecordSampled,
+		Meaning:    Text{"見えてはいけないファイルが外に出た（サーバーのログから）", "A file that must never be served was served (seen in a web server's log)"},
+		newPayload: func() Payload { return new(Request) }},
+	{Kind: MailLogin, Half: Whole, Deadline: time.Second, Side: SideOpen, Recording: RecordSampled,
+		Meaning:    Text{"メールサーバーへのログイン", "A sign-in to the mail server"},
+		newPayload: func() Payload { return new(MailSignIn) }},
+	{Kind: MailRefused, Half: Whole, Deadline: time.Second, Side: SideOpen, Recording: RecordSampled,
+		Meaning:    Text{"断ったメールの不正中継", "A relay attempt that the mail server refused"},
+		newPayload: func() Payload { return new(MailRefusal) }},
 	{Kind: LoginAttempt, Half: Attempt, Pair: LoginOutcome, Deadline: 300 * time.Millisecond, Side: SideStepUp, Recording: RecordFirst,
 		Meaning:    Text{"お客様のログインの試み", "A customer's sign-in, before the shop sees it"},
 		newPayload: func() Payload { return new(Login) }},

@@ -20,6 +20,11 @@ type Request struct {
 	Passed    bool   `json:"passed,omitempty"` // the visitor holds a pass of the check
 	// AccessShadow is the access rule in shadow that would have kept the visitor out.
 	AccessShadow string `json:"access_shadow,omitempty"`
+	Probe        Probe  `json:"probe,omitempty"` // what the address alone gives away: scan, exploit, web_shell
+	// Answered is the status the shop's web server answered with, when the
+	// request is known from its log; the gateway decides before there is one.
+	Answered int    `json:"answered,omitempty"`
+	Source   string `json:"source,omitempty"` // "log" for a line of a web server's log, "" for the gateway
 }
 
 // Hit is one WAF rule that matched.
@@ -61,9 +66,9 @@ type Blocked struct {
 	Ticket string `json:"ticket,omitempty"` // printed on the page the visitor saw
 }
 
-// Probe is a connection that was cut off because it tried a weakness of TLS. No
+// TLSProbing is a connection that was cut off because it tried a weakness of TLS. No
 // visitor's browser does that.
-type Probe struct {
+type TLSProbing struct {
 	Probe string `json:"probe"` // heartbleed, heartbeat, sslv2
 }
 
@@ -194,6 +199,19 @@ type AccessOpening struct {
 	Reason string `json:"reason,omitempty"`
 }
 
+// MailSignIn is a sign-in to the mail server, as its log tells it.
+type MailSignIn struct {
+	Protocol string `json:"protocol"` // smtp, imap, pop3, sieve
+	User     string `json:"user,omitempty" personal:"mail account"`
+	Success  bool   `json:"success"`
+}
+
+// MailRefusal is a message the mail server did not take for others.
+type MailRefusal struct {
+	From string `json:"from,omitempty" personal:"sender's mail address"`
+	To   string `json:"to,omitempty" personal:"receiver's mail address"`
+}
+
 // ClockJump is a step of the machine's clock of more than two seconds, or a
 // difference between two nodes' clocks of more than one.
 type ClockJump struct {
@@ -204,7 +222,7 @@ type ClockJump struct {
 
 func (*Request) payload()         {}
 func (*Blocked) payload()         {}
-func (*Probe) payload()           {}
+func (*TLSProbing) payload()      {}
 func (*Login) payload()           {}
 func (*LoginResult) payload()     {}
 func (*AccountChange) payload()   {}
@@ -218,4 +236,6 @@ func (*BanEntry) payload()        {}
 func (*SiteModeChange) payload()  {}
 func (*PlaceEntry) payload()      {}
 func (*AccessOpening) payload()   {}
+func (*MailSignIn) payload()      {}
+func (*MailRefusal) payload()     {}
 func (*ClockJump) payload()       {}

@@ -103,7 +103,7 @@ func TestProbesOfTLSAreToldAndCutOff(t *testing.T) {
 			continue
 		}
 		ev := told[0]
-		if p := ev.Payload.(*noren.Probe); p.Probe != c.want || ev.Site != "shop" || ev.Entities[noren.EntityAddress] != "127.0.0.1" {
+		if p := ev.Payload.(*noren.TLSProbing); p.Probe != c.want || ev.Site != "shop" || ev.Entities[noren.EntityAddress] != "127.0.0.1" {
 			t.Errorf("%s: told %+v of %v at %s", c.name, p, ev.Entities, ev.Site)
 		}
 		if ja4 := ev.Entities[noren.EntityJA4]; c.hello && !strings.HasPrefix(ja4, "t12d0606") && !strings.HasPrefix(ja4, "t13d3112") {
@@ -126,7 +126,7 @@ func TestProbeAfterTheHandshake(t *testing.T) {
 	}
 	_, _ = raw.Write(heartbleed)
 	_, _ = io.ReadAll(raw)
-	if told := s.loop.of(noren.TLSProbe); len(told) != 1 || told[0].Payload.(*noren.Probe).Probe != probeHeartbeat {
+	if told := s.loop.of(noren.TLSProbe); len(told) != 1 || told[0].Payload.(*noren.TLSProbing).Probe != probeHeartbeat {
 		t.Errorf("told %+v", told)
 	}
 }

@@ -136,6 +136,7 @@ func (x *exchange) requestPayload() *noren.Request {
 		Method: cutText(r.Method, 32), Host: cutText(hostOf(r.Host), maxLoggedHost), Path: cutText(x.path, maxLoggedPath),
 		Query: safeQuery(r.URL.RawQuery), UserAgent: cutText(r.UserAgent(), maxLoggedAgent), Referer: safeReferer(r.Referer()),
 		Protocol: r.Proto, Length: r.ContentLength, Score: x.result.Score, Hits: x.result.Hits, Passed: x.pass != "", AccessShadow: x.accessShadow,
+		Probe: noren.ProbeOf(r.Method, x.path, r.URL.RawQuery),
 	}
 	if x.body != nil && x.body.stream == nil {
 		p.Length = x.body.size

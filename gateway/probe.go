@@ -65,7 +65,7 @@ func (g *Gateway) reportProbe(ctx context.Context, site string, v *visit, probe,
 	if ja4 != "" {
 		es[noren.EntityJA4] = ja4
 	}
-	ev := noren.Event{ID: noren.NewID(at.Time), Kind: noren.TLSProbe, At: at, Site: site, Entities: es, Payload: &noren.Probe{Probe: probe}}
+	ev := noren.Event{ID: noren.NewID(at.Time), Kind: noren.TLSProbe, At: at, Site: site, Entities: es, Payload: &noren.TLSProbing{Probe: probe}}
 	if _, err := g.opts.Decider.Decide(ctx, ev); err != nil {
 		g.alarm("a probe of TLS is not recorded", site, "probe", probe, "err", err)
 	}

@@ -211,7 +211,7 @@ func ruleOf(e *noren.Entry) string {
 			return string(p.Cause) + ":" + p.Rule
 		}
 		return string(p.Cause)
-	case *noren.Probe:
+	case *noren.TLSProbing:
 		return "tls:" + p.Probe
 	case *noren.Request:
 		if len(p.Hits) > 0 {

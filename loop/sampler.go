@@ -145,7 +145,7 @@ func (s *sampler) count(e *noren.Entry, n int64) {
 
 // ordinary requests are counted per zone, not per visitor.
 func ordinary(e *noren.Entry) bool {
-	return e.Event.Kind == noren.HTTPRequest && e.Decision.Verdict == noren.Allow
+	return (e.Event.Kind == noren.HTTPRequest || e.Event.Kind == noren.HTTPLogged) && e.Decision.Verdict == noren.Allow
 }
 
 // countedEntry starts a counted entry: what and when, and who only while there

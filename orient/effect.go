@@ -35,6 +35,8 @@ func groupOf(k noren.Kind) (g group, half noren.Half) {
 		return groupStaffAction, noren.Whole
 	case noren.StaffLogin:
 		return groupStaffLogin, noren.Whole
+	case noren.MailLogin:
+		return groupMailLogin, noren.Whole
 	}
 	return 0, ""
 }
@@ -56,6 +58,8 @@ func numbers(ev *noren.Event) (amount, quantity int64, ok bool) {
 	case *noren.Operation:
 		return p.Records, 0, true
 	case *noren.StaffSignIn:
+		return 0, 0, p.Success
+	case *noren.MailSignIn:
 		return 0, 0, p.Success
 	case *noren.AccountChange:
 		return 0, 0, true

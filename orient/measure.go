@@ -15,7 +15,8 @@ const (
 	groupPayment     group = 4
 	groupStaffAction group = 5
 	groupStaffLogin  group = 6
-	groups                 = 7 // one more than the last
+	groupMailLogin   group = 7
+	groups                 = 8 // one more than the last
 
 	groupRequest group = 0 // request rates: in the kv store, not in history
 )
@@ -72,6 +73,9 @@ var measures = []measure{
 	{name: "challenged", unit: "count", counts: isChallenged, meaning: noren.Text{Ja: "確認のページを出した回数", En: "Requests answered with the check page"}},
 	{name: "forbidden", unit: "count", counts: isForbidden, meaning: noren.Text{Ja: "公開してはいけない場所を見ようとした回数", En: "Requests for files that must never be served"}},
 	{name: "waf_blocked", unit: "count", counts: isWAFBlocked, meaning: noren.Text{Ja: "攻撃として止めた通信の回数", En: "Requests stopped as attacks by the WAF"}},
+	{name: "probes_refused", unit: "count", counts: isRefusedProbe, meaning: noren.Text{Ja: "探りや攻撃とみられ、お店のサーバーが断った通信の回数（ログから）", En: "Requests that gave themselves away (request.probe) and that the shop's web server refused, as its log tells,"}},
+	{name: "not_found", unit: "count", counts: isNotFound, meaning: noren.Text{Ja: "ないページを見ようとした回数（ログから）", En: "Requests for pages that do not exist, as the web server's log tells,"}},
+	{name: "mail_refused", unit: "count", counts: isMailRefused, meaning: noren.Text{Ja: "断ったメールの不正中継の回数", En: "Relay attempts the mail server refused"}},
 
 	{name: "logins", group: groupLogin, unit: "count", meaning: noren.Text{Ja: "ログインの試みの回数", En: "Sign-in attempts"}},
 	{name: "logins_failed", group: groupLogin, field: fieldFailed, unit: "count", meaning: noren.Text{Ja: "成功していないログインの回数" + attemptsJa, En: "Sign-ins that did not succeed" + attemptsEn + ","}},
@@ -99,6 +103,7 @@ var measures = []measure{
 
 	{name: "staff_actions", group: groupStaffAction, unit: "count", meaning: noren.Text{Ja: "スタッフの操作の回数", En: "Operations by staff"}},
 	{name: "staff_records", group: groupStaffAction, field: fieldAmount, unit: "count", meaning: noren.Text{Ja: "スタッフが扱った情報の件数の合計", En: "Records touched by staff"}},
+	{name: "mail_logins_failed", group: groupMailLogin, field: fieldFailed, unit: "count", meaning: noren.Text{Ja: "失敗したメールへのログインの回数", En: "Failed sign-ins to the mail server"}},
 	{name: "staff_logins_failed", group: groupStaffLogin, field: fieldFailed, unit: "count", meaning: noren.Text{Ja: "失敗したスタッフのログインの回数", En: "Failed staff sign-ins"}},
 }
 
@@ -114,7 +119,7 @@ func measureNamed(name string) *measure {
 // isRequest counts each request once: one that a policy stopped was decided as
 // http.request before it was reported as http.blocked.
 func isRequest(e *noren.Event) bool {
-	return e.Kind == noren.HTTPRequest || isBlocked(e) && cause(e) != noren.CausePolicy && cause(e) != noren.CauseChallenge
+	return e.Kind == noren.HTTPRequest || e.Kind == noren.HTTPLogged || isBlocked(e) && cause(e) != noren.CausePolicy && cause(e) != noren.CauseChallenge
 }
 
 func isBlocked(e *noren.Event) bool { return e.Kind == noren.HTTPBlocked }
@@ -132,6 +137,25 @@ func isStopped(e *noren.Event) bool {
 }
 
 func isForbidden(e *noren.Event) bool { return isBlocked(e) && cause(e) == noren.CauseForbidden }
+
+// isRefusedProbe counts what a web server refused, because the shop's own people
+// use some of the addresses that scanners look for.
+func isRefusedProbe(e *noren.Event) bool {
+	switch p := e.Payload.(type) {
+	case *noren.Request:
+		return p != nil && p.Probe != noren.ProbeNone && p.Answered >= 400
+	case *noren.Blocked:
+		return p != nil && p.Source != "" && p.Probe != noren.ProbeNone && p.Answered >= 400
+	}
+	return false
+}
+
+func isNotFound(e *noren.Event) bool {
+	p, ok := e.Payload.(*noren.Request)
+	return ok && p != nil && p.Answered == 404
+}
+
+func isMailRefused(e *noren.Event) bool { return e.Kind == noren.MailRefused }
 
 func isWAFBlocked(e *noren.Event) bool { return isBlocked(e) && cause(e) == noren.CauseWAF }
 

@@ -26,7 +26,8 @@ func testCatalogue(entities ...string) *noren.Catalogue {
 var measures = []string{"requests", "blocked", "forbidden", "waf_blocked", "logins", "logins_failed", "login_failure_rate",
 	"login_accounts", "login_addresses", "login_devices", "changes", "orders", "order_sum", "order_accounts", "order_addresses",
 	"payments", "payments_failed", "payment_failure_rate", "payment_sum", "payment_cards", "payment_accounts",
-	"payment_addresses", "payment_bins", "staff_actions", "staff_records", "staff_logins_failed"}
+	"payment_addresses", "payment_bins", "staff_actions", "staff_records", "staff_logins_failed",
+	"probes_refused", "not_found", "mail_refused", "mail_logins_failed"}
 
 func counters(entities []string) noren.Family {
 	return noren.Family{Pattern: "<entity>.<measure>_<window>", Lookup: func(name string) (noren.Fact, bool, error) {

@@ -18,12 +18,12 @@ func TestUnknownIsNotSuspicious(t *testing.T) {
 		"not-a-browser": `client.ja4 != "" && !client.ja4.startsWith("t13d15")`,
 		"young-device":  `device.known && device.age < 1`,
 		"network":       `address.network in ["datacentre", "tor"]`,
-		"probe":         `probe != ""`,
+		"probe":         `tls.probe != ""`,
 	}
 	known := map[string]string{
 		"fingerprint": "client.ja4: t13d1312h2_f57a46bbacb6_ab7e3b40a677", "fingerprints": "client.ja4: t12i280600_d943125447b4_e7e480e5a997",
 		"old-tls": "client.ja4: t10d230100_6a57a6f57151_000000000000", "not-a-browser": "client.ja4: t12i280600_d943125447b4_e7e480e5a997",
-		"young-device": "device.known: true, device.age: 0", "network": "address.network: tor", "probe": "probe: heartbleed",
+		"young-device": "device.known: true, device.age: 0", "network": "address.network: tor", "probe": "tls.probe: heartbleed",
 	}
 	var b strings.Builder
 	b.WriteString("version: 1\npolicies:\n")

@@ -25,7 +25,8 @@ import (
 )
 
 type checkCmd struct {
-	JSON bool `name:"json" help:"Print findings as JSON."`
+	Exposure bool `help:"Look instead at what this machine shows to others: databases, panels, the shop itself past Noren."`
+	JSON     bool `name:"json" help:"Print findings as JSON."`
 }
 
 // Help says what is looked at.
@@ -62,6 +63,9 @@ func (fs findings) bad() (n int) {
 }
 
 func (c checkCmd) Run(e *env) error {
+	if c.Exposure {
+		return c.exposure(e)
+	}
 	path, err := findConfig(e.config)
 	if err != nil {
 		return err
@@ -78,6 +82,7 @@ func (c checkCmd) Run(e *env) error {
 		for i := range cfg.Sites {
 			checkSite(e.ctx, &fs, &cfg.Sites[i], secrets[cfg.Sites[i].Name])
 		}
+		checkLogs(&fs, cfg)
 	}
 	return c.print(e, fs)
 }

@@ -41,6 +41,7 @@ type Config struct {
 	Lookup      LookupConfig        `yaml:"addresses" json:"addresses,omitempty"`
 	Access      AccessConfig        `yaml:"access_log" json:"access_log,omitempty"`
 	Keep        KeepConfig          `yaml:"keep" json:"keep,omitempty"`
+	Logs        []LogConfig         `yaml:"logs" json:"logs,omitempty"`
 	Sites       []gateway.Site      `yaml:"sites" json:"sites" jsonschema:"minItems=1"`
 
 	dir string // of the file, for relative paths
@@ -173,6 +174,7 @@ func (c *Config) fill() {
 			pair.Cert, pair.Key = c.path(pair.Cert), c.path(pair.Key)
 		}
 	}
+	c.fillLogs()
 	setDefault(&c.Settings.Mode, "console")
 	if c.Settings.Dir != "" {
 		c.Settings.Dir = c.path(c.Settings.Dir)
@@ -274,6 +276,7 @@ func (c *Config) valid(doc *yamlfile.Doc) error {
 		}
 	}
 	errs = append(errs, c.validSites(doc)...)
+	errs = append(errs, c.validLogs(doc)...)
 	return errors.Join(errs...)
 }
 

@@ -22,6 +22,7 @@ import (
 	"noren/orient"
 	"noren/settings"
 	"noren/vault"
+	"noren/watch/logs"
 )
 
 // instance is one wired Noren: everything but the listeners. It is what
@@ -41,6 +42,9 @@ type instance struct {
 	modes    *gateway.ModeSwitch
 	places   *gateway.Places
 	loop     *loop.Loop
+	logs     *logs.Reader // nil where nobody serves
+	logSeen  *logs.Seen
+	shopMaps shopMaps
 
 	mu        sync.Mutex // guards what a reload exchanges
 	now       *Config    // sites and address data may differ from cfg after one
@@ -72,7 +76,7 @@ type wants struct {
 // openInstance wires an instance. What was opened is closed again when a later
 // step fails.
 func openInstance(ctx context.Context, cfg *Config, w wants, log *slog.Logger) (in *instance, err error) {
-	in = &instance{cfg: cfg, node: nodeName(), log: log, now: cfg, getenv: w.getenv}
+	in = &instance{cfg: cfg, node: nodeName(), log: log, now: cfg, getenv: w.getenv, logSeen: logs.NewSeen()}
 	if in.getenv == nil {
 		in.getenv = os.Getenv
 	}
@@ -327,7 +331,7 @@ func (in *instance) openLoop(ctx context.Context, w wants) error {
 	in.loop = loop.New(loop.Options{
 		DB: in.db, Rules: loop.Rules{Orient: in.orient, Policies: in.rules.policies}, Journal: in.journal, Sealer: in.vault,
 		Actuators: map[noren.ActionKind]noren.Actuator{noren.ActBan: in.lists},
-		Observers: w.observe, Log: in.log, Node: in.node, Step: w.step,
+		Observers: append(w.observe, in.logSeen), Log: in.log, Node: in.node, Step: w.step,
 	})
 	in.lists.RaiseTo(in.loop)
 	in.modes.RaiseTo(in.loop)

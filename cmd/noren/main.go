@@ -76,6 +76,8 @@ type cli struct {
 	Place    placeCmd    `cmd:"" help:"Named places (本社, 自宅) that access rules use."`
 	Open     openCmd     `cmd:"" help:"Break-glass: open the access rules of a zone for a while."`
 	Mode     modeCmd     `cmd:"" help:"Switch a site: busy, under attack, closed, or back to normal."`
+	Logs     logsCmd     `cmd:"" help:"Logs of web and mail servers beside Noren: try one, see how far they are read."`
+	Firewall firewallCmd `cmd:"" help:"Print firewall rules for this machine; nothing is applied."`
 	Why      whyCmd      `cmd:"" help:"Say what would happen to a visitor, and why."`
 	Lab      labCmd      `cmd:"" help:"Seeded simulations and attack replays against a throw-away instance (試験場)."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`

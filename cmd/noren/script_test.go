@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -42,6 +43,8 @@ func TestScripts(t *testing.T) {
 			"field":    fieldCmd,
 			"fill":     fillCmd,
 			"noalarm":  noalarmCmd,
+			"loglines": loglinesCmd,
+			"visit":    visitCmd,
 		},
 	})
 }
@@ -185,4 +188,26 @@ func noalarmCmd(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Fatalf("%s has an alarm: %s", args[0], line)
 		}
 	}
+}
+
+// loglines FILE ADDRESS STATUS METHOD PATH...: lines of a web server's log, now.
+func loglinesCmd(ts *testscript.TestScript, _ bool, args []string) {
+	f, err := os.OpenFile(ts.MkAbs(args[0]), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	ts.Check(err)
+	defer f.Close()
+	at := time.Now().Format("02/Jan/2006:15:04:05 -0700")
+	for _, path := range args[4:] {
+		_, err := fmt.Fprintf(f, "%s - - [%s] \"%s %s HTTP/1.1\" %s 77 \"-\" \"script\"\n", args[1], at, args[3], path, args[2])
+		ts.Check(err)
+	}
+}
+
+// visit URL ADDRESS: one request, as a trusted proxy passes a visitor's on.
+func visitCmd(ts *testscript.TestScript, _ bool, args []string) {
+	req, err := http.NewRequest(http.MethodGet, args[0], nil)
+	ts.Check(err)
+	req.Header.Set("X-Forwarded-For", args[1])
+	resp, err := http.DefaultClient.Do(req)
+	ts.Check(err)
+	resp.Body.Close()
 }

@@ -81,6 +81,9 @@ type server struct {
 func startServer(ctx context.Context, in *instance, getenv func(string) string) (*server, error) {
 	s := &server{in: in, failed: make(chan error, 2)}
 	var err error
+	if err = in.openLogs(in.cfg); err != nil {
+		return nil, err
+	}
 	if s.gateway, s.access, err = in.openGateway(); err != nil {
 		return nil, err
 	}
@@ -89,7 +92,7 @@ func startServer(ctx context.Context, in *instance, getenv func(string) string) 
 		return nil, err
 	}
 	in.warnUnknownPlaces(in.rules.access)
-	in.run(ctx, s.watchSettings, s.gateway.WatchPressure)
+	in.run(ctx, s.watchSettings, s.gateway.WatchPressure, in.logs.Run, in.watchMachine)
 	s.http = s.gateway.Server()
 	s.drain = newDrain(s.http)
 	for name, l := range s.listeners {
@@ -245,6 +248,9 @@ func (in *instance) apply(ctx context.Context, cfg *Config, g *gateway.Gateway) 
 		return err
 	}
 	if err := in.applyGateway(cfg, rules, g); err != nil {
+		return err
+	}
+	if err := in.applyLogs(cfg); err != nil {
 		return err
 	}
 	in.mu.Lock()

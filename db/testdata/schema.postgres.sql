@@ -219,3 +219,19 @@ vault_subject_keys PRIMARY KEY (id)
 CREATE INDEX vault_subject_keys_month ON vault_subject_keys USING btree (month)
 CREATE UNIQUE INDEX vault_subject_keys_pkey ON vault_subject_keys USING btree (id)
 CREATE INDEX vault_subject_keys_subject ON vault_subject_keys USING btree (site, subject, month)
+watch_logs.node text NOT NULL
+watch_logs.site text NOT NULL
+watch_logs.path text NOT NULL
+watch_logs.inode bigint NOT NULL
+watch_logs.position bigint NOT NULL
+watch_logs.fingerprint text NOT NULL
+watch_logs.fingerprint_len bigint NOT NULL
+watch_logs.lines bigint NOT NULL
+watch_logs.bad bigint NOT NULL
+watch_logs.raised bigint NOT NULL
+watch_logs.left_out text NOT NULL
+watch_logs.line_at bigint NOT NULL
+watch_logs.read_at bigint NOT NULL
+watch_logs.note text NOT NULL
+watch_logs PRIMARY KEY (node, site, path)
+CREATE UNIQUE INDEX watch_logs_pkey ON watch_logs USING btree (node, site, path)

@@ -221,3 +221,20 @@ CREATE TABLE vault_subject_keys (
 );
 CREATE INDEX vault_subject_keys_month ON vault_subject_keys (month);
 CREATE INDEX vault_subject_keys_subject ON vault_subject_keys (site, subject, month);
+CREATE TABLE watch_logs (
+	node            TEXT NOT NULL,
+	site            TEXT NOT NULL,
+	path            TEXT NOT NULL,
+	inode           BIGINT NOT NULL,
+	position        BIGINT NOT NULL,
+	fingerprint     TEXT NOT NULL,  -- SHA-256 of the file's first bytes
+	fingerprint_len BIGINT NOT NULL, -- how many
+	lines           BIGINT NOT NULL,
+	bad             BIGINT NOT NULL,
+	raised          BIGINT NOT NULL,
+	left_out        TEXT NOT NULL,   -- JSON: number of lines by why nothing was raised
+	line_at         BIGINT NOT NULL, -- time of the last line, as it tells it
+	read_at         BIGINT NOT NULL,
+	note            TEXT NOT NULL,   -- what is wrong, "" for nothing
+	PRIMARY KEY (node, site, path)
+);
