@@ -51,19 +51,26 @@ func (b *body) reader() io.ReadCloser {
 func (x *exchange) readBody() *stop {
 	r := x.r
 	if r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody {
+		delete(r.Header, "Content-Encoding") // of nothing
 		return nil
 	}
 	limit := x.shop.bodyLimit()
 	if r.ContentLength > limit {
 		return tooLarge("body_limit")
 	}
-	src := &patientReader{src: http.MaxBytesReader(x.w, r.Body, limit), rc: http.NewResponseController(x.w.ResponseWriter)}
+	patient := &patientReader{src: http.MaxBytesReader(x.w, r.Body, limit), rc: http.NewResponseController(x.w.ResponseWriter)}
+	src, packed, s := x.decoded(patient)
+	if s != nil {
+		return s
+	}
 	contentType := r.Header.Get("Content-Type")
 	var err error
-	switch waf.KindOf(contentType) {
-	case waf.Multipart:
+	switch kind := waf.KindOf(contentType); {
+	case kind == waf.Multipart:
 		x.body, err = x.readMultipart(src, contentType)
-	case waf.Binary:
+	case kind == waf.Binary && packed:
+		x.body, err = x.readPacked(src)
+	case kind == waf.Binary:
 		x.body, err = x.readBinary(src)
 	default:
 		x.body, err = x.readText(src)
@@ -111,8 +118,13 @@ func bodyStop(err error) *stop {
 		return malformed("multipart")
 	case errors.Is(err, errSpool):
 		return &stop{cause: noren.CauseOverload, rule: "spool", status: http.StatusServiceUnavailable, retry: retryOverload}
+	case errors.Is(err, errBomb):
+		return tooLarge("unpacked_ratio")
 	case errors.Is(err, errSlow), errors.Is(err, os.ErrDeadlineExceeded):
 		return &stop{cause: noren.CauseMalformed, rule: "slow_body", status: http.StatusRequestTimeout}
+	}
+	if errors.Is(err, errEncoding) {
+		return malformed("content_encoding")
 	}
 	return malformed("body")
 }

@@ -81,6 +81,8 @@ type Gateway struct {
 	state atomic.Pointer[state]
 	certs *certificates
 	spool spoolRoom
+	// lingering is how many answered clients are still sending.
+	lingering atomic.Int64
 	// proxyLog is where ReverseProxy complains about answers that break off.
 	proxyLog *log.Logger
 	alarms   sync.Map // *atomic.Int64 by site and message: when it was raised last
@@ -238,6 +240,11 @@ func (g *Gateway) Sites() []Site {
 // ServeHTTP takes one request along the path.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := g.begin(w, r)
+	x.serve()
+	x.linger()
+}
+
+func (x *exchange) serve() {
 	defer x.finish()
 	if s := x.admit(); s != nil {
 		x.refuse(s)

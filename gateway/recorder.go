@@ -14,6 +14,7 @@ type recorder struct {
 	http.ResponseWriter
 	status   int
 	bytes    int64
+	hijacked bool
 	deadline time.Time
 }
 
@@ -32,6 +33,7 @@ func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // Hijack hands the connection over to a WebSocket.
 func (w *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	c, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	w.hijacked = err == nil
 	if err == nil && w.status == 0 {
 		w.status = http.StatusSwitchingProtocols
 	}

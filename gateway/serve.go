@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"time"
 
@@ -35,7 +36,9 @@ type exchange struct {
 	turn    string // the visitor's place in the line, unread
 	allow   *Entry // the allow-list entry the client is under
 
+	in      *incoming // the body as it comes, nil without one
 	body    *body
+	fields  url.Values // of the body, read once
 	result  waf.Result
 	attempt *Attempt
 	tryID   string // AttemptID
@@ -76,6 +79,14 @@ var path = [...]func(*exchange) *stop{
 	(*exchange).decideAttempt,
 }
 
+// zoneSteps are the steps of path before the firewall that ask for the zone.
+// They are asked again when the body leads the request into a stricter one.
+var zoneSteps = [...]func(*exchange) *stop{
+	(*exchange).checkForbidden,
+	(*exchange).checkMode,
+	(*exchange).checkLimits,
+}
+
 func (g *Gateway) begin(w http.ResponseWriter, r *http.Request) *exchange {
 	now := g.opts.Now()
 	x := &exchange{
@@ -83,6 +94,7 @@ func (g *Gateway) begin(w http.ResponseWriter, r *http.Request) *exchange {
 		begun: time.Now(), at: noren.At(now), id: noren.NewID(now), peer: peerOf(r), verdict: noren.Allow,
 	}
 	x.client, x.scheme, x.path = x.peer.Addr(), "http", rawPath(r)
+	x.takeBody()
 	// Known before the first step, so that also a malformed request stands in
 	// its site's journal under its client and not under the proxy before us.
 	if x.shop = x.st.find(r.Host); x.shop != nil && x.peer.IsValid() {
@@ -126,7 +138,9 @@ func (x *exchange) locate() *stop {
 		return malformed("peer")
 	}
 	cleanHeaders(x.r.Header)
-	x.place = x.shop.zones.Find(x.r.Method, x.path, x.r.URL.RawQuery)
+	if s := x.findPlace(); s != nil {
+		return s
+	}
 	x.readPass()
 	if cookie := x.shop.sessionCookie(x.r.Header["Cookie"]); cookie != "" {
 		x.session = x.token("session", cookie)
@@ -198,7 +212,7 @@ func (x *exchange) refuse(s *stop) {
 
 // answer writes the page of a stop. A body that was not read is not waited for.
 func (x *exchange) answer(s *stop) {
-	if x.r.ProtoMajor == 1 && x.r.ContentLength != 0 && x.body == nil {
+	if x.unread() {
 		x.w.Header().Set("Connection", "close")
 	}
 	var site *Site
