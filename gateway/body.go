@@ -86,6 +86,7 @@ func (x *exchange) readBody() *stop {
 func (x *exchange) sendBody() {
 	b := x.body
 	x.r.Body = b.reader()
+	x.r.Trailer = nil // one that nobody announced, known once a short body was read
 	if b.stream != nil {
 		return
 	}

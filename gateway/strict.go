@@ -70,6 +70,10 @@ func (x *exchange) oneTarget() *stop {
 	r := x.r
 	u := r.URL
 	switch {
+	case r.ProtoMajor > 1 && !strings.HasPrefix(r.RequestURI, "/"): // RFC 9113, 8.3.1
+		return malformed("target")
+	case u.Scheme != "" && u.Host == "": // RFC 9110, 4.2.1: http:///x
+		return malformed("target")
 	case u.User != nil || u.Opaque != "" || u.Scheme != "" && u.Scheme != "http" && u.Scheme != "https":
 		return malformed("target")
 	case strings.Contains(r.RequestURI, " "): // HTTP/2; a second word on the shop's request line

@@ -15,7 +15,7 @@ import (
 )
 
 type labCmd struct {
-	Name   string  `arg:"" help:"traffic, kill or tamper."`
+	Name   string  `arg:"" help:"traffic, kill, tamper or smuggle."`
 	Seed   uint64  `help:"Seed; the same seed repeats the same run (default: a fresh one, printed)."`
 	Runs   int     `default:"12" help:"How many kills (kill)."`
 	Engine string  `enum:"sqlite,postgres" default:"sqlite" help:"sqlite: with memory of the process. postgres: with Valkey or Redis; both are started for the lab (traffic, kill)."`
@@ -71,7 +71,7 @@ func (c labCmd) run(e *env, l lab.Lab) error {
 		}
 		defer stop()
 	}
-	rep, err := l.Run(e.ctx, lab.Env{Log: e.log, Dir: dir, Progress: progress, Exec: exe, Start: le.start, Inspect: le.inspect, Tamper: le.tamper},
+	rep, err := l.Run(e.ctx, lab.Env{Log: e.log, Dir: dir, Progress: progress, Exec: exe, Start: le.start, Door: le.door, Inspect: le.inspect, Tamper: le.tamper},
 		lab.Params{Seed: c.Seed, Runs: c.Runs, Engine: c.Engine, Buyers: c.Buyers, Speed: c.Speed})
 	if err != nil {
 		return fmt.Errorf("lab %s, seed %d: %w", l.Name, c.Seed, err)
