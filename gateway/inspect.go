@@ -33,6 +33,10 @@ func (x *exchange) inspect() *stop {
 	if x.g.opts.Inspector == nil || x.shop.WAF == WAFOff {
 		return nil
 	}
+	if x.r.Context().Err() != nil {
+		// Whoever resets a request at once shall not have the firewall work for it.
+		return &stop{cause: noren.CauseMalformed, rule: "gone", status: http.StatusBadRequest}
+	}
 	var err error
 	x.result, err = x.runInspector()
 	if err != nil {
