@@ -182,7 +182,18 @@ func (x *exchange) readMultipart(src io.Reader, contentType string) (*body, erro
 const spoolMemory = 256 << 10
 
 // spoolRoom is what all spooled bodies may still take together.
-type spoolRoom struct{ free atomic.Int64 }
+type spoolRoom struct{ free, all atomic.Int64 }
+
+// resize changes how much there is, also while bodies are in it.
+func (s *spoolRoom) resize(n int64) { s.free.Add(n - s.all.Swap(n)) }
+
+// largestBody is the largest body that a site takes.
+func (st *state) largestBody() (n int64) {
+	for _, sh := range st.shops {
+		n = max(n, sh.bodyLimit())
+	}
+	return n
+}
 
 // take reserves n bytes.
 func (s *spoolRoom) take(n int64) bool {

@@ -59,7 +59,8 @@ type Options struct {
 	// SpoolDir holds the part of large multipart bodies that does not fit in
 	// memory, in files without a name; "" is the system's directory.
 	SpoolDir string
-	// SpoolMax bounds all of them together; 0 means 2 GiB.
+	// SpoolMax bounds all of them together; 0 means 2 GiB, or the largest body
+	// that a site takes when that is more.
 	SpoolMax int64
 }
 
@@ -110,9 +111,6 @@ func New(o Options) (*Gateway, error) {
 	if o.Transport == nil {
 		o.Transport = NewTransport()
 	}
-	if o.SpoolMax <= 0 {
-		o.SpoolMax = defaultSpoolMax
-	}
 	if o.SpoolDir != "" {
 		if err := os.MkdirAll(o.SpoolDir, 0o700); err != nil {
 			return nil, noren.Errorf(noren.Unavailable, "make the directory for large bodies: %w", err)
@@ -123,7 +121,7 @@ func New(o Options) (*Gateway, error) {
 		return nil, err
 	}
 	g := &Gateway{opts: o, hop: noren.NewID(o.Now()), pages: p, certs: newCertificates(o.Log), proxyLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug)}
-	g.spool.free.Store(o.SpoolMax)
+	g.spool.resize(o.SpoolMax)
 	if err := g.Apply(o.Settings); err != nil {
 		return nil, err
 	}
@@ -147,6 +145,9 @@ func (g *Gateway) Apply(s Settings) error {
 		return err
 	}
 	g.state.Store(next)
+	if g.opts.SpoolMax <= 0 {
+		g.spool.resize(max(defaultSpoolMax, next.largestBody()))
+	}
 	return nil
 }
 
