@@ -75,7 +75,7 @@ const hopHeader = "Noren-Hop"
 // send no such bodies.
 func (x *exchange) closeAfterChunks() {
 	if x.r.ProtoMajor == 1 && len(x.r.TransferEncoding) > 0 {
-		x.w.Header().Set("Connection", "close")
+		x.w.closing = true
 	}
 }
 

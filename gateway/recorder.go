@@ -15,6 +15,8 @@ type recorder struct {
 	status   int
 	bytes    int64
 	hijacked bool
+	closing  bool // the connection ends with this answer
+	old      bool // an HTTP/1.0 client, which knows no 1xx (RFC 9110, 15.2)
 	deadline time.Time
 }
 
@@ -46,12 +48,20 @@ func (w *recorder) WriteHeader(status int) {
 		w.status = status
 	}
 	w.extend()
+	switch hint := status < 200 && status != http.StatusSwitchingProtocols; {
+	case hint && w.old:
+		return
+	case !hint && w.closing:
+		// Only now: ReverseProxy clears the header with every hint it passes on,
+		// and the connection would stay open.
+		w.Header().Set("Connection", "close")
+	}
 	w.ResponseWriter.WriteHeader(status)
 }
 
 func (w *recorder) Write(b []byte) (int, error) {
 	if w.status == 0 {
-		w.status = http.StatusOK
+		w.WriteHeader(http.StatusOK)
 	}
 	w.extend()
 	n, err := w.ResponseWriter.Write(b)

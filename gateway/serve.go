@@ -213,7 +213,7 @@ func (x *exchange) refuse(s *stop) {
 // answer writes the page of a stop. A body that was not read is not waited for.
 func (x *exchange) answer(s *stop) {
 	if x.unread() {
-		x.w.Header().Set("Connection", "close")
+		x.w.closing = true
 	}
 	var site *Site
 	if x.shop != nil {

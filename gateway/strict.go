@@ -26,7 +26,7 @@ func (x *exchange) framing() *stop {
 	if r.ProtoMajor == 1 && r.ProtoMinor == 0 {
 		// net/http passes over a Transfer-Encoding here without telling; RFC 9112,
 		// 6.1 asks to close after such a message. No proxy keeps connections of 1.0.
-		x.w.Header().Set("Connection", "close")
+		x.w.closing, x.w.old = true, true
 	}
 	if host := r.Header["Host"]; len(host) > 0 { // HTTP/2, beside :authority (RFC 9113, 8.3.1)
 		if len(host) > 1 || !strings.EqualFold(host[0], r.Host) {
