@@ -51,19 +51,26 @@ func (b *body) reader() io.ReadCloser {
 func (x *exchange) readBody() *stop {
 	r := x.r
 	if r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody {
+		delete(r.Header, "Content-Encoding") // of nothing
 		return nil
 	}
 	limit := x.shop.bodyLimit()
 	if r.ContentLength > limit {
 		return tooLarge("body_limit")
 	}
-	src := &patientReader{src: http.MaxBytesReader(x.w, r.Body, limit), rc: http.NewResponseController(x.w.ResponseWriter)}
+	patient := &patientReader{src: http.MaxBytesReader(x.w, r.Body, limit), rc: http.NewResponseController(x.w.ResponseWriter)}
+	src, packed, s := x.decoded(patient)
+	if s != nil {
+		return s
+	}
 	contentType := r.Header.Get("Content-Type")
 	var err error
-	switch waf.KindOf(contentType) {
-	case waf.Multipart:
+	switch kind := waf.KindOf(contentType); {
+	case kind == waf.Multipart:
 		x.body, err = x.readMultipart(src, contentType)
-	case waf.Binary:
+	case kind == waf.Binary && packed:
+		x.body, err = x.readPacked(src)
+	case kind == waf.Binary:
 		x.body, err = x.readBinary(src)
 	default:
 		x.body, err = x.readText(src)
@@ -79,6 +86,7 @@ func (x *exchange) readBody() *stop {
 func (x *exchange) sendBody() {
 	b := x.body
 	x.r.Body = b.reader()
+	x.r.Trailer = nil // one that nobody announced, known once a short body was read
 	if b.stream != nil {
 		return
 	}
@@ -111,8 +119,13 @@ func bodyStop(err error) *stop {
 		return malformed("multipart")
 	case errors.Is(err, errSpool):
 		return &stop{cause: noren.CauseOverload, rule: "spool", status: http.StatusServiceUnavailable, retry: retryOverload}
+	case errors.Is(err, errBomb):
+		return tooLarge("unpacked_ratio")
 	case errors.Is(err, errSlow), errors.Is(err, os.ErrDeadlineExceeded):
 		return &stop{cause: noren.CauseMalformed, rule: "slow_body", status: http.StatusRequestTimeout}
+	}
+	if errors.Is(err, errEncoding) {
+		return malformed("content_encoding")
 	}
 	return malformed("body")
 }
@@ -169,7 +182,18 @@ func (x *exchange) readMultipart(src io.Reader, contentType string) (*body, erro
 const spoolMemory = 256 << 10
 
 // spoolRoom is what all spooled bodies may still take together.
-type spoolRoom struct{ free atomic.Int64 }
+type spoolRoom struct{ free, all atomic.Int64 }
+
+// resize changes how much there is, also while bodies are in it.
+func (s *spoolRoom) resize(n int64) { s.free.Add(n - s.all.Swap(n)) }
+
+// largestBody is the largest body that a site takes.
+func (st *state) largestBody() (n int64) {
+	for _, sh := range st.shops {
+		n = max(n, sh.bodyLimit())
+	}
+	return n
+}
 
 // take reserves n bytes.
 func (s *spoolRoom) take(n int64) bool {

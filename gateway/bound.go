@@ -57,7 +57,12 @@ func (x *exchange) bound() *stop {
 		return &stop{cause: noren.CauseMalformed, rule: "loop", status: http.StatusLoopDetected}
 	}
 	x.closeAfterChunks()
-	return upgrade(r)
+	for _, step := range [...]func() *stop{x.framing, x.oneTarget, x.upgrade} {
+		if s := step(); s != nil {
+			return s
+		}
+	}
+	return nil
 }
 
 // hopHeader marks what we sent on, so that an upstream that leads back to us is
@@ -70,7 +75,7 @@ const hopHeader = "Noren-Hop"
 // send no such bodies.
 func (x *exchange) closeAfterChunks() {
 	if x.r.ProtoMajor == 1 && len(x.r.TransferEncoding) > 0 {
-		x.w.Header().Set("Connection", "close")
+		x.w.closing = true
 	}
 }
 
@@ -103,19 +108,25 @@ func headerLines(h http.Header) int {
 	return n
 }
 
-// upgrade lets WebSockets through and nothing else. h2c is not an error: some
-// clients offer it with every request, and RFC 9113 lets a server pass over the
-// offer, which must then not reach the shop.
-func upgrade(r *http.Request) *stop {
-	want := r.Header.Get("Upgrade")
+// upgrade lets WebSockets through and nothing else (RFC 6455, 4.1: GET, without
+// a body, version 13). h2c is not an error: some clients offer it with every
+// request, and RFC 9113 lets a server pass over the offer, which must then not
+// reach the shop.
+func (x *exchange) upgrade() *stop {
+	h := x.r.Header
+	want := strings.ToLower(strings.Join(h["Upgrade"], ","))
 	switch {
-	case want == "" || strings.EqualFold(want, "websocket"):
+	case want == "":
 		return nil
-	case strings.EqualFold(want, "h2c"):
-		r.Header.Del("Upgrade")
-		r.Header.Del("Http2-Settings")
-		r.Header.Del("Connection")
+	case want == "h2c":
+		delete(h, "Upgrade")
+		delete(h, "Http2-Settings")
+		delete(h, "Connection")
 		return nil
+	case want != "websocket" || x.r.Method != http.MethodGet || x.in != nil || x.r.ContentLength != 0:
+		return malformed("upgrade")
+	case len(h["Sec-Websocket-Key"]) != 1 || len(h["Sec-Websocket-Version"]) != 1 || h.Get("Sec-Websocket-Version") != "13":
+		return malformed("upgrade")
 	}
-	return malformed("upgrade")
+	return nil
 }

@@ -105,12 +105,23 @@ var forbiddenHeaders = map[string]bool{
 	"X-Nf-Client-Connection-Ip": true, "X-Coming-From": true, "Http-Client-Ip": true, "Via-Client-Ip": true,
 }
 
-// cleanHeaders drops what only a proxy may say, and names with an underscore,
-// which CGI and PHP cannot tell from the same name with a hyphen.
+// cleanHeaders drops what only a proxy may say, and names with anything but
+// letters, digits and hyphens: an underscore CGI and PHP cannot tell from a
+// hyphen, a dot some servers turn into one.
 func cleanHeaders(h http.Header) {
 	for name := range h {
-		if forbiddenHeaders[name] || strings.HasPrefix(name, "X-Forwarded-") || strings.Contains(name, "_") {
+		if forbiddenHeaders[name] || strings.HasPrefix(name, "X-Forwarded-") || !plainName(name) {
 			delete(h, name)
 		}
 	}
+}
+
+func plainName(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if c != '-' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+			return false
+		}
+	}
+	return true
 }

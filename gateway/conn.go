@@ -174,17 +174,17 @@ func (v *visit) look(b []byte) error {
 // for it: in a connection that began with a heartbeat, or offered heartbeats and
 // came to nothing.
 const (
-	lingerFor  = 500 * time.Millisecond
-	lingerMost = 4 << 10
+	cutAfter = 500 * time.Millisecond
+	cutRead  = 4 << 10
 )
 
 // linger reads what a suspicious client sent after we gave up on it.
 func (v *visit) linger() {
-	if !v.suspicious() || v.Conn.SetReadDeadline(time.Now().Add(lingerFor)) != nil {
+	if !v.suspicious() || v.Conn.SetReadDeadline(time.Now().Add(cutAfter)) != nil {
 		return
 	}
 	b := make([]byte, 512)
-	for read := 0; read < lingerMost; {
+	for read := 0; read < cutRead; {
 		n, err := v.Conn.Read(b)
 		if read += n; v.look(b[:n]) != nil || err != nil {
 			break

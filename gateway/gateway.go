@@ -64,7 +64,8 @@ type Options struct {
 	// SpoolDir holds the part of large multipart bodies that does not fit in
 	// memory, in files without a name; "" is the system's directory.
 	SpoolDir string
-	// SpoolMax bounds all of them together; 0 means 2 GiB.
+	// SpoolMax bounds all of them together; 0 means 2 GiB, or the largest body
+	// that a site takes when that is more.
 	SpoolMax int64
 }
 
@@ -96,6 +97,8 @@ type Gateway struct {
 	meters  meters
 	callers *callers
 	probes  chan struct{} // reports of probes under way
+	// lingering is how many answered clients are still sending.
+	lingering atomic.Int64
 	// proxyLog is where ReverseProxy complains about answers that break off.
 	proxyLog *log.Logger
 	alarms   sync.Map // *atomic.Int64 by site and message: when it was raised last
@@ -126,9 +129,6 @@ func New(o Options) (*Gateway, error) {
 	if o.Transport == nil {
 		o.Transport = NewTransport()
 	}
-	if o.SpoolMax <= 0 {
-		o.SpoolMax = defaultSpoolMax
-	}
 	if o.SpoolDir != "" {
 		if err := os.MkdirAll(o.SpoolDir, 0o700); err != nil {
 			return nil, noren.Errorf(noren.Unavailable, "make the directory for large bodies: %w", err)
@@ -140,7 +140,7 @@ func New(o Options) (*Gateway, error) {
 	}
 	g := &Gateway{opts: o, hop: noren.NewID(o.Now()), pages: p, certs: newCertificates(o.Log), proxyLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 		callers: newCallers(), probes: make(chan struct{}, maxProbeReports)}
-	g.spool.free.Store(o.SpoolMax)
+	g.spool.resize(o.SpoolMax)
 	if err := g.Apply(o.Settings); err != nil {
 		return nil, err
 	}
@@ -164,6 +164,9 @@ func (g *Gateway) Apply(s Settings) error {
 		return err
 	}
 	g.state.Store(next)
+	if g.opts.SpoolMax <= 0 {
+		g.spool.resize(max(defaultSpoolMax, next.largestBody()))
+	}
 	return nil
 }
 
@@ -266,6 +269,11 @@ func (g *Gateway) Sites() []Site {
 // ServeHTTP takes one request along the path.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := g.begin(w, r)
+	x.serve()
+	x.linger()
+}
+
+func (x *exchange) serve() {
 	defer x.finish()
 	if s := x.admit(); s != nil {
 		x.refuse(s)

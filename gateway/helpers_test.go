@@ -241,3 +241,16 @@ func readText(t testing.TB, file string) string {
 	}
 	return string(b)
 }
+
+// secure serves the same gateway over TLS for the host x and returns its
+// address.
+func (s *standing) secure(t testing.TB) string {
+	t.Helper()
+	pair := issue(t, t.TempDir(), "x")
+	site := s.Sites()[0]
+	site.TLS = &pair
+	if err := s.Apply(Settings{Sites: []Site{site}, Limits: s.opts.Settings.Limits}); err != nil {
+		t.Fatal(err)
+	}
+	return serveTLS(t, s.Gateway)
+}

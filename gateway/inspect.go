@@ -28,8 +28,15 @@ func (x *exchange) inspect() *stop {
 	if s := x.readBody(); s != nil {
 		return s
 	}
+	if s := x.bodyOverride(); s != nil {
+		return s
+	}
 	if x.st.waf == nil || x.shop.WAF == WAFOff {
 		return nil
+	}
+	if x.r.Context().Err() != nil {
+		// Whoever resets a request at once shall not have the firewall work for it.
+		return &stop{cause: noren.CauseMalformed, rule: "gone", status: http.StatusBadRequest}
 	}
 	var err error
 	x.result, err = x.runInspector()
@@ -140,9 +147,7 @@ func (x *exchange) readAttempt() *stop {
 		return nil
 	}
 	in := &Inspected{Method: x.r.Method, Path: x.path, RawQuery: x.r.URL.RawQuery, Place: x.place}
-	if x.body != nil {
-		in.Values = bodyValues(x.r.Header.Get("Content-Type"), x.body.inspect)
-	}
+	in.Values = x.values()
 	for _, g := range x.shop.guards {
 		a, err := g.Attempt(in)
 		if err != nil {
@@ -165,6 +170,14 @@ func (x *exchange) accountLimits() *stop {
 	}
 	p := party{addr: x.client, session: x.session, account: x.token("account", account)}
 	return x.take(p, func(l *Limit) bool { return l.By == ByAccount })
+}
+
+// values are the fields of the body as far as it was inspected.
+func (x *exchange) values() url.Values {
+	if x.fields == nil && x.body != nil {
+		x.fields = bodyValues(x.r.Header.Get("Content-Type"), x.body.inspect)
+	}
+	return x.fields
 }
 
 // bodyValues reads the fields of a form or the texts of a JSON body. What

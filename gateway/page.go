@@ -57,6 +57,17 @@ var stopKinds = map[int]stopKind{
 			En: "Please shorten the text or make the picture or file smaller, and try again.",
 		},
 	},
+	http.StatusUnsupportedMediaType: {
+		heading: noren.Text{Ja: "この形ではお受けできません", En: "This form cannot be accepted"},
+		body: noren.Text{
+			Ja: "送られた内容の圧縮のしかたを、こちらでは読み取れません。",
+			En: "What was sent is compressed in a way that cannot be read here.",
+		},
+		again: noren.Text{
+			Ja: "圧縮せずに、または gzip で圧縮して、もう一度お送りください。",
+			En: "Please send it again uncompressed, or compressed with gzip.",
+		},
+	},
 	http.StatusBadRequest: {
 		heading: noren.Text{Ja: "うまく読み取れませんでした", En: "We could not read this request"},
 		body: noren.Text{

@@ -32,6 +32,9 @@ func pathViews(raw string, f func(view string)) {
 	s := raw
 	for range 3 { // raw, decoded once, decoded twice
 		eachShape(s, add)
+		if plain := waf.DecodeOverlong(s); plain != s { // %c0%ae is a dot to lenient servers
+			eachShape(plain, add)
+		}
 		next := decodePath(s)
 		if next == s {
 			return

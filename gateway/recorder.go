@@ -12,10 +12,13 @@ import (
 // WebSockets and deadlines work as without it.
 type recorder struct {
 	http.ResponseWriter
-	status  int
-	bytes   int64
-	stalled time.Duration
-	guard   *time.Timer // cuts the write under way; nil before the first
+	status   int
+	bytes    int64
+	hijacked bool
+	closing  bool // the connection ends with this answer
+	old      bool // an HTTP/1.0 client, which knows no 1xx (RFC 9110, 15.2)
+	stalled  time.Duration
+	guard    *time.Timer // cuts the write under way; nil before the first
 }
 
 // writeTimeout is the default of Connections.Stalled. At most 32 KiB are written
@@ -39,6 +42,7 @@ func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // Hijack hands the connection over to a WebSocket.
 func (w *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	c, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	w.hijacked = err == nil
 	if err == nil && w.status == 0 {
 		w.status = http.StatusSwitchingProtocols
 	}
@@ -51,13 +55,21 @@ func (w *recorder) WriteHeader(status int) {
 		w.status = status
 	}
 	w.watch()
+	defer w.guard.Stop()
+	switch hint := status < 200 && status != http.StatusSwitchingProtocols; {
+	case hint && w.old:
+		return
+	case !hint && w.closing:
+		// Only now: ReverseProxy clears the header with every hint it passes on,
+		// and the connection would stay open.
+		w.Header().Set("Connection", "close")
+	}
 	w.ResponseWriter.WriteHeader(status)
-	w.guard.Stop()
 }
 
 func (w *recorder) Write(b []byte) (int, error) {
 	if w.status == 0 {
-		w.status = http.StatusOK
+		w.WriteHeader(http.StatusOK)
 	}
 	w.watch()
 	n, err := w.ResponseWriter.Write(b)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"time"
 
@@ -41,7 +42,9 @@ type exchange struct {
 
 	accessShadow string // the access rule in shadow that would have refused
 
+	in      *incoming // the body as it comes, nil without one
 	body    *body
+	fields  url.Values // of the body, read once
 	result  waf.Result
 	attempt *Attempt
 	tryID   string // AttemptID
@@ -86,6 +89,15 @@ var path = [...]func(*exchange) *stop{
 	(*exchange).decideAttempt,
 }
 
+// zoneSteps are the steps of path before the firewall that ask for the zone.
+// They are asked again when the body leads the request into a stricter one.
+var zoneSteps = [...]func(*exchange) *stop{
+	(*exchange).checkForbidden,
+	(*exchange).checkAccess,
+	(*exchange).checkMode,
+	(*exchange).checkLimits,
+}
+
 func (g *Gateway) begin(w http.ResponseWriter, r *http.Request) *exchange {
 	now, st := g.opts.Now(), g.state.Load()
 	x := &exchange{
@@ -93,6 +105,7 @@ func (g *Gateway) begin(w http.ResponseWriter, r *http.Request) *exchange {
 		begun: time.Now(), at: noren.At(now), id: noren.NewID(now), peer: peerOf(r), verdict: noren.Allow,
 	}
 	x.client, x.scheme, x.path = x.peer.Addr(), "http", rawPath(r)
+	x.takeBody()
 	// Known before the first step, so that also a malformed request stands in
 	// its site's journal under its client and not under the proxy before us.
 	if x.shop = x.st.find(r.Host); x.shop != nil && x.peer.IsValid() {
@@ -139,7 +152,9 @@ func (x *exchange) locate() *stop {
 		return malformed("peer")
 	}
 	cleanHeaders(x.r.Header)
-	x.place = x.shop.zones.Find(x.r.Method, x.path, x.r.URL.RawQuery)
+	if s := x.findPlace(); s != nil {
+		return s
+	}
 	x.readPass()
 	x.readDevice()
 	if cookie := x.shop.sessionCookie(x.r.Header["Cookie"]); cookie != "" {
@@ -212,8 +227,8 @@ func (x *exchange) refuse(s *stop) {
 
 // answer writes the page of a stop. A body that was not read is not waited for.
 func (x *exchange) answer(s *stop) {
-	if x.r.ProtoMajor == 1 && x.r.ContentLength != 0 && x.body == nil {
-		x.w.Header().Set("Connection", "close")
+	if x.unread() {
+		x.w.closing = true
 	}
 	var site *Site
 	if x.shop != nil {

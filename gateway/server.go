@@ -31,20 +31,34 @@ func (g *Gateway) Server() *http.Server {
 		MaxHeaderBytes:    maxHeaderBytes,
 		Protocols:         protocols,
 		ConnContext:       meet,
+		// OPTIONS * is answered by us like any other request, and logged.
+		DisableGeneralOptionsHandler: true,
 		TLSConfig: &tls.Config{
 			MinVersion:     tls.VersionTLS12,
 			GetCertificate: g.certs.get,
 			NextProtos:     []string{"h2", "http/1.1"},
 		},
-		HTTP2: &http.HTTP2Config{
-			MaxConcurrentStreams:          connections.Streams,
-			MaxReceiveBufferPerConnection: 1 << 20,
-			MaxReceiveBufferPerStream:     256 << 10,
-			SendPingTimeout:               30 * time.Second,
-			PingTimeout:                   15 * time.Second,
-			WriteByteTimeout:              connections.Stalled,
-		},
+		HTTP2: http2Limits(connections),
 		// What net/http says here is about clients: broken handshakes, resets.
 		ErrorLog: slog.NewLogLogger(g.opts.Log.Handler(), slog.LevelDebug),
+	}
+}
+
+// http2Limits are what one HTTP/2 connection may cost. net/http bounds the rest
+// by these: requests that were reset and still run count as streams and at most
+// four times as many wait (rapid reset, MadeYouReset); a header block over
+// MaxHeaderBytes ends the connection however many CONTINUATION frames it has;
+// 10,000 control frames unanswered end it (PING, SETTINGS, RST_STREAM floods).
+func http2Limits(c Connections) *http.HTTP2Config {
+	return &http.HTTP2Config{
+		MaxConcurrentStreams:          c.Streams,
+		MaxReadFrameSize:              16 << 10, // the least there is; a frame is read whole into memory
+		MaxDecoderHeaderTableSize:     4 << 10,
+		MaxEncoderHeaderTableSize:     4 << 10,
+		MaxReceiveBufferPerConnection: 1 << 20,
+		MaxReceiveBufferPerStream:     256 << 10,
+		SendPingTimeout:               30 * time.Second,
+		PingTimeout:                   15 * time.Second,
+		WriteByteTimeout:              c.Stalled,
 	}
 }

@@ -33,6 +33,7 @@ func All() []Lab {
 		natLab(),
 		floodLab(),
 		neighboursLab(),
+		smuggleLab(),
 	}
 }
 
@@ -53,6 +54,9 @@ type Env struct {
 	// sample shop. The lab closes it.
 	Start func(ctx context.Context, w Want) (*Instance, error)
 	Log   *slog.Logger
+	// Door makes a gateway alone before a shop of the lab's, for labs that look at
+	// bytes.
+	Door func(ctx context.Context, upstream string, hosts []string) (*Door, error)
 	// Dir is an empty directory for the lab's files.
 	Dir string
 	// Progress is where a person watches; nil or io.Discard for nobody.

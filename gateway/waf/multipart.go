@@ -137,14 +137,15 @@ func copyContent(out *bytes.Buffer, p *multipart.Part, file bool, limit int64) e
 type delimiterScan struct {
 	needle  []byte
 	carry   []byte // the end of what was seen, in which a delimiter may begin
-	start   bool   // nothing was seen yet
+	buf     []byte // lent to Write, which is called a million times for a film
 	found   int
 	closed  bool
 	oddness string
 }
 
 func newDelimiterScan(boundary string) *delimiterScan {
-	return &delimiterScan{needle: []byte("--" + boundary), start: true}
+	// A line end before the body lets its first line be judged like the others.
+	return &delimiterScan{needle: []byte("--" + boundary), carry: []byte("\r\n")}
 }
 
 // Write takes the next bytes of the body. It never fails.
@@ -153,13 +154,8 @@ func (s *delimiterScan) Write(p []byte) (int, error) {
 		s.epilogue(p)
 		return len(p), nil
 	}
-	buf := append(s.carry, p...)
-	if s.start {
-		// A virtual line end before the body lets its first line be judged
-		// like the others.
-		buf = append([]byte("\r\n"), buf...)
-		s.start = false
-	}
+	buf := append(append(s.buf[:0], s.carry...), p...)
+	s.buf = buf
 	pos := 0
 	for {
 		i := bytes.Index(buf[pos:], s.needle)
@@ -169,7 +165,7 @@ func (s *delimiterScan) Write(p []byte) (int, error) {
 		i += pos
 		end := i + len(s.needle)
 		if len(buf) < end+2 { // wait for what follows
-			s.carry = append([]byte(nil), buf[max(i-2, 0):]...)
+			s.carry = append(s.carry[:0], buf[max(i-2, 0):]...)
 			return len(p), nil
 		}
 		s.judge(buf, i, end)
@@ -181,7 +177,7 @@ func (s *delimiterScan) Write(p []byte) (int, error) {
 		pos = end
 	}
 	keep := min(len(buf)-pos, len(s.needle)+2)
-	s.carry = append([]byte(nil), buf[len(buf)-keep:]...)
+	s.carry = append(s.carry[:0], buf[len(buf)-keep:]...)
 	return len(p), nil
 }
 

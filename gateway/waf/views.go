@@ -166,7 +166,7 @@ func readings(v string, legacy []encoding.Encoding) []string {
 		legacy = []encoding.Encoding{japanese.ShiftJIS, japanese.EUCJP}
 		add(stripHighBits(v))
 	}
-	add(decodeOverlong(v))
+	add(DecodeOverlong(v))
 	for _, e := range legacy {
 		if s, err := e.NewDecoder().String(v); err == nil {
 			add(s)
@@ -213,9 +213,9 @@ func stripHighBits(s string) string {
 	return string(b)
 }
 
-// decodeOverlong reads C0 and C1 sequences the way lenient decoders do: C0 BC
+// DecodeOverlong reads C0 and C1 sequences the way lenient decoders do: C0 BC
 // is "<".
-func decodeOverlong(s string) string {
+func DecodeOverlong(s string) string {
 	b := make([]byte, 0, len(s))
 	for i := 0; i < len(s); i++ {
 		if (s[i] == 0xC0 || s[i] == 0xC1) && i+1 < len(s) && s[i+1]&0xC0 == 0x80 {

@@ -93,7 +93,7 @@ func FuzzReadings(f *testing.F) {
 		if once := fold(v); fold(once) != once {
 			t.Fatalf("fold(%q) = %q is not stable", v, once)
 		}
-		_ = decodeOverlong(v)
+		_ = DecodeOverlong(v)
 		_ = Unescape(v)
 	})
 }
