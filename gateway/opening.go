@@ -79,7 +79,7 @@ func (p *Places) Open(ctx context.Context, o Opening) (Opening, error) {
 	if err := p.reportOpening(ctx, &o, "open", o.Author, o.Reason); err != nil {
 		return o, err
 	}
-	if err := p.insert(ctx, openingsTable, o.row(p), ""); err != nil {
+	if err := p.insert(ctx, openingsTable, o.row(), ""); err != nil {
 		p.notMade(ctx, func(ctx context.Context) error {
 			return p.reportOpening(ctx, &o, "failed", o.Author, "it could not be stored, so nothing was opened")
 		})

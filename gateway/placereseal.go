@@ -20,7 +20,7 @@ func (p *Places) Reseal(ctx context.Context, now, before time.Time) error {
 	places := p.snap.Load().places
 	for _, id := range old { // an opening lasts a day
 		if place := places[id]; place != nil {
-			if err := p.resealRow(ctx, placesTable, place.row(p), now, before); err != nil {
+			if err := p.resealRow(ctx, placesTable, place.row(p.o.Sealer), now, before); err != nil {
 				return fmt.Errorf("seal the place %s anew: %w", id, err)
 			}
 		}

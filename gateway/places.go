@@ -177,7 +177,7 @@ func (p *Places) Set(ctx context.Context, place NamedPlace, replace bool) (made 
 	if err := p.reportPlace(ctx, &place, "set", place.Author, place.Reason); err != nil {
 		return place, "", err
 	}
-	if err := p.insert(ctx, placesTable, place.row(p), replaced); err != nil {
+	if err := p.insert(ctx, placesTable, place.row(p.o.Sealer), replaced); err != nil {
 		p.notMade(ctx, func(ctx context.Context) error {
 			return p.reportPlace(ctx, &place, "failed", place.Author, "it could not be stored, so it was not made")
 		})

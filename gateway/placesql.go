@@ -46,12 +46,12 @@ type secretOpening struct {
 	Author string       `json:"author"`
 }
 
-func (place *NamedPlace) row(p *Places) placeRow {
-	plain := mustJSON(secretPlace{place.Name, place.Networks, place.Reason, place.Author})
-	return placeRow{place.ID, place.Site, p.o.Sealer.Token(place.Site, "gateway.place", place.Name), plain, place.At, place.Until}
+func (p *NamedPlace) row(s Sealer) placeRow {
+	plain := mustJSON(secretPlace{p.Name, p.Networks, p.Reason, p.Author})
+	return placeRow{p.ID, p.Site, s.Token(p.Site, "gateway.place", p.Name), plain, p.At, p.Until}
 }
 
-func (o *Opening) row(*Places) placeRow {
+func (o *Opening) row() placeRow {
 	return placeRow{o.ID, o.Site, []byte(o.ID), mustJSON(secretOpening{o.Zones, o.From, o.Reason, o.Author}), o.At, o.Until}
 }
 
