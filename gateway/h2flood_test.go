@@ -101,7 +101,7 @@ func TestHTTP2Floods(t *testing.T) {
 		{"SETTINGS, and answers unread", settingsFlood, false, 0},
 		{"a header table bomb", hpackBomb, false, 20},
 		{"empty frames of data", emptyData, false, 20},
-		{"answers nobody takes", stalledWindow, false, DefaultConnections().Streams + 10},
+		{"answers nobody takes", stalledWindow, false, int64(DefaultConnections().Streams) + 10},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -123,8 +123,8 @@ func TestHTTP2Floods(t *testing.T) {
 				t.Errorf("memory grew by %d MiB", grown>>20)
 			}
 			cost := busy.all.Load() - int64(pages)
-			if cost > tt.requests || busy.most.Load() > DefaultConnections().Streams+1 {
-				t.Errorf("%d requests were inspected, %d at once; want at most %d and %d", cost, busy.most.Load(), tt.requests, DefaultConnections().Streams+1)
+			if cost > tt.requests || busy.most.Load() > int64(DefaultConnections().Streams)+1 {
+				t.Errorf("%d requests were inspected, %d at once; want at most %d and %d", cost, busy.most.Load(), tt.requests, int64(DefaultConnections().Streams)+1)
 			}
 			if pages < 0 {
 				t.Fatal("the buyer was not served")

@@ -15,13 +15,13 @@ import (
 	"time"
 )
 
-var when = time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC)
+var modified = time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC)
 
 // manyAnswers is a shop that answers in the ways HTTP has.
 func manyAnswers(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/file":
-		http.ServeContent(w, r, "a.txt", when, strings.NewReader("0123456789abcdefghij"))
+		http.ServeContent(w, r, "a.txt", modified, strings.NewReader("0123456789abcdefghij"))
 	case "/hints":
 		for _, n := range []string{"a", "b"} {
 			w.Header().Set("Link", "</"+n+".css>; rel=preload; as=style")
@@ -77,9 +77,9 @@ func TestAnswersAsWithoutUs(t *testing.T) {
 		{"GET", "/file", []string{"Range", "bytes=-3"}},
 		{"GET", "/file", []string{"Range", "bytes=0-1,5-6"}},
 		{"GET", "/file", []string{"Range", "bytes=90-"}},
-		{"GET", "/file", []string{"Range", "bytes=0-4", "If-Range", when.Format(http.TimeFormat)}},
+		{"GET", "/file", []string{"Range", "bytes=0-4", "If-Range", modified.Format(http.TimeFormat)}},
 		{"HEAD", "/file", []string{"Range", "bytes=0-4"}},
-		{"GET", "/file", []string{"If-Modified-Since", when.Format(http.TimeFormat)}},
+		{"GET", "/file", []string{"If-Modified-Since", modified.Format(http.TimeFormat)}},
 		{"GET", "/hints", nil},
 		{"GET", "/trailers", nil},
 		{"GET", "/chunks", nil},
