@@ -42,7 +42,7 @@ func (e *Event) Given() Verdict {
 	switch {
 	case !ok:
 		return Allow
-	case p.Cause == CauseLimit:
+	case p.Cause == CauseLimit && p.Step != "block" && p.Step != "ban":
 		return Limit
 	}
 	return Block

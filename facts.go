@@ -230,6 +230,12 @@ var eventFacts = []Fact{
 		Read: func(e *Event) any { return payloadOf[MailSignIn](e).Protocol }},
 	{Name: "mail.user", Type: Str, Kinds: []Kind{MailLogin}, Meaning: Text{"メールのログイン名", "The mail account that was tried"},
 		Read: func(e *Event) any { return payloadOf[MailSignIn](e).User }},
+	{Name: "blocked.rule", Type: Str, Kinds: []Kind{HTTPBlocked}, Meaning: Text{"止めた決まりの名前（上限・ポリシーなど）", "Name of what stopped it: a limit, a policy, a firewall rule …"},
+		Read: func(e *Event) any { return payloadOf[Blocked](e).Rule }},
+	{Name: "blocked.step", Type: Str, Kinds: []Kind{HTTPBlocked}, Meaning: Text{"回数の上限がどう応じたか（line・check・wait・block・ban）。上限でなければ空", "How a limit answered: line, check, wait, block or ban; empty when it was no limit"},
+		Read: func(e *Event) any { return payloadOf[Blocked](e).Step }},
+	{Name: "blocked.by", Type: Str, Kinds: []Kind{HTTPBlocked}, Meaning: Text{"回数の上限が誰の通信を数えたか（address・session・passなど）", "Whose requests a limit counted: address, session, pass …"},
+		Read: func(e *Event) any { return payloadOf[Blocked](e).By }},
 	{Name: "login.user", Type: Str, Kinds: loginKinds, Meaning: Text{"ログイン名", "The user name typed"},
 		Read: func(e *Event) any {
 			if p, ok := e.Payload.(*LoginResult); ok {

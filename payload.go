@@ -64,6 +64,10 @@ type Blocked struct {
 	Rule   string `json:"rule,omitempty"` // limit name, ban id, top WAF rule, policy
 	Status int    `json:"status,omitempty"`
 	Ticket string `json:"ticket,omitempty"` // printed on the page the visitor saw
+	// Of a limit: which of its answers was given (line, check, wait, block, ban),
+	// and whose requests it counted (address, net, session, pass …).
+	Step string `json:"step,omitempty"`
+	By   string `json:"by,omitempty"`
 }
 
 // TLSProbing is a connection that was cut off because it tried a weakness of TLS. No

@@ -40,6 +40,7 @@ type Line struct {
 	Bytes      int64   `json:"bytes"`
 	Millis     float64 `json:"ms"`
 	UpstreamMS float64 `json:"upstream_ms,omitempty"`
+	HeldMS     float64 `json:"held_ms,omitempty"` // held back by a limit, part of ms
 	UA         string  `json:"ua,omitempty"`
 	Referer    string  `json:"referer,omitempty"`
 	JA4        string  `json:"ja4,omitempty"`
@@ -406,7 +407,7 @@ func (x *exchange) line() Line {
 	l := Line{
 		At: x.at, Zone: x.place.Zone, Address: x.client.String(), Method: p.Method, Host: p.Host, Path: p.Path, Query: p.Query,
 		Proto: p.Protocol, Status: x.w.status, Verdict: x.verdict, Cause: x.note, Shadow: x.accessShadow, Score: x.result.Score, Bytes: x.w.bytes,
-		Millis: millis(time.Since(x.begun)), UpstreamMS: millis(x.upstream), UA: p.UserAgent, Referer: p.Referer, JA4: x.ja4,
+		Millis: millis(time.Since(x.begun)), UpstreamMS: millis(x.upstream), HeldMS: millis(x.held), UA: p.UserAgent, Referer: p.Referer, JA4: x.ja4,
 	}
 	if x.shop != nil {
 		l.Site = x.shop.Name

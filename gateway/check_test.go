@@ -225,7 +225,7 @@ func TestPuzzleLevelStandsInThePage(t *testing.T) {
 // address; once it is used up, each can earn one of their own.
 func TestLimitThatAsksForTheCheck(t *testing.T) {
 	c := standChallenged(t, func(o *Options) {
-		o.Settings.Limits = []Limit{{Name: "narrow", By: BySession, Rate: Rate{2, time.Minute}, Then: ThenCheck}}
+		o.Settings.Limits = []Limit{{Name: "narrow", By: BySession, Rate: Rate{2, time.Minute}, Then: Steps{ThenCheck}}}
 	})
 	c.loop.answer = nil
 	for range 2 {

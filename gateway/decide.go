@@ -158,7 +158,7 @@ func (x *exchange) reportBlock(s *stop) {
 	defer cancel()
 	_, err := x.g.opts.Decider.Decide(ctx, noren.Event{
 		ID: noren.NewID(x.at.Time), Kind: noren.HTTPBlocked, At: x.at, Site: x.shop.Name, Zone: x.place.Zone, Entities: x.entities(),
-		Payload: &noren.Blocked{Request: *x.requestPayload(), Cause: s.cause, Rule: cutText(s.rule, 128), Status: s.status, Ticket: s.ticket},
+		Payload: &noren.Blocked{Request: *x.requestPayload(), Cause: s.cause, Rule: cutText(s.rule, 128), Status: s.status, Ticket: s.ticket, Step: string(s.step), By: string(s.by)},
 	})
 	if err != nil {
 		x.g.alarm("block not recorded", x.shop.Name, "zone", x.place.Zone, "ticket", s.ticket, "err", err)

@@ -53,6 +53,9 @@ type Options struct {
 	// SearchEngine names the search engine an address was verified to be, "" for
 	// none.
 	SearchEngine func(addr netip.Addr, agent string, at time.Time) string
+	// AddressFact is one fact about an address by its name, for limits by asn and
+	// by fact; nil: those count nobody.
+	AddressFact func(addr netip.Addr, name string) any
 	// Country names an address's country, for access rules and the access log,
 	// and ASN its network's number; "" and 0 are unknown.
 	Country func(netip.Addr) string
@@ -101,7 +104,10 @@ type Gateway struct {
 	lingering atomic.Int64
 	// proxyLog is where ReverseProxy complains about answers that break off.
 	proxyLog *log.Logger
-	alarms   sync.Map // *atomic.Int64 by site and message: when it was raised last
+	slow     slowLane
+	// requestFacts are those read from a request itself, for limits by fact.
+	requestFacts map[string]noren.Fact
+	alarms       sync.Map // *atomic.Int64 by site and message: when it was raised last
 }
 
 // state is one compiled version of the settings. A request keeps the one it
@@ -139,7 +145,7 @@ func New(o Options) (*Gateway, error) {
 		return nil, err
 	}
 	g := &Gateway{opts: o, hop: noren.NewID(o.Now()), pages: p, certs: newCertificates(o.Log), proxyLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
-		callers: newCallers(), probes: make(chan struct{}, maxProbeReports)}
+		callers: newCallers(), probes: make(chan struct{}, maxProbeReports), requestFacts: requestFacts()}
 	g.spool.resize(o.SpoolMax)
 	if err := g.Apply(o.Settings); err != nil {
 		return nil, err

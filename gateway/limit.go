@@ -4,14 +4,12 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"noren"
-	"noren/kv"
 	"noren/yamlfile"
 )
 
@@ -26,33 +24,8 @@ type Limit struct {
 	By      By           `yaml:"by" json:"by"`
 	Rate    Rate         `yaml:"rate" json:"rate"`
 	Burst   int          `yaml:"burst" json:"burst,omitempty"`
-	Then    Then         `yaml:"then" json:"then,omitempty"`
+	Then    Steps        `yaml:"then" json:"then,omitempty"` // nil: wait
 }
-
-// Then says how a limit that is used up answers.
-type Then string
-
-// Answers of a limit.
-const (
-	// ThenWait asks to come back later: 429 with Retry-After.
-	ThenWait Then = "wait"
-	// ThenCheck asks a visitor without a session for the check first. Whoever has
-	// passed it has a bucket of their own from then on, and waits when that is
-	// used up.
-	ThenCheck Then = "check"
-)
-
-// By says whose requests a limit counts together.
-type By string
-
-// What limits count by.
-const (
-	ByAddress By = "address"
-	ByNet     By = "net"
-	BySession By = "session"
-	ByAccount By = "account"
-	BySite    By = "site"
-)
 
 // Rate is a number of events in a time, written 10/1m.
 type Rate struct {
@@ -136,75 +109,20 @@ func (l *Limit) Valid() error {
 			fault("%q is not a method in capital letters", m)
 		}
 	}
-	if !slices.Contains([]By{ByAddress, ByNet, BySession, ByAccount, BySite}, l.By) {
-		fault("by %q is not address, net, session, account or site", l.By)
+	if err := l.By.valid(); err != nil {
+		errs = append(errs, err)
 	}
 	if l.Rate.Events == 0 {
 		fault("limit %s has no rate", l.Name)
 	}
-	if l.Then != "" && l.Then != ThenWait && l.Then != ThenCheck {
-		fault("then %q is not wait or check", l.Then)
-	}
 	if l.Burst < 0 || l.Burst > 1_000_000 {
 		fault("burst %d is out of range", l.Burst)
 	}
+	errs = append(errs, l.validSteps()...)
 	return errors.Join(errs...)
 }
 
 // applies reports whether l counts a request of this zone and method.
 func (l *Limit) applies(z noren.Zone, method string) bool {
 	return (len(l.Zones) == 0 || slices.Contains(l.Zones, z)) && (len(l.Methods) == 0 || slices.Contains(l.Methods, method))
-}
-
-// party is whose request is counted.
-type party struct {
-	addr    netip.Addr
-	session string // a keyed hash, "" without one
-	pass    string // of the check, "" without one
-	account string // a keyed hash, known to sign-ins only
-}
-
-// key is the name of l's bucket for a party; ok is false when the limit does
-// not count this request.
-func (l *Limit) key(site string, p party) (key string, ok bool) {
-	who := ""
-	switch l.By {
-	case ByAddress:
-		who = clientNet(p.addr).String()
-	case ByNet:
-		who = wideNet(p.addr).String()
-	case BySession:
-		switch {
-		case p.session != "":
-			who = p.session
-		case p.pass != "":
-			who = "pass " + p.pass
-		default:
-			who = clientNet(p.addr).String()
-		}
-	case ByAccount:
-		if who = p.account; who == "" {
-			return "", false
-		}
-	}
-	return "limit|" + site + "|" + l.Name + "|" + who, true
-}
-
-// clientNet is what one client owns: an IPv4 address or an IPv6 /64.
-func clientNet(a netip.Addr) netip.Prefix { return prefixOf(a, 32, 64) }
-
-// wideNet is its neighbourhood: the /24 or the /48.
-func wideNet(a netip.Addr) netip.Prefix { return prefixOf(a, 24, 48) }
-
-func prefixOf(a netip.Addr, bits4, bits6 int) netip.Prefix {
-	bits := bits6
-	if a = a.Unmap(); a.Is4() {
-		bits = bits4
-	}
-	return netip.PrefixFrom(a.WithZone(""), bits).Masked()
-}
-
-// take is the operation that asks l for one request.
-func (l *Limit) take(key string, at time.Time, peek bool) kv.Take {
-	return kv.Take{Key: key, At: at, Rate: kv.Rate{Events: l.Rate.Events, Per: l.Rate.Per, Burst: l.Burst}, Peek: peek}
 }

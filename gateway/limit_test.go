@@ -74,7 +74,7 @@ func TestLimitKeys(t *testing.T) {
 	}
 	for _, tt := range tests {
 		l := Limit{Name: "l", By: tt.by}
-		got, ok := l.key("shop", tt.p)
+		got, _, ok := l.key("shop", tt.p)
 		if got != tt.want || ok != (tt.want != "") {
 			t.Errorf("%s of %+v: %q, want %q", tt.by, tt.p, got, tt.want)
 		}
@@ -86,8 +86,8 @@ func limited(t *testing.T, store kv.Store, limits []Limit, z noren.Zone, p party
 	t.Helper()
 	s := &shop{Site: Site{Name: "shop"}, limits: limits}
 	for range n {
-		_, ops := s.takes(z, "POST", p, at, false, func(*Limit) bool { return true })
-		results, err := store.Do(t.Context(), ops...)
+		asked := s.takes(z, "POST", p, at, false, func(*Limit) bool { return true })
+		results, err := store.Do(t.Context(), ops(asked)...)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -49,12 +49,14 @@ type exchange struct {
 	attempt *Attempt
 	tryID   string // AttemptID
 
+	early    *noren.Request // what limits by fact know of the request
 	recorded *noren.Request // the request as events and log tell it
 	verdict  noren.Verdict
 	stopped  *stop
 	reached  time.Time // when the upstream was asked
 	upstream time.Duration
-	note     string // why an allowed request had no answer of the shop
+	held     time.Duration // how long a limit held the request back
+	note     string        // why an allowed request had no answer of the shop
 }
 
 // stop says why a request ends at the gateway.
@@ -66,6 +68,8 @@ type stop struct {
 	ticket string
 	check  bool       // asks for the check instead of refusing
 	line   bool       // shows the line of the busy mode
+	step   Then       // which answer of a limit
+	by     By         // whose requests the limit counted
 	said   noren.Text // what was wrong with the last try
 	// address is the visitor's own, shown to who may be one of the shop's people.
 	address string
@@ -218,7 +222,7 @@ func (x *exchange) refuse(s *stop) {
 		x.verdict = noren.Limit
 	case s.check:
 		x.verdict = noren.Challenge
-	case s.cause == noren.CauseQueue || s.cause == noren.CauseClosed:
+	case s.cause == noren.CauseQueue || s.cause == noren.CauseClosed || s.line:
 		x.verdict = noren.Limit
 	}
 	x.reportBlock(s)

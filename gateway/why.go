@@ -50,6 +50,8 @@ type LimitState struct {
 	Burst      int           `json:"burst"`
 	Remaining  int64         `json:"remaining"`             // after the request that is asked about
 	RetryAfter time.Duration `json:"retry_after,omitempty"` // 0: allowed now
+	Then       Steps         `json:"then,omitempty"`
+	Answer     Then          `json:"answer,omitempty"` // which of them would answer now; "" for none
 }
 
 // Why explains what would happen to a request of addr to target ("/path?query"
@@ -123,23 +125,25 @@ func (g *Gateway) fill(ctx context.Context, sh *shop, z noren.Zone, method strin
 	if g.opts.KV == nil {
 		return nil, nil
 	}
-	limits, ops := sh.takes(z, method, party{addr: addr}, now, true, func(l *Limit) bool { return l.By != ByAccount })
-	if len(ops) == 0 {
+	p := party{addr: addr, asn: g.asn(addr)}
+	asked := sh.takes(z, method, p, now, true, func(l *Limit) bool { return l.By != ByAccount })
+	if len(asked) == 0 {
 		return nil, nil
 	}
-	results, err := g.opts.KV.Do(ctx, ops...)
+	results, err := g.opts.KV.Do(ctx, ops(asked)...)
 	if err != nil {
 		return nil, noren.Errorf(noren.Unavailable, "look at the limits: %w", err)
 	}
-	return states(limits, results), nil
+	return states(asked, results, g.share()), nil
 }
 
-func states(limits []*Limit, results []kv.Result) []LimitState {
-	out := make([]LimitState, len(limits))
-	for i, l := range limits {
-		out[i] = LimitState{Name: l.Name, By: l.By, Rate: l.Rate, Burst: l.Burst, Remaining: results[i].Remaining}
-		if !results[i].Allowed {
-			out[i].RetryAfter = results[i].RetryAfter
+func states(asked []question, results []kv.Result, share int64) []LimitState {
+	out := make([]LimitState, len(asked))
+	for i, a := range asked {
+		l, r := a.limit, a.limit.read(results[i], share)
+		out[i] = LimitState{Name: l.Name, By: l.By, Rate: l.Rate, Burst: l.Burst, Then: l.steps(), Remaining: r.left, RetryAfter: r.wait}
+		if r.step > 0 {
+			out[i].Answer = l.steps()[r.step-1]
 		}
 	}
 	return out
@@ -164,8 +168,8 @@ func (e *Explanation) judge() Would {
 		return *w
 	}
 	for _, l := range e.Limits {
-		if l.RetryAfter > 0 && len(e.Allow) == 0 {
-			return Would{Cause: noren.CauseLimit, Rule: l.Name, Status: http.StatusTooManyRequests, Text: noren.Text{
+		if l.Answer != "" && l.Answer != ThenSlow && len(e.Allow) == 0 {
+			return Would{Cause: noren.CauseLimit, Rule: l.Name, Status: l.Answer.status(), Text: noren.Text{
 				Ja: "回数の上限です（" + l.Name + "、あと" + waiting(l.RetryAfter, "ja") + "）",
 				En: "Too fast (" + l.Name + ", " + waiting(l.RetryAfter, "en") + " to go)",
 			}}

@@ -303,3 +303,12 @@ func (i *AddressInfo) facts(into noren.Facts, names []string, bot string) {
 		}
 	}
 }
+
+// Fact is one of the facts that files tell about an address, nil for another.
+func (i *AddressInfo) Fact(name string) any {
+	into := noren.Facts{}
+	if name != factVerifiedBot {
+		i.facts(into, []string{name}, "")
+	}
+	return into[name]
+}

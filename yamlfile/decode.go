@@ -37,6 +37,10 @@ var (
 	textUnmarshal = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
 
+// OneOrMany marks lists of which a single element may be written without
+// brackets.
+type OneOrMany interface{ OneOrMany() }
+
 // value decodes n into v; key names the value in faults.
 func (d *decoder) value(n *node, v reflect.Value, key string) {
 	// Aliases are followed here, so this count is what bounds an alias bomb.
@@ -63,6 +67,9 @@ func (d *decoder) value(n *node, v reflect.Value, key string) {
 	case reflect.Map:
 		d.mapping(n, v, key)
 	case reflect.Slice:
+		if _, ok := v.Interface().(OneOrMany); ok && n.kind != listNode {
+			n = &node{kind: listNode, pos: n.pos, items: []*node{n}}
+		}
 		d.list(n, v, key)
 	case reflect.Interface:
 		if a := d.any(n, key); a != nil {

@@ -82,7 +82,7 @@ func (r *rules) compile(set settings.Set, sites []string, cat *noren.Catalogue) 
 	shared, err := policy.Load(policyFiles(set, ""), cat)
 	errs = append(errs, err)
 	r.policies = loop.Policies{Shared: shared, Sites: map[string]*policy.Set{}}
-	limits, err := readLimits(set, limitsFile)
+	limits, err := readLimits(set, limitsFile, cat)
 	errs = append(errs, err)
 	r.limits[""] = limits
 	r.access, err = readAccess(set, sites)
@@ -96,7 +96,7 @@ func (r *rules) compile(set settings.Set, sites []string, cat *noren.Catalogue) 
 		}
 		name := sitesDir + site + "/" + limitsFile
 		if _, ok := set[name]; ok {
-			limits, err := readLimits(set, name)
+			limits, err := readLimits(set, name, cat)
 			errs = append(errs, err)
 			r.limits[site] = limits
 		}
@@ -109,8 +109,13 @@ func (r *rules) compile(set settings.Set, sites []string, cat *noren.Catalogue) 
 	return nil
 }
 
-func readLimits(set settings.Set, name string) ([]gateway.Limit, error) {
-	return gateway.ParseLimits(name, []byte(set[name]))
+func readLimits(set settings.Set, name string, cat *noren.Catalogue) ([]gateway.Limit, error) {
+	data := []byte(set[name])
+	limits, err := gateway.ParseLimits(name, data)
+	if err != nil {
+		return nil, err
+	}
+	return limits, gateway.CheckFacts(name, data, limits, cat)
 }
 
 // policyFiles are the shared policy files, or a site's own.

@@ -129,7 +129,7 @@ func (in *instance) openGateway() (*gateway.Gateway, *gateway.AccessLog, error) 
 	}
 	g, err := gateway.New(gateway.Options{
 		Settings: set, Decider: in.loop, KV: in.kv, Lists: in.lists, Inspector: in.firewall,
-		Access: access, Token: in.vault.Token, Country: in.country, ASN: in.asn, Places: in.places, Secrets: in.visitorKeys, Modes: in.modes, SearchEngine: in.searchEngine, Log: in.log, SpoolDir: filepath.Join(in.cfg.Data, "bodies"),
+		Access: access, Token: in.vault.Token, Country: in.country, ASN: in.asn, AddressFact: in.addressFact, Places: in.places, Secrets: in.visitorKeys, Modes: in.modes, SearchEngine: in.searchEngine, Log: in.log, SpoolDir: filepath.Join(in.cfg.Data, "bodies"),
 	})
 	if err != nil {
 		access.Close()
@@ -177,6 +177,14 @@ func (in *instance) country(addr netip.Addr) string {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	return in.addresses.Lookup(addr).Country
+}
+
+// addressFact is what limits count an address by.
+func (in *instance) addressFact(addr netip.Addr, name string) any {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	info := in.addresses.Lookup(addr)
+	return info.Fact(name)
 }
 
 // searchEngine names the search engine an address was verified to be.

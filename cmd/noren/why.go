@@ -38,7 +38,7 @@ func (c whyCmd) Run(e *env) error {
 		if err != nil {
 			return err
 		}
-		g, err := gateway.New(gateway.Options{Settings: set, KV: in.kv, Lists: in.lists, Places: in.places, Country: in.country, ASN: in.asn, Log: e.log})
+		g, err := gateway.New(gateway.Options{Settings: set, KV: in.kv, Lists: in.lists, Places: in.places, Country: in.country, ASN: in.asn, AddressFact: in.addressFact, Log: e.log})
 		if err != nil {
 			return err
 		}
@@ -86,7 +86,10 @@ func printWhy(w io.Writer, x gateway.Explanation, lang string, sharedLimits bool
 		if !sharedLimits {
 			fill = "fill known to the running process only"
 		}
-		fmt.Fprintf(w, "  limit %s: %s per %s, %s\n", l.Name, l.Rate, l.By, fill)
+		if l.Answer != "" {
+			fill += ", would answer " + string(l.Answer)
+		}
+		fmt.Fprintf(w, "  limit %s: %s per %s, then %s: %s\n", l.Name, l.Rate, l.By, l.Then, fill)
 	}
 	for _, t := range x.Warnings {
 		fmt.Fprintf(w, "  note: %s\n", t.In(lang))
