@@ -104,7 +104,7 @@ func fromFiles(name string) bool {
 // counted entries only.
 func isRate(name string) bool {
 	_, measure, _ := strings.Cut(name, ".")
-	for _, m := range []string{"requests_", "blocked_", "forbidden_", "waf_blocked_"} {
+	for _, m := range []string{"requests_", "blocked_", "challenged_", "forbidden_", "waf_blocked_", "sessions_"} {
 		if strings.HasPrefix(measure, m) {
 			return true
 		}

@@ -85,7 +85,11 @@ func (a *asking) rates() {
 			continue
 		}
 		if k := a.w.parties.of(spec.slot); k != 0 && i < maxRates {
-			a.ops = append(a.ops, spec.op(k, a.w.ev.At.Time, a.id(), !counts))
+			op := spec.op(k, a.w.ev.At.Time, a.id(), !counts)
+			if spec.measure.member != 0 {
+				op = a.member(spec, op)
+			}
+			a.ops = append(a.ops, op)
 			a.opOf[i] = int16(len(a.ops))
 		}
 	}
@@ -110,7 +114,18 @@ func (a *asking) id() string {
 	return "#" + strconv.FormatUint(a.o.nameless.Add(1), 36)
 }
 
-func (r *requestSpec) op(k key, at time.Time, id string, peek bool) kv.Op {
+// member makes op count its party once. An event without one only looks.
+func (a *asking) member(r *requestSpec, op kv.Count) kv.Count {
+	k := a.w.parties.of(r.measure.member)
+	op.Member, op.Cap, op.Peek = kvKey("", k, ""), maxMembers, op.Peek || k == 0
+	return op
+}
+
+// maxMembers bounds how many different parties are told apart: enough to know a
+// crowd.
+const maxMembers = 256
+
+func (r *requestSpec) op(k key, at time.Time, id string, peek bool) kv.Count {
 	most := maxRequests
 	if coarse(r.slot) {
 		most = maxCoarseRequests

@@ -71,12 +71,18 @@ func (p parser) counter(name string) (c counter, ok bool, err error) {
 	if err != nil {
 		return counter{}, false, noren.Errorf(noren.Invalid, "fact %q: %w", name, err)
 	}
+	if m.group == groupBan && s == slotAddress {
+		s = slotClient
+	}
 	c = counter{slot: s, measure: m, window: w}
 	return c, true, c.allowed(name)
 }
 
 // allowed says no to counters that could not be exact.
 func (c counter) allowed(name string) error {
+	if c.measure.group == groupBan && c.slot != slotClient && c.slot != slotSession {
+		return noren.Errorf(noren.Invalid, "fact %q: only addresses and sessions are banned; write address.%s_… or session.%s_…", name, c.measure.name, c.measure.name)
+	}
 	if c.measure.group == groupRequest && c.window > maxRequestWindow {
 		return noren.Errorf(noren.Invalid, "fact %q: request rates live in memory and end at 24h; choose a shorter window", name)
 	}

@@ -17,8 +17,12 @@ const (
 )
 
 // groupOf says how a kind counts in history; half is what part of a pair it is.
-func groupOf(k noren.Kind) (g group, half noren.Half) {
-	switch k {
+func groupOf(ev *noren.Event) (g group, half noren.Half) {
+	switch ev.Kind {
+	case noren.BanChange:
+		if countsAsBan(ev) {
+			return groupBan, noren.Whole
+		}
 	case noren.LoginAttempt:
 		return groupLogin, noren.Attempt
 	case noren.LoginOutcome:
@@ -63,6 +67,9 @@ func numbers(ev *noren.Event) (amount, quantity int64, ok bool) {
 		return 0, 0, p.Success
 	case *noren.AccountChange:
 		return 0, 0, true
+	case *noren.BanEntry:
+		amount, quantity = banNumbers(ev, p)
+		return amount, quantity, true
 	}
 	return 0, 0, false
 }
@@ -102,11 +109,11 @@ func (o *Orient) eventKey(site, id string) key {
 // effect works out what ev does to history and enters it in the registry; nil
 // for an event that does nothing. again is true for one that is there already.
 func (o *Orient) effect(ctx context.Context, ev *noren.Event, ps *parties) (r *record, again, degraded bool) {
-	g, half := groupOf(ev.Kind)
+	g, half := groupOf(ev)
 	if g == 0 {
 		return nil, false, false
 	}
-	r = &record{group: g, m: o.newMark(ev, g, half, ps), parties: clip(ps.list())}
+	r = &record{group: g, m: o.newMark(ev, g, half, ps), parties: ps.carrying(g)}
 	r.id, r.pending = r.m.id, 1
 	switch half {
 	case noren.Attempt:

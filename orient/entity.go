@@ -35,7 +35,13 @@ var builtins = []struct {
 	{noren.EntityMail, false, false, false, noren.Text{Ja: "このメールアドレス", En: "this mail address"}},
 	{noren.EntityPhone, false, false, false, noren.Text{Ja: "この電話番号", En: "this phone number"}},
 	{noren.EntityOrder, false, false, false, noren.Text{Ja: "この注文", En: "this order"}},
+	{entityClient, false, false, true, noren.Text{Ja: "このIPアドレス（IPv6は/64）", En: "this address (its /64 for IPv6)"}},
 }
+
+// entityClient is what one client owns and a ban covers: an IPv4 address or an
+// IPv6 /64. It carries bans alone, and facts call it address. The sign keeps
+// senders and policy files from naming it.
+const entityClient = "#client"
 
 // Slots of the built-in entities with a column, in the order of builtins.
 const (
@@ -50,6 +56,12 @@ const (
 	slotItem
 	slotSite
 	columns // how many slots have a column
+)
+
+// Slots of built-in entities without a column.
+const (
+	slotSession slot = columns
+	slotClient  slot = columns + 5
 )
 
 // slotUnknown is the slot of a party in orient_links whose entity is declared

@@ -28,6 +28,9 @@ func (o *Orient) Erase(ctx context.Context, tx *db.Tx, site string, s noren.Subj
 	if err == nil {
 		err = e.carryOut(ctx, tx)
 	}
+	if err == nil {
+		err = o.forgetClient(ctx, tx, site, s)
+	}
 	if err != nil {
 		return fmt.Errorf("erase history of %s: %w", s.Kind, err)
 	}

@@ -16,7 +16,8 @@ const (
 	groupStaffAction group = 5
 	groupStaffLogin  group = 6
 	groupMailLogin   group = 7
-	groups                 = 8 // one more than the last
+	groupBan         group = 8
+	groups                 = 9 // one more than the last
 
 	groupRequest group = 0 // request rates: in the kv store, not in history
 )
@@ -31,6 +32,7 @@ const (
 	fieldAmount
 	fieldQuantity
 	fieldDistinct
+	fieldOver // bans that are over; see offences
 )
 
 // dim is one of the parties of an event that are counted distinct. Sign-ins
@@ -53,6 +55,7 @@ type measure struct {
 	field   field
 	dim     dim                     // of fieldDistinct
 	counts  func(*noren.Event) bool // of groupRequest: does this event count
+	member  slot                    // of groupRequest: the party that is counted once; 0: each event
 	unit    string
 	meaning noren.Text // said of an entity and a window
 }
@@ -76,6 +79,10 @@ var measures = []measure{
 	{name: "probes_refused", unit: "count", counts: isRefusedProbe, meaning: noren.Text{Ja: "探りや攻撃とみられ、お店のサーバーが断った通信の回数（ログから）", En: "Requests that gave themselves away (request.probe) and that the shop's web server refused, as its log tells,"}},
 	{name: "not_found", unit: "count", counts: isNotFound, meaning: noren.Text{Ja: "ないページを見ようとした回数（ログから）", En: "Requests for pages that do not exist, as the web server's log tells,"}},
 	{name: "mail_refused", unit: "count", counts: isMailRefused, meaning: noren.Text{Ja: "断ったメールの不正中継の回数", En: "Relay attempts the mail server refused"}},
+
+	{name: "sessions", unit: "count", counts: isServed, member: slotSession, meaning: noren.Text{Ja: "お店に届いた訪問（セッション）の数", En: "Different sessions whose requests reached the shop,"}},
+
+	{name: "bans", group: groupBan, field: fieldOver, unit: "count", meaning: noren.Text{Ja: "遮断された回数（済んだもの。重なる遮断は1回、人が解除したら0から）", En: "Bans that are over; bans that overlap are one, and after a person lifted one the count begins anew,"}},
 
 	{name: "logins", group: groupLogin, unit: "count", meaning: noren.Text{Ja: "ログインの試みの回数", En: "Sign-in attempts"}},
 	{name: "logins_failed", group: groupLogin, field: fieldFailed, unit: "count", meaning: noren.Text{Ja: "成功していないログインの回数" + attemptsJa, En: "Sign-ins that did not succeed" + attemptsEn + ","}},
@@ -121,6 +128,9 @@ func measureNamed(name string) *measure {
 func isRequest(e *noren.Event) bool {
 	return e.Kind == noren.HTTPRequest || e.Kind == noren.HTTPLogged || isBlocked(e) && cause(e) != noren.CausePolicy && cause(e) != noren.CauseChallenge
 }
+
+// isServed is true for requests that no limit and no firewall stopped.
+func isServed(e *noren.Event) bool { return e.Kind == noren.HTTPRequest }
 
 func isBlocked(e *noren.Event) bool { return e.Kind == noren.HTTPBlocked }
 

@@ -270,6 +270,9 @@ func (st *state) read(out *output, at int64, own ownMark) (v any, missing int64,
 	case st.series[out.group] != nil:
 		w = st.series[out.group].query(out.window, at)
 		total = w.sums
+		if out.field == fieldOver {
+			return offences(st.series[out.group].marks[w.tail:w.top], at), 0, true
+		}
 	}
 	if out.field != fieldDistinct {
 		return total.value(out.field), 0, true

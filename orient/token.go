@@ -67,8 +67,8 @@ type parties struct {
 	addr netip.Addr
 }
 
-// maxParties: every entity an event may carry and the four derived ones.
-const maxParties = noren.MaxEntities + 4
+// maxParties: every entity an event may carry and the five derived ones.
+const maxParties = noren.MaxEntities + 5
 
 func (ps *parties) add(s slot, k key) {
 	if ps.n < len(ps.all) {
@@ -115,6 +115,7 @@ func (o *Orient) parties(ev *noren.Event, w *work) {
 func (o *Orient) addressParties(site string, ps *parties, info *AddressInfo) {
 	raw := ps.addr.As16()
 	ps.add(slotAddress, o.tokens.ofBytes(site, noren.EntityAddress, raw[:]))
+	ps.add(slotClient, o.clientKey(site, ps.addr))
 	network, err := ps.addr.Prefix(netBits(ps.addr))
 	if err == nil {
 		raw = network.Addr().As16()
