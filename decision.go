@@ -53,7 +53,18 @@ type Reason struct {
 	Policy  string  `json:"policy"`
 	Verdict Verdict `json:"verdict"`
 	Text    Text    `json:"text"`
+	// Alarm says that the shop's people are told at once; "" for most.
+	Alarm Alarm `json:"alarm,omitempty"`
 }
+
+// Alarm says how urgent it is for people when a policy fires.
+type Alarm string
+
+// Alarms.
+const (
+	AlarmHigh     Alarm = "high"     // look today
+	AlarmCritical Alarm = "critical" // look now
+)
 
 // Decision is the answer to one event: a pure function of the event, its facts
 // and the policy version.
@@ -80,7 +91,8 @@ type ActionKind string
 
 // Kinds of actions.
 const (
-	ActBan ActionKind = "ban" // gateway: refuse a client until a time
+	ActBan   ActionKind = "ban"   // gateway: refuse a client until a time
+	ActCheck ActionKind = "check" // gateway: ask everybody there for the check until a time
 )
 
 // Action is one thing to do because of a decision. Actuators are idempotent by
@@ -96,6 +108,8 @@ type Action struct {
 	Expires Time   `json:"expires"`
 	Policy  string `json:"policy"`
 	Reason  Text   `json:"reason"`
+	// Repeat is how many bans before this one still count.
+	Repeat int64 `json:"repeat,omitempty"`
 }
 
 // Decider takes an event through the loop: facts, policies, record, act. Every

@@ -164,14 +164,20 @@ type SettingsVersion struct {
 	Files   []string `json:"files,omitempty"`
 }
 
-// BanEntry is a ban or an allow-list entry set or lifted.
+// BanEntry is an entry of a list set or lifted: a ban, an allow-list entry, or an
+// address whose visitors are asked for the check.
 type BanEntry struct {
-	List   string `json:"list"`                                 // ban or allow
+	List   string `json:"list"`                                 // ban, allow or check
 	Op     string `json:"op"`                                   // set, lift, expire, confirm, or failed when a set could not be stored
-	Prefix string `json:"prefix" personal:"address or network"` // address or network in CIDR notation
+	Prefix string `json:"prefix" personal:"address or network"` // address or network in CIDR notation; empty for a session's
 	Until  Time   `json:"until,omitzero"`
 	Author string `json:"author,omitempty" personal:"person of the shop"`
 	Reason string `json:"reason,omitempty"`
+	// ReasonJa is the same in Japanese.
+	ReasonJa string `json:"reason_ja,omitempty"`
+	Policy   string `json:"policy,omitempty"` // that set it
+	// Repeat is how many bans before this one counted when its time was set.
+	Repeat int64 `json:"repeat,omitempty"`
 }
 
 // SiteModeChange switches a site to a mode.

@@ -12,19 +12,26 @@ import (
 const (
 	ListBan   = "ban"
 	ListAllow = "allow"
+	// ListCheck names addresses whose visitors are asked for the check: an attack
+	// comes from there, and so do too many others to ban it.
+	ListCheck = "check"
 )
 
-// Entry is one network on a list of a site.
+// Entry is one network, or one session, on a list of a site.
 type Entry struct {
 	ID     string       `json:"id"`
 	Site   string       `json:"site"`
-	List   string       `json:"list"` // ban or allow
-	Prefix netip.Prefix `json:"prefix"`
-	Reason noren.Text   `json:"reason"`
-	Author string       `json:"author"`           // a person, or policy:NAME
-	Policy string       `json:"policy,omitempty"` // the policy that set it
-	At     noren.Time   `json:"at"`
-	Until  noren.Time   `json:"until,omitzero"` // zero: until it is lifted
+	List   string       `json:"list"` // ban, allow or check
+	Prefix netip.Prefix `json:"prefix,omitzero"`
+	// Session is the keyed hash of a banned session, which then has no Prefix.
+	Session string     `json:"session,omitempty"`
+	Reason  noren.Text `json:"reason"`
+	Author  string     `json:"author"`           // a person, or policy:NAME
+	Policy  string     `json:"policy,omitempty"` // the policy that set it
+	At      noren.Time `json:"at"`
+	Until   noren.Time `json:"until,omitzero"` // zero: until it is lifted
+	// Repeat is how many bans before this one counted when its time was set.
+	Repeat int64 `json:"repeat,omitempty"`
 
 	about netip.Addr // whose entry it is, when Prefix is wider than one address
 }
@@ -67,14 +74,19 @@ func (e *Entry) valid() error {
 	switch {
 	case e.Site == "":
 		return noren.Errorf(noren.Invalid, "a list entry needs a site")
-	case e.List != ListBan && e.List != ListAllow:
-		return noren.Errorf(noren.Invalid, "list %q is neither %s nor %s", e.List, ListBan, ListAllow)
-	case !e.Prefix.IsValid():
+	case e.List != ListBan && e.List != ListAllow && e.List != ListCheck:
+		return noren.Errorf(noren.Invalid, "list %q is not %s, %s or %s", e.List, ListBan, ListAllow, ListCheck)
+	case e.Session != "" && (e.List != ListBan || e.Prefix.IsValid() || len(e.Session) > maxSession):
+		return noren.Errorf(noren.Invalid, "a session can only be banned, and without an address")
+	case e.Session == "" && !e.Prefix.IsValid():
 		return noren.Errorf(noren.Invalid, "a list entry needs an address or a network")
 	case len(e.Reason.Ja)+len(e.Reason.En) > maxReasonBytes:
 		return noren.Errorf(noren.Invalid, "the reason is longer than %d bytes", maxReasonBytes)
 	case !e.Until.IsZero() && !e.Until.After(e.At.Time):
 		return noren.Errorf(noren.Invalid, "the entry would end %s, before it begins", e.Until.Format(time.RFC3339))
+	}
+	if e.Session != "" {
+		return nil
 	}
 	bits, least := e.Prefix.Bits(), minBanBits6
 	if e.Prefix.Addr().Is4() {
@@ -108,10 +120,24 @@ func (e *Entry) person() netip.Addr {
 	return e.Prefix.Addr()
 }
 
-// entities name whose entry it is, as far as one address tells.
+// entities name whose entry it is: the session, or the client as far as the
+// network is no wider than what one client owns.
 func (e *Entry) entities() noren.Entities {
-	if !e.Prefix.IsSingleIP() {
-		return nil
+	switch a := e.person(); {
+	case e.Session != "":
+		return noren.Entities{noren.EntitySession: e.Session}
+	case a.IsValid():
+		return noren.Entities{noren.EntityAddress: a.String()}
+	case e.Prefix.IsValid() && e.Prefix == clientNet(e.Prefix.Addr()):
+		return noren.Entities{noren.EntityAddress: e.Prefix.Addr().String()}
 	}
-	return noren.Entities{noren.EntityAddress: e.Prefix.Addr().String()}
+	return nil
+}
+
+// What names the network or session for people.
+func (e *Entry) What() string {
+	if e.Session != "" {
+		return SessionName(e.Session)
+	}
+	return e.Prefix.String()
 }

@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"strings"
@@ -43,15 +42,15 @@ func TestLadderFaults(t *testing.T) {
 	}
 }
 
-// meter runs one party's requests through a limit alone.
-type meter struct {
+// bucketMeter runs one party's requests through a limit alone.
+type bucketMeter struct {
 	store *kv.Memory
 	limit *Limit
 }
 
-func newMeter(l *Limit) *meter { return &meter{kv.NewMemory(100), l} }
+func newMeter(l *Limit) *bucketMeter { return &bucketMeter{kv.NewMemory(100), l} }
 
-func (m *meter) at(ms int) int {
+func (m *bucketMeter) at(ms int) int {
 	res, _ := m.store.Do(context.Background(), m.limit.take("k", testTime.Add(time.Duration(ms)*time.Millisecond), false))
 	return m.limit.read(res[0], 1).step
 }

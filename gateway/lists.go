@@ -51,7 +51,10 @@ type Lists struct {
 }
 
 // siteLists is one site's part of a snapshot.
-type siteLists struct{ ban, allow trie }
+type siteLists struct {
+	ban, allow, check trie
+	sessions          sessionBans
+}
 
 // OpenLists loads the lists.
 func OpenLists(ctx context.Context, o ListsOptions) (*Lists, error) {
@@ -127,6 +130,8 @@ func (l *Lists) List(site string) []Entry {
 	}
 	lists.ban.each(collect)
 	lists.allow.each(collect)
+	lists.check.each(collect)
+	lists.sessions.each(collect)
 	slices.SortFunc(out, func(a, b Entry) int { return b.At.Compare(a.At.Time) })
 	return out
 }
@@ -142,6 +147,9 @@ func (l *Lists) Set(ctx context.Context, e Entry) (Entry, error) {
 		e.ID = noren.NewID(e.At.Time)
 	}
 	e.Prefix = e.Prefix.Masked()
+	if e.Reason.En == "" {
+		e.Reason.En = e.Reason.Ja
+	}
 	if e.Reason.Ja == "" {
 		e.Reason.Ja = e.Reason.En
 	}
@@ -154,7 +162,7 @@ func (l *Lists) Set(ctx context.Context, e Entry) (Entry, error) {
 	version, err := l.insert(ctx, e)
 	if err != nil {
 		l.notMade(ctx, e)
-		return Entry{}, fmt.Errorf("put %s on the %s list of %s: %w", e.Prefix, e.List, e.Site, err)
+		return Entry{}, fmt.Errorf("put %s on the %s list of %s: %w", e.What(), e.List, e.Site, err)
 	}
 	l.apply(e.Site, version, []*Entry{&e}, nil)
 	return e, nil
@@ -176,15 +184,25 @@ func (l *Lists) notMade(ctx context.Context, e Entry) {
 // how many there were; none is an error with code NotFound.
 func (l *Lists) Lift(ctx context.Context, site, list string, p netip.Prefix, author string, reason noren.Text) (int, error) {
 	p = p.Masked()
-	var gone []Entry
-	for _, e := range l.List(site) {
-		if e.List == list && e.Prefix == p {
-			gone = append(gone, e)
-		}
-	}
+	gone := l.entriesOf(site, list, func(e *Entry) bool { return e.Session == "" && e.Prefix == p })
 	if len(gone) == 0 {
 		return 0, noren.Errorf(noren.NotFound, "%s is not on the %s list of %s", p, list, site)
 	}
+	return l.liftAll(ctx, site, gone, author, reason)
+}
+
+func (l *Lists) entriesOf(site, list string, want func(*Entry) bool) (out []Entry) {
+	for _, e := range l.List(site) {
+		if e.List == list && want(&e) {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// liftAll takes entries of a site off their list. After a person did that,
+// earlier bans of the same client count no more (orient, offences).
+func (l *Lists) liftAll(ctx context.Context, site string, gone []Entry, author string, reason noren.Text) (int, error) {
 	ids := make([]string, len(gone))
 	for i, e := range gone {
 		ids[i] = e.ID
@@ -194,34 +212,51 @@ func (l *Lists) Lift(ctx context.Context, site, list string, p netip.Prefix, aut
 	}
 	version, err := l.markLifted(ctx, site, ids, l.opts.Now())
 	if err != nil {
-		return 0, fmt.Errorf("take %s off the %s list of %s: %w", p, list, site, err)
+		return 0, fmt.Errorf("take %s off a list of %s: %w", gone[0].What(), site, err)
 	}
 	l.apply(site, version, nil, ids)
 	return len(gone), nil
 }
 
-// Act carries out a ban. It is idempotent by the action's ID, and a ban that a
-// longer one of the same network covers already is done.
+// Act carries out a ban or asks an address for the check. It is idempotent by the
+// action's ID, and what a longer entry of the same network or session covers
+// already is done.
 func (l *Lists) Act(ctx context.Context, a noren.Action) error {
-	if a.Kind != noren.ActBan {
-		return noren.Errorf(noren.Invalid, "lists cannot carry out an action of kind %q", a.Kind)
-	}
-	p, err := banPrefix(a.Entity, a.Target)
+	e, err := entryOf(a)
 	if err != nil {
-		return fmt.Errorf("ban by policy %s: %w", a.Policy, err)
-	}
-	e := Entry{ID: a.ID, Site: a.Site, List: ListBan, Prefix: p, Reason: a.Reason, Author: "policy:" + a.Policy, Policy: a.Policy, Until: a.Until}
-	if target, err := ParsePrefix(a.Target); err == nil && a.Entity == noren.EntityAddress {
-		e.about = target.Addr()
+		return fmt.Errorf("%s by policy %s: %w", a.Kind, a.Policy, err)
 	}
 	if now := l.opts.Now(); !e.live(now) {
 		return nil // it would have ended by now
 	}
-	if l.covered(e) {
+	if l.covered(e) || e.Session != "" && l.crowded(e.Site) {
 		return nil
 	}
 	_, err = l.Set(ctx, e)
 	return err
+}
+
+// entryOf is the entry that an action makes.
+func entryOf(a noren.Action) (e Entry, err error) {
+	e = Entry{ID: a.ID, Site: a.Site, List: ListBan, Reason: a.Reason, Author: "policy:" + a.Policy, Policy: a.Policy, Until: a.Until, Repeat: a.Repeat}
+	switch a.Kind {
+	case noren.ActBan:
+	case noren.ActCheck:
+		e.List = ListCheck
+	default:
+		return e, noren.Errorf(noren.Invalid, "lists cannot carry out an action of kind %q", a.Kind)
+	}
+	if a.Entity == noren.EntitySession {
+		e.Session = a.Target
+		return e, nil
+	}
+	if e.Prefix, err = banPrefix(a.Entity, a.Target); err != nil {
+		return e, err
+	}
+	if target, err := ParsePrefix(a.Target); err == nil && a.Entity == noren.EntityAddress {
+		e.about = target.Addr()
+	}
+	return e, nil
 }
 
 func (l *Lists) covered(e Entry) bool {
@@ -232,7 +267,16 @@ func (l *Lists) covered(e Entry) bool {
 	}
 	covered := false
 	now := l.opts.Now()
-	(*l.snap.Load())[e.Site].ban.find(e.Prefix.Addr(), func(have *Entry) {
+	lists := (*l.snap.Load())[e.Site]
+	if e.Session != "" {
+		have := lists.sessions.of(e.Session, now)
+		return have != nil && (have.Until == e.Until || have.outlasts(&e))
+	}
+	in := lists.ban
+	if e.List == ListCheck {
+		in = lists.check
+	}
+	in.find(e.Prefix.Addr(), func(have *Entry) {
 		if have.Prefix == e.Prefix && have.live(now) && (have.Until == e.Until || have.outlasts(&e)) {
 			covered = true
 		}
@@ -249,7 +293,8 @@ func (l *Lists) report(ctx context.Context, e Entry, op, author string, reason n
 	}
 	_, err := (*d).Decide(ctx, noren.Event{
 		ID: e.ID + "-" + op, Kind: noren.BanChange, At: noren.At(l.opts.Now()), Site: e.Site, Entities: e.entities(),
-		Payload: &noren.BanEntry{List: e.List, Op: op, Prefix: e.Prefix.String(), Until: e.Until, Author: author, Reason: reason.In("en")},
+		Payload: &noren.BanEntry{List: e.List, Op: op, Prefix: e.prefixText(), Until: e.Until, Author: author,
+			Reason: reason.In("en"), ReasonJa: reason.Ja, Policy: e.Policy, Repeat: e.Repeat},
 	})
 	if err != nil {
 		return fmt.Errorf("record the change of the %s list: %w", e.List, err)
@@ -281,13 +326,13 @@ func (l *Lists) publish(site string, add []*Entry, drop []string) {
 	for _, id := range drop {
 		if e := have[id]; e != nil {
 			delete(have, id)
-			lists = lists.with(e, trie.remove)
+			lists = lists.without(e)
 		}
 	}
 	for _, e := range add {
 		if have[e.ID] == nil {
 			have[e.ID] = e
-			lists = lists.with(e, trie.insert)
+			lists = lists.plus(e)
 		}
 	}
 	next[site] = lists
@@ -295,9 +340,12 @@ func (l *Lists) publish(site string, add []*Entry, drop []string) {
 }
 
 func (s siteLists) with(e *Entry, op func(trie, *Entry) trie) siteLists {
-	if e.List == ListAllow {
+	switch e.List {
+	case ListAllow:
 		s.allow = op(s.allow, e)
-	} else {
+	case ListCheck:
+		s.check = op(s.check, e)
+	default:
 		s.ban = op(s.ban, e)
 	}
 	return s

@@ -191,14 +191,35 @@ func (x *exchange) checkLists() *stop {
 	}
 	allow, ban := x.g.opts.Lists.Check(x.shop.Name, x.client, x.at.Time)
 	x.allow = allow
-	if allow != nil || ban == nil {
+	if allow != nil {
 		return nil
 	}
-	s := &stop{cause: noren.CauseBan, rule: ban.ID, status: http.StatusForbidden}
-	if ban.Policy != "" {
-		s.rule = ban.Policy
+	if ban == nil {
+		ban = x.g.opts.Lists.CheckSession(x.shop.Name, x.session, x.at.Time)
 	}
-	return s
+	if ban != nil {
+		return &stop{cause: noren.CauseBan, rule: ban.rule(), status: http.StatusForbidden}
+	}
+	return x.checkAsked()
+}
+
+// checkAsked asks for the check where an attack comes from an address that many
+// share. Who has passed goes on, and nobody is asked twice.
+func (x *exchange) checkAsked() *stop {
+	asked := x.g.opts.Lists.Asked(x.shop.Name, x.client, x.at.Time)
+	if asked == nil || x.spareZone() || !x.canCheck() || x.searchEngine() || x.mayUse("pass", x.pass) {
+		return nil
+	}
+	x.pass = ""
+	return x.checkFirst(noren.CauseChallenge, asked.rule())
+}
+
+// rule is what stops and events call an entry by: its policy, or its own id.
+func (e *Entry) rule() string {
+	if e.Policy != "" {
+		return e.Policy
+	}
+	return e.ID
 }
 
 // checkForbidden stops requests for files that must never be served.

@@ -22,15 +22,24 @@ var listTable = &db.Table{
 
 // secretEntry is the sealed part of a row: everything that could name a person.
 type secretEntry struct {
-	Prefix netip.Prefix `json:"prefix"`
-	Reason noren.Text   `json:"reason"`
-	Author string       `json:"author"`
+	Prefix  netip.Prefix `json:"prefix,omitzero"`
+	Session string       `json:"session,omitempty"`
+	Reason  noren.Text   `json:"reason"`
+	Author  string       `json:"author"`
+	Repeat  int64        `json:"repeat,omitempty"`
 }
 
 func listAAD(site, id string) []byte { return []byte("gateway_lists\x00" + site + "\x00" + id) }
 
 func (l *Lists) token(site string, p netip.Prefix) []byte {
 	return l.opts.Sealer.Token(site, "gateway.prefix", p.Masked().String())
+}
+
+func (l *Lists) entryToken(e *Entry) []byte {
+	if e.Session != "" {
+		return l.opts.Sealer.Token(e.Site, "gateway.session", e.Session)
+	}
+	return l.token(e.Site, e.Prefix)
 }
 
 // subject is the vault's token of the person an entry is about, empty for none:
@@ -65,7 +74,7 @@ func (l *Lists) insert(ctx context.Context, e Entry) (version int64, err error) 
 		return 0, err
 	}
 	row := db.Row{Table: listTable, Values: []any{
-		e.ID, e.Site, e.List, l.token(e.Site, e.Prefix), l.subject(&e), sealed.Key, sealed.Data, e.At.UnixMicro(), e.Policy, e.At.UnixMicro(), micros(e.Until),
+		e.ID, e.Site, e.List, l.entryToken(&e), l.subject(&e), sealed.Key, sealed.Data, e.At.UnixMicro(), e.Policy, e.At.UnixMicro(), micros(e.Until),
 	}}
 	err = l.opts.DB.Write(ctx, func(tx *db.Tx) error {
 		if err := full(ctx, tx, e.Site); err != nil {
@@ -250,7 +259,7 @@ func (l *Lists) scanEntries(ctx context.Context, site string, rows *sql.Rows, ou
 
 // seal seals what could name a person, under the site's key of a month.
 func (l *Lists) seal(e *Entry, at time.Time) (noren.Sealed, []db.Row, error) {
-	plain, err := json.Marshal(secretEntry{e.Prefix, e.Reason, e.Author})
+	plain, err := json.Marshal(secretEntry{e.Prefix, e.Session, e.Reason, e.Author, e.Repeat})
 	if err != nil {
 		return noren.Sealed{}, nil, err
 	}
@@ -266,7 +275,7 @@ func (l *Lists) unseal(ctx context.Context, e *Entry, sealed noren.Sealed) error
 	if err := json.Unmarshal(plain, &s); err != nil {
 		return fmt.Errorf("read entry: %w", err)
 	}
-	e.Prefix, e.Reason, e.Author = s.Prefix, s.Reason, s.Author
+	e.Prefix, e.Session, e.Reason, e.Author, e.Repeat = s.Prefix, s.Session, s.Reason, s.Author, s.Repeat
 	return nil
 }
 

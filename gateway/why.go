@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -21,6 +22,7 @@ type Explanation struct {
 	Place   Place         `json:"place"`
 	Allow   []Entry       `json:"allow,omitempty"` // widest first
 	Ban     []Entry       `json:"ban,omitempty"`
+	Asked   []Entry       `json:"asked,omitempty"`   // by which visitors of the address pass the check first
 	Access  []AccessState `json:"access,omitempty"`  // rules about the zone
 	Opening *Opening      `json:"opening,omitempty"` // lets the address past them now
 	Limits  []LimitState  `json:"limits,omitempty"`
@@ -93,6 +95,9 @@ func (g *Gateway) explain(ctx context.Context, sh *shop, addr netip.Addr, method
 	now := g.opts.Now()
 	if g.opts.Lists != nil {
 		e.Allow, e.Ban = g.opts.Lists.Around(sh.Name, addr, now)
+		if asked := g.opts.Lists.Asked(sh.Name, addr, now); asked != nil {
+			e.Asked = []Entry{*asked}
+		}
 	}
 	e.access(g, sh, noren.At(now))
 	if e.Limits, err = g.fill(ctx, sh, e.Place.Zone, method, addr, now); err != nil {
@@ -156,8 +161,14 @@ func (e *Explanation) judge() Would {
 	case len(e.Allow) == 0 && len(e.Ban) > 0:
 		b := e.Ban[len(e.Ban)-1]
 		return Would{Cause: noren.CauseBan, Rule: b.ID, Status: http.StatusForbidden, Text: noren.Text{
-			Ja: "遮断中です（" + b.Prefix.String() + "、" + b.Reason.In("ja") + "）",
-			En: "Banned (" + b.Prefix.String() + ": " + b.Reason.In("en") + ")",
+			Ja: "遮断中です（" + b.Prefix.String() + "、" + b.Reason.In("ja") + b.again().Ja + "）",
+			En: "Banned (" + b.Prefix.String() + ": " + b.Reason.In("en") + b.again().En + ")",
+		}}
+	case len(e.Allow) == 0 && len(e.Asked) > 0 && e.Place.Zone != noren.ZoneForbidden:
+		a := e.Asked[0]
+		return Would{Cause: noren.CauseChallenge, Rule: a.rule(), Status: http.StatusForbidden, Text: noren.Text{
+			Ja: "多くのお客様と同じ接続元から攻撃があるため、確認のページを出します（" + a.Reason.In("ja") + "）。お支払いの途中の方や確認済みの方は、そのまま通ります",
+			En: "Asked for the check, because an attack comes from where many customers are (" + a.Reason.In("en") + "); who pays or has passed goes on",
 		}}
 	case e.Place.Zone == noren.ZoneForbidden:
 		return Would{Cause: noren.CauseForbidden, Rule: e.Place.Pattern, Status: http.StatusForbidden, Text: noren.Text{
@@ -187,6 +198,20 @@ func (e *Explanation) judge() Would {
 		En: "Passes; only its content and the policies can still stop it",
 	}}
 }
+
+// again says that a ban is longer because of those before it.
+func (e *Entry) again() noren.Text {
+	if e.Repeat == 0 {
+		return noren.Text{}
+	}
+	return noren.Text{
+		Ja: fmt.Sprintf("。%d回目の遮断のため長くなっています", e.Repeat+1),
+		En: fmt.Sprintf("; longer, because it is ban number %d", e.Repeat+1),
+	}
+}
+
+// Again is what people are told of a ban that is not the first; "" of others.
+func (e *Entry) Again(lang string) string { return e.again().In(lang) }
 
 // warnings are about addresses that stand for more than one visitor.
 func warnings(sh *shop, addr netip.Addr) []noren.Text {

@@ -95,11 +95,25 @@ func (l *loader) parse(s *source) *parsed {
 		ok = false
 		s.faultInside(p.offset(id), msg)
 	})
+	for _, name := range s.policy.Ban.facts() {
+		if msg := l.lookup(s, name); msg != "" {
+			ok = false
+			s.fault("ban: "+msg, "ban")
+		}
+	}
 	if !ok {
 		return nil
 	}
 	slices.Sort(p.names)
+	p.checkEvidence()
 	return p
+}
+
+// needs are the computed facts of the condition and of the ban, sorted.
+func (p *parsed) needs() []string {
+	out := append(p.computed(), p.policy.Ban.facts()...)
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // computed are the facts among p.names that an event does not hold itself.

@@ -2,7 +2,6 @@ package policy
 
 import (
 	"errors"
-	"net/netip"
 	"strings"
 
 	"cel.dev/cel-go/common/types"
@@ -29,7 +28,7 @@ func (s *Set) Decide(ev *noren.Event, facts noren.Facts) noren.Decision {
 		case err != nil:
 			r.fail(ev, err, &d)
 		case fired:
-			r.apply(ev, &d)
+			r.apply(ev, facts, &d)
 		}
 	}
 	return d
@@ -52,15 +51,15 @@ func (r *rule) fires(v *vars) (bool, error) {
 }
 
 // apply adds what the rule does when it fires.
-func (r *rule) apply(ev *noren.Event, d *noren.Decision) {
-	reason := noren.Reason{Policy: r.Name, Verdict: r.Then, Text: r.Reason}
+func (r *rule) apply(ev *noren.Event, facts noren.Facts, d *noren.Decision) {
+	reason := noren.Reason{Policy: r.Name, Verdict: r.Then, Text: r.Reason, Alarm: r.Alarm}
 	if r.Mode == Shadow {
 		d.Shadow = append(d.Shadow, reason)
 		return
 	}
 	d.Verdict = noren.Strictest(d.Verdict, r.Then)
 	d.Reasons = append(d.Reasons, reason)
-	if a, ok := r.ban(ev); ok {
+	if a, ok := r.ban(ev, facts); ok {
 		d.Actions = append(d.Actions, a)
 	}
 }
@@ -93,37 +92,4 @@ func faultText(err error) string {
 		}
 	}
 	return "evaluation failed"
-}
-
-// ban is the rule's action for ev; false when it has none or ev no address.
-func (r *rule) ban(ev *noren.Event) (noren.Action, bool) {
-	if r.Ban == nil {
-		return noren.Action{}, false
-	}
-	addr := ev.Address()
-	if !addr.IsValid() {
-		return noren.Action{}, false
-	}
-	return noren.Action{
-		ID:      ev.ID + "/" + r.Name + "/ban",
-		Kind:    noren.ActBan,
-		Site:    ev.Site,
-		Entity:  r.Ban.Entity,
-		Target:  banTarget(r.Ban.Entity, addr),
-		Until:   noren.At(ev.At.Add(r.Ban.For)),
-		Expires: noren.At(ev.At.Add(min(r.Ban.For, noren.DefaultActionLife))),
-		Policy:  r.Name,
-		Reason:  r.Reason,
-	}, true
-}
-
-func banTarget(entity string, addr netip.Addr) string {
-	if entity != noren.EntityNet {
-		return addr.String()
-	}
-	bits := 48
-	if addr.Is4() {
-		bits = 24
-	}
-	return netip.PrefixFrom(addr, bits).Masked().String()
 }

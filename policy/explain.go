@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"slices"
+
 	"noren"
 )
 
@@ -11,7 +13,7 @@ type Explanation struct {
 	// Err says why the condition could not be evaluated. Unlike a decision's
 	// Fault it may repeat values of the event.
 	Err string `json:"err,omitempty"`
-	// Values are those of Info.Facts, in order.
+	// Values are those of Info.Facts, in order, and what a ban looks at.
 	Values []FactValue `json:"values"`
 }
 
@@ -31,7 +33,7 @@ func (s *Set) Explain(ev *noren.Event, facts noren.Facts) []Explanation {
 		if !r.applies(ev.Kind, ev.Zone) {
 			continue
 		}
-		e := Explanation{Info: r.Info, Values: s.valuesOf(r.Facts, ev, facts)}
+		e := Explanation{Info: r.Info, Values: s.valuesOf(append(slices.Clone(r.Facts), r.Ban.facts()...), ev, facts)}
 		fired, err := r.fires(v)
 		if err != nil {
 			e.Err = firstLine(err.Error())

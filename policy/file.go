@@ -17,6 +17,7 @@ const (
 	MaxRows     = 50      // test rows of one policy
 	MinBan      = time.Minute
 	MaxBan      = 30 * 24 * time.Hour
+	MaxForget   = 365 * 24 * time.Hour
 	maxEntities = 32 // declared in all files
 )
 
@@ -60,6 +61,8 @@ type Policy struct {
 	Then noren.Verdict `yaml:"then" json:"then" jsonschema:"enum=limit,enum=challenge,enum=step_up,enum=review,enum=hold,enum=block"`
 	// Ban also refuses the client for a while, whatever it asks for next.
 	Ban *Ban `yaml:"ban" json:"ban,omitempty"`
+	// Alarm also tells the shop's people at once.
+	Alarm Alarm `yaml:"alarm" json:"alarm,omitempty" jsonschema:"enum=high,enum=critical,description=Also tells the people of the shop at once"`
 	// Reason is what people read, in both languages.
 	Reason noren.Text `yaml:"reason" json:"reason"`
 	// Tests show what the condition is meant to catch and to leave alone. They
@@ -69,10 +72,19 @@ type Policy struct {
 
 // Ban is an action: refuse a client for a while.
 type Ban struct {
-	// Entity is address, or net for its /24 (IPv4) or /48 (IPv6).
-	Entity string        `yaml:"entity" json:"entity" jsonschema:"enum=address,enum=net"`
-	For    time.Duration `yaml:"for" json:"for" jsonschema:"type=string,description=1m to 30d"`
+	// Entity is address (IPv6: its /64), net for its /24 (IPv4) or /48 (IPv6), or
+	// session. An address or net behind which many visitors shop at the moment is
+	// not banned: it is asked for the check (see crowd).
+	Entity string `yaml:"entity" json:"entity" jsonschema:"enum=address,enum=net,enum=session"`
+	// For is how long, the first time.
+	For time.Duration `yaml:"for" json:"for" jsonschema:"type=string,description=1m to 30d"`
+	// UpTo makes the time double with every ban in the last Forget, up to this.
+	UpTo   time.Duration `yaml:"up_to" json:"up_to,omitempty" jsonschema:"type=string,description=The time doubles with every repetition up to this"`
+	Forget time.Duration `yaml:"forget" json:"forget,omitempty" jsonschema:"type=string,description=A ban is forgotten after this; 7d when left out"`
 }
+
+// Alarm says how urgent it is for people when a policy fires.
+type Alarm = noren.Alarm
 
 // Row is one test of a condition.
 type Row struct {

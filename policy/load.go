@@ -223,14 +223,11 @@ func (s *source) checkThen() {
 	case p.Then == noren.Challenge && (slices.Contains(p.Kinds, noren.PaymentAttempt) || slices.Contains(p.Kinds, noren.PaymentOutcome)):
 		s.fault("then: payments are never challenged; use limit, review, hold or block", "then")
 	}
-	if p.Ban == nil {
-		return
+	if p.Alarm != "" && p.Alarm != noren.AlarmHigh && p.Alarm != noren.AlarmCritical {
+		s.fault(missingOr(string(p.Alarm), "alarm", []string{"high", "critical"}), "alarm")
 	}
-	if p.Ban.Entity != noren.EntityAddress && p.Ban.Entity != noren.EntityNet {
-		s.fault(missingOr(p.Ban.Entity, "entity", []string{"address", "net"}), "ban", "entity")
-	}
-	if p.Ban.For < MinBan || p.Ban.For > MaxBan {
-		s.fault("for: a ban lasts 1m to 30d", "ban", "for")
+	if p.Ban != nil {
+		s.checkBan(p.Ban)
 	}
 }
 

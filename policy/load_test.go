@@ -39,7 +39,7 @@ policies:
 	want := []Info{
 		{Name: "alpha", File: "policies/a.yaml", Line: 16, Kinds: []noren.Kind{noren.LoginAttempt, noren.LoginOutcome}, Mode: Off,
 			When: `login.user == "root"`, Then: noren.Block, Ban: &Ban{Entity: "net", For: 48 * time.Hour},
-			Reason: noren.Text{Ja: "名前", En: "name"}, Facts: []string{"login.user"}},
+			Reason: noren.Text{Ja: "名前", En: "name"}, Facts: []string{"login.user"}, Needs: []string{"net.sessions_10m"}},
 		{Name: "zeta", File: "policies/a.yaml", Line: 4, Kinds: []noren.Kind{noren.OrderPlaced}, Zones: []noren.Zone{noren.ZoneCheckout}, Mode: Shadow,
 			When: `terminal.orders_1h >= 5 && order.method == "card"`, Then: noren.Review,
 			Reason: noren.Text{Ja: "端末", En: "terminal"}, Facts: []string{"order.method", "terminal.orders_1h"}, Needs: []string{"terminal.orders_1h"}},

@@ -35,6 +35,7 @@ type Info struct {
 	When   string        `json:"when"`
 	Then   noren.Verdict `json:"then"`
 	Ban    *Ban          `json:"ban,omitempty"`
+	Alarm  Alarm         `json:"alarm,omitempty"`
 	Reason noren.Text    `json:"reason"`
 	Facts  []string      `json:"facts"`           // every fact the condition names, sorted
 	Needs  []string      `json:"needs,omitempty"` // those of them that must be computed
@@ -54,7 +55,7 @@ func newRule(p *parsed, prog cel.Program, canonical string, cost uint64) *rule {
 		Info: Info{
 			Name: y.Name, File: p.doc.Name(), Line: p.doc.At(p.path("name")...).Line,
 			Kinds: y.Kinds, Zones: y.Zones, Mode: y.Mode, When: strings.TrimSpace(y.When),
-			Then: y.Then, Ban: y.Ban, Reason: trimText(y.Reason), Facts: p.names, Needs: p.computed(), Cost: cost,
+			Then: y.Then, Ban: y.Ban, Alarm: y.Alarm, Reason: trimText(y.Reason), Facts: p.names, Needs: p.needs(), Cost: cost,
 		},
 		canonical: canonical,
 		prog:      prog,

@@ -20,11 +20,12 @@ func hashOf(rules []*rule) string {
 		When   string        `json:"when"`
 		Then   noren.Verdict `json:"then"`
 		Ban    *Ban          `json:"ban"`
+		Alarm  Alarm         `json:"alarm,omitempty"`
 		Reason noren.Text    `json:"reason"`
 	}
 	forms := make([]form, len(rules))
 	for i, r := range rules {
-		forms[i] = form{r.Name, slices.Sorted(slices.Values(r.Kinds)), slices.Sorted(slices.Values(r.Zones)), r.Mode, r.canonical, r.Then, r.Ban, r.Reason}
+		forms[i] = form{r.Name, slices.Sorted(slices.Values(r.Kinds)), slices.Sorted(slices.Values(r.Zones)), r.Mode, r.canonical, r.Then, r.Ban, r.Alarm, r.Reason}
 	}
 	b, err := json.Marshal(forms)
 	if err != nil {

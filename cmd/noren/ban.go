@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os/user"
 	"slices"
+	"strings"
 	"time"
 
 	"noren"
@@ -27,7 +28,7 @@ type banCmd struct {
 
 // Help shows examples.
 func (banCmd) Help() string {
-	return "Examples:\n  noren ban 203.0.113.7 --for 24h --reason '総当たり'\n  noren ban --lift 203.0.113.7\n  noren ban --list"
+	return "Examples:\n  noren ban 203.0.113.7 --for 24h --reason '総当たり'\n  noren ban --lift 203.0.113.7          (what it did before is forgiven too)\n  noren ban --lift 'session 1f2e3d4c5b6a'\n  noren ban --list"
 }
 
 func (c banCmd) Run(e *env) error {
@@ -73,24 +74,28 @@ func (c listChange) run(e *env) error {
 		if c.show || c.prefix == "" {
 			return c.print(e, in.lists.List(site))
 		}
-		p, err := gateway.ParsePrefix(c.prefix)
-		if err != nil {
-			return err
-		}
 		author := operator()
 		if c.lift && c.ConfirmWithin != "" {
 			return noren.Errorf(noren.Invalid, "--confirm-within is for a ban that is set; lifting one shuts nobody out")
 		}
-		if err := in.mayShutOut(e, c.trialFlags, in.withListChange(c, site, p)); err != nil {
-			return err
+		if !c.ofSession() {
+			if p, err := gateway.ParsePrefix(c.prefix); err != nil {
+				return err
+			} else if err := in.mayShutOut(e, c.trialFlags, in.withListChange(c, site, p)); err != nil {
+				return err
+			}
 		}
 		if c.lift {
-			n, err := in.lists.Lift(ctx, site, c.list, p, author, noren.Text{Ja: c.reason})
+			n, err := c.liftIt(ctx, in, site, author)
 			if err != nil {
 				return err
 			}
 			fmt.Fprintf(e.io.err, "%d entries lifted; every node follows within a second\n", n)
 			return nil
+		}
+		p, err := gateway.ParsePrefix(c.prefix)
+		if err != nil {
+			return err
 		}
 		until, err := untilOf(c.last)
 		if err != nil {
@@ -131,13 +136,49 @@ func (in *instance) withListChange(c listChange, site string, p netip.Prefix) en
 	return as
 }
 
+// ofSession reports whether a banned session is meant, by its name in the list.
+func (c listChange) ofSession() bool {
+	return c.list == gateway.ListBan && c.lift && strings.HasPrefix(c.prefix, "session ")
+}
+
+// liftIt lifts a session by its name in the list, or a network off the list; a
+// ban also as what an address is asked for instead of one.
+func (c listChange) liftIt(ctx context.Context, in *instance, site, author string) (int, error) {
+	reason := noren.Text{Ja: c.reason}
+	if c.ofSession() {
+		return in.lists.LiftSession(ctx, site, c.prefix, author, reason)
+	}
+	p, err := gateway.ParsePrefix(c.prefix)
+	if err != nil {
+		return 0, err
+	}
+	if c.list != gateway.ListBan {
+		return in.lists.Lift(ctx, site, c.list, p, author, reason)
+	}
+	banned, err := in.lists.LiftClient(ctx, site, gateway.ListBan, p, author, reason)
+	asked, errAsked := in.lists.LiftClient(ctx, site, gateway.ListCheck, p, author, reason)
+	switch {
+	case err == nil && (errAsked == nil || noren.CodeOf(errAsked) == noren.NotFound):
+		return banned + asked, nil
+	case errAsked == nil && noren.CodeOf(err) == noren.NotFound:
+		return asked, nil
+	}
+	return 0, err
+}
+
+// shows reports whether an entry is printed in this list: with the bans also
+// whom a policy asks for the check instead of banning them.
+func (c listChange) shows(list string) bool {
+	return list == c.list || c.list == gateway.ListBan && list == gateway.ListCheck
+}
+
 func (c listChange) print(e *env, entries []gateway.Entry) error {
 	if c.json {
 		return printJSON(e.io.out, entries)
 	}
 	n := 0
 	for _, x := range entries {
-		if x.List != c.list {
+		if !c.shows(x.List) {
 			continue
 		}
 		n++
@@ -145,7 +186,7 @@ func (c listChange) print(e *env, entries []gateway.Entry) error {
 		if !x.Until.IsZero() {
 			until = "until " + x.Until.Local().Format("2006-01-02 15:04")
 		}
-		fmt.Fprintf(e.io.out, "%-5s %-20s %s  by %s  %s\n", x.List, x.Prefix, until, shorten(x.Author, 64), shorten(x.Reason.In(e.lang), 200))
+		fmt.Fprintf(e.io.out, "%-5s %-20s %s  by %s  %s\n", x.List, x.What(), until, shorten(x.Author, 64), shorten(x.Reason.In(e.lang)+x.Again(e.lang), 200))
 	}
 	if n == 0 {
 		fmt.Fprintf(e.io.err, "the %s list is empty\n", c.list)

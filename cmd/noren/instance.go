@@ -330,7 +330,7 @@ func (in *instance) openLoop(ctx context.Context, w wants) error {
 	}
 	in.loop = loop.New(loop.Options{
 		DB: in.db, Rules: loop.Rules{Orient: in.orient, Policies: in.rules.policies}, Journal: in.journal, Sealer: in.vault,
-		Actuators: map[noren.ActionKind]noren.Actuator{noren.ActBan: in.lists},
+		Actuators: map[noren.ActionKind]noren.Actuator{noren.ActBan: in.lists, noren.ActCheck: in.lists},
 		Observers: append(w.observe, in.logSeen), Log: in.log, Node: in.node, Step: w.step,
 	})
 	in.lists.RaiseTo(in.loop)

@@ -72,13 +72,13 @@ func printWhy(w io.Writer, x gateway.Explanation, lang string, sharedLimits bool
 	fmt.Fprintf(w, "%s %s %s: %s\n  %s\n", x.Address, x.Method, x.Site, verdict, x.Would.Text.In(lang))
 	fmt.Fprintf(w, "  zone %s%s\n", x.Place.Zone, inBrackets(x.Place.Pattern))
 	printAccess(w, x, lang)
-	for _, l := range [][]gateway.Entry{x.Allow, x.Ban} {
+	for _, l := range [][]gateway.Entry{x.Allow, x.Ban, x.Asked} {
 		for _, entry := range l {
 			until := "until lifted"
 			if !entry.Until.IsZero() {
 				until = "until " + entry.Until.Local().Format("2006-01-02 15:04:05")
 			}
-			fmt.Fprintf(w, "  on the %s list: %s %s, by %s: %s\n", entry.List, entry.Prefix, until, entry.Author, entry.Reason.In(lang))
+			fmt.Fprintf(w, "  on the %s list: %s %s, by %s: %s\n", entry.List, entry.What(), until, entry.Author, entry.Reason.In(lang)+entry.Again(lang))
 		}
 	}
 	for _, l := range x.Limits {
