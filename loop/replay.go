@@ -13,6 +13,10 @@ import (
 // side effects. It is not safe for concurrent use: events have an order.
 type Replay struct {
 	Rules // with an Orient in memory: made without a database
+	// CarryOut makes bans that are decided count, as when they were carried out.
+	// Leave it out where the bans of the time are among the events.
+	CarryOut bool
+	banned   map[actionKey]noren.Time // until when
 }
 
 // Recorded decides e again from the facts stored with it. Under the policy
@@ -39,7 +43,43 @@ func (r *Replay) Recomputed(ctx context.Context, ev noren.Event) (noren.Entry, e
 	e.Facts = obs.Facts
 	e.Decision = set.Decide(&e.Event, obs.Facts)
 	e.Rule = ruleOf(&e)
-	return e, nil
+	if r.CarryOut {
+		err = r.carryOut(ctx, &e)
+	}
+	return e, err
+}
+
+// maxBanned bounds how many bans a replay keeps in mind.
+const maxBanned = 100_000
+
+// carryOut counts the bans of a decision, each once while it lasts. The events
+// have the ids that the gateway gives them, so that those which are among the
+// events of a file count once.
+func (r *Replay) carryOut(ctx context.Context, e *noren.Entry) error {
+	for i := range e.Decision.Actions {
+		a := &e.Decision.Actions[i]
+		k := keyOf(a)
+		k.policy = ""
+		if a.Kind != noren.ActBan || !a.Until.After(r.banned[k].Time) {
+			continue
+		}
+		if r.banned == nil || len(r.banned) >= maxBanned {
+			r.banned = map[actionKey]noren.Time{}
+		}
+		r.banned[k] = a.Until
+		ev := noren.Event{ID: a.ID + "-set", Kind: noren.BanChange, Site: a.Site, At: e.Event.At, Entities: noren.Entities{a.Entity: a.Target},
+			Payload: &noren.BanEntry{List: string(noren.ActBan), Op: "set", Until: a.Until, Author: "policy:" + a.Policy, Policy: a.Policy, Repeat: a.Repeat}}
+		if err := r.Noted(ctx, ev); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Noted lets an event that is not decided count.
+func (r *Replay) Noted(ctx context.Context, ev noren.Event) error {
+	_, err := r.Orient.Observe(ctx, &ev, nil)
+	return err
 }
 
 // sameFault repeats a fault of the surroundings that the entry records: the

@@ -253,6 +253,7 @@ func (c replayCmd) fromFile(e *env, r *replayer) error {
 	if err := r.compile(set, nil, nil); err != nil {
 		return err
 	}
+	r.rep.CarryOut = true
 	in, err := e.openInput(c.In)
 	if err != nil {
 		return err
@@ -355,6 +356,8 @@ func (r *replayer) stored(ctx context.Context, s *journal.Stored, recompute bool
 		return nil
 	case was.Part == noren.PartLate:
 		return nil
+	case err == nil && was.Event.Kind == noren.BanChange && recompute:
+		return r.rep.Noted(ctx, was.Event)
 	case err != nil || info.Operational:
 		return nil
 	}
