@@ -180,7 +180,7 @@ func payloadOf[P any](e *Event) *P {
 }
 
 var (
-	httpKinds    = []Kind{HTTPRequest, HTTPBlocked, HTTPLogged, HTTPExposed}
+	httpKinds    = []Kind{HTTPRequest, HTTPBlocked, HTTPLogged, HTTPExposed, HTTPAnswered}
 	loginKinds   = []Kind{LoginAttempt, LoginOutcome}
 	paymentKinds = []Kind{PaymentAttempt, PaymentOutcome}
 )

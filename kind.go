@@ -15,6 +15,7 @@ const (
 	TLSProbe       Kind = "tls.probe"
 	HTTPLogged     Kind = "http.logged"
 	HTTPExposed    Kind = "http.exposed"
+	HTTPAnswered   Kind = "http.answered"
 	MailLogin      Kind = "mail.login"
 	MailRefused    Kind = "mail.refused"
 	LoginAttempt   Kind = "account.login.attempt"
@@ -115,6 +116,9 @@ var kinds = []KindInfo{
 		newPayload: func() Payload { return new(Request) }},
 	{Kind: HTTPExposed, Half: Whole, Deadline: time.Second, Side: SideOpen, Recording: RecordSampled,
 		Meaning:    Text{"見えてはいけないファイルが外に出た（サーバーのログから）", "A file that must never be served was served (seen in a web server's log)"},
+		newPayload: func() Payload { return new(Request) }},
+	{Kind: HTTPAnswered, Half: Whole, Deadline: 100 * time.Millisecond, Side: SideOpen, Recording: RecordSampled,
+		Meaning:    Text{"怪しい通信や個人情報の出力にお店が返した答え（まだお客様側へは渡していません）", "What the shop answered to a request that gave itself away or that exports personal data, before the answer leaves"},
 		newPayload: func() Payload { return new(Request) }},
 	{Kind: MailLogin, Half: Whole, Deadline: time.Second, Side: SideOpen, Recording: RecordSampled,
 		Meaning:    Text{"メールサーバーへのログイン", "A sign-in to the mail server"},

@@ -20,7 +20,7 @@ import (
 var addressFacts = []string{"address.country", "address.asn", "address.asn_name", "address.network"}
 
 // lateRequestFacts are read from the request and not known yet.
-var lateRequestFacts = []string{"request.score", "request.length"}
+var lateRequestFacts = []string{"request.score", "request.length", "request.answered"}
 
 // CheckFacts reports the limits that count by a fact which does not exist or is
 // not known when limits are asked, each with its line.
@@ -95,7 +95,7 @@ func (x *exchange) earlyRequest() *noren.Request {
 		x.early = &noren.Request{
 			Method: cutText(r.Method, 32), Host: cutText(hostOf(r.Host), maxLoggedHost), Path: cutText(x.path, maxLoggedPath),
 			Query: safeQuery(r.URL.RawQuery), UserAgent: cutText(r.UserAgent(), maxLoggedAgent), Referer: safeReferer(r.Referer()),
-			Protocol: r.Proto, Length: -1, Passed: x.pass != "",
+			Protocol: r.Proto, Length: -1, Passed: x.pass != "", Probe: noren.ProbeOf(r.Method, x.path, r.URL.RawQuery),
 		}
 	}
 	return x.early

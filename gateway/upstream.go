@@ -64,6 +64,9 @@ func (x *exchange) proxy() *httputil.ReverseProxy {
 			m.answered.Add(1)
 			m.shop.Add(int64(x.upstream))
 			x.reportOutcome(res)
+			if err := x.reportAnswered(res); err != nil {
+				return err
+			}
 			x.giveDevice(res)
 			return nil
 		},
@@ -109,6 +112,10 @@ func (x *exchange) forward() {
 // upstreamFailed answers for a shop that does not.
 func (x *exchange) upstreamFailed(err error) {
 	x.upstream = time.Since(x.reached)
+	if w, ok := errors.AsType[*withheld](err); ok {
+		x.refuse(w.stop)
+		return
+	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		x.refuse(tooLarge("body_limit"))
 		return

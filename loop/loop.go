@@ -91,6 +91,7 @@ type Loop struct {
 	clock   *clock
 	sampler *sampler
 	acting  sync.WaitGroup
+	alarms  alarms
 	apart   map[string]bool // nodes whose clock is another; Run's alone
 }
 
@@ -140,6 +141,7 @@ func (l *Loop) Decide(ctx context.Context, ev noren.Event) (noren.Decision, erro
 	if len(todo) > 0 {
 		l.act(bounded, todo)
 	}
+	l.alarm(&ev, &d)
 	for _, o := range l.o.Observers {
 		o.Observed(ctx, ev, d)
 	}
@@ -159,7 +161,7 @@ func (l *Loop) judge(ctx context.Context, rules *Rules, ev noren.Event, info nor
 			e.Rule = ruleOf(&e)
 		}
 	}()
-	obs, err := rules.Orient.Observe(ctx, &e.Event, set.Needs(ev.Kind, ev.Zone))
+	obs, err := rules.Orient.ObserveSteps(ctx, &e.Event, set.Needs(ev.Kind, ev.Zone), set.Steps(&e.Event))
 	e.Facts, rows = obs.Facts, obs.Rows
 	e.Decision = set.Decide(&e.Event, obs.Facts)
 	e.Decision.Degraded = obs.Degraded

@@ -36,7 +36,7 @@ func (r *Replay) Recorded(e *noren.Entry) noren.Decision {
 func (r *Replay) Recomputed(ctx context.Context, ev noren.Event) (noren.Entry, error) {
 	e := noren.Entry{Event: ev, Count: 1}
 	set := r.Policies.For(ev.Site)
-	obs, err := r.Orient.Observe(ctx, &e.Event, set.Needs(ev.Kind, ev.Zone))
+	obs, err := r.Orient.ObserveSteps(ctx, &e.Event, set.Needs(ev.Kind, ev.Zone), set.Steps(&e.Event))
 	if err != nil {
 		return e, err
 	}

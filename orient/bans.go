@@ -102,6 +102,9 @@ func (o *Orient) forgetClient(ctx context.Context, tx *db.Tx, site string, s nor
 		return nil
 	}
 	k := o.clientKey(site, addr.Unmap().WithZone(""))
+	if err := o.forgetSteps(ctx, tx, k); err != nil {
+		return fmt.Errorf("erase steps of an address: %w", err)
+	}
 	if _, err := tx.ExecContext(ctx, `DELETE FROM orient_links WHERE token = $1`, int64(k)); err != nil {
 		return fmt.Errorf("erase bans of an address: %w", err)
 	}

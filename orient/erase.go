@@ -29,6 +29,9 @@ func (o *Orient) Erase(ctx context.Context, tx *db.Tx, site string, s noren.Subj
 		err = e.carryOut(ctx, tx)
 	}
 	if err == nil {
+		err = o.forgetSteps(ctx, tx, who.key)
+	}
+	if err == nil {
 		err = o.forgetClient(ctx, tx, site, s)
 	}
 	if err != nil {

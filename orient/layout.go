@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"noren"
@@ -109,7 +110,7 @@ func (o *Orient) track(name string) (tracked, error) {
 // plain reports whether a fact is neither a counter nor an age.
 func (o *Orient) plain(name string) bool {
 	_, sourced := o.sourceOf[name]
-	return sourced || o.addressFact[name]
+	return sourced || o.addressFact[name] || strings.HasPrefix(name, sequencePrefix)
 }
 
 func (l *layout) add(name string, c counter) {

@@ -13,6 +13,12 @@ import (
 // An error means that needs names an unknown fact. What cannot be asked within
 // ctx (the database, shared state, a source) makes the observation Degraded.
 func (o *Orient) Observe(ctx context.Context, ev *noren.Event, needs []string) (Observation, error) {
+	return o.ObserveSteps(ctx, ev, needs, nil)
+}
+
+// ObserveSteps is Observe for an event that is a step of sequences: seen says of
+// which.
+func (o *Orient) ObserveSteps(ctx context.Context, ev *noren.Event, needs []string, seen []noren.StepSeen) (Observation, error) {
 	p, err := o.plan(needs)
 	if err != nil {
 		return Observation{}, err
@@ -32,10 +38,12 @@ func (o *Orient) Observe(ctx context.Context, ev *noren.Event, needs []string) (
 	}
 	o.addressFactsOf(&w, obs.Facts)
 	o.readSources(ctx, &w, obs.Facts)
+	steps := o.takeSteps(ctx, &w, seen, obs.Facts)
 	obs.Degraded = w.degraded
 	if record != nil && o.db != nil {
 		obs.Rows = o.rows(&w)
 	}
+	obs.Rows = append(obs.Rows, steps...)
 	return obs, nil
 }
 
@@ -127,6 +135,7 @@ func (o *Orient) existing(p party, f func(*state)) {
 // Cancel gives back what ev reserved or settled: its entry could not be
 // recorded. Request rates keep it; the request did come.
 func (o *Orient) Cancel(ev *noren.Event) {
+	o.cancelSteps(ev)
 	r := o.registry.release(o.eventKey(ev.Site, ev.ID), true)
 	if r == nil {
 		return

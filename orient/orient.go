@@ -36,6 +36,7 @@ type Options struct {
 	Addresses *Addresses // what is known of addresses; nothing when nil
 	Sources   []Source
 	Entities  []string // declared extra entities
+	Sequences []noren.Sequence
 	// After is the Orient that this one follows when the settings change. The two
 	// share what they count, so that no event in hand is lost between them; DB,
 	// KV, Shared, Token and MaxEntities are the predecessor's.
@@ -55,6 +56,7 @@ type Orient struct {
 	parser    parser
 	addresses *Addresses
 	sources   []Source
+	sequences []sequence
 
 	catalogue   *noren.Catalogue
 	sourceOf    map[string]int
@@ -80,6 +82,7 @@ type core struct {
 	loader   *loader
 	unsent   unsent
 	erased   erased
+	chains   *chains
 }
 
 // Observation is what Observe learned of an event.
@@ -110,6 +113,9 @@ func New(o Options) (*Orient, error) {
 		c = newCore(&o)
 	}
 	n := &Orient{core: c, entities: es, parser: parser{es}, addresses: o.Addresses, sources: slices.Clone(o.Sources)}
+	for _, q := range o.Sequences {
+		n.sequences = append(n.sequences, newSequence(q, es))
+	}
 	if n.addresses == nil {
 		n.addresses = NoAddresses()
 	}
@@ -131,7 +137,7 @@ const spareKeys = 20_000
 func newCore(o *Options) *core {
 	c := &core{
 		db: o.DB, kv: o.KV, shared: o.Shared && o.DB != nil, log: o.Log, spare: kv.NewMemory(spareKeys),
-		cache: newCache(cmp.Or(max(o.MaxEntities, 0), defaultMaxEntities)), loader: newLoader(o.DB), registry: newRegistry(maxRecords),
+		cache: newCache(cmp.Or(max(o.MaxEntities, 0), defaultMaxEntities)), loader: newLoader(o.DB), registry: newRegistry(maxRecords), chains: &chains{},
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
@@ -175,7 +181,7 @@ func (o *Orient) declare() error {
 			facts = append(facts, f)
 		}
 	}
-	o.catalogue = noren.NewCatalogue(facts, o.parser.families())
+	o.catalogue = noren.NewCatalogue(facts, append([]noren.Family{o.sequenceFacts()}, o.parser.families()...))
 	return nil
 }
 

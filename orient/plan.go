@@ -2,6 +2,7 @@ package orient
 
 import (
 	"slices"
+	"strings"
 	"sync"
 
 	"noren"
@@ -16,7 +17,9 @@ type plan struct {
 	address  []string
 	sources  []int // which sources are asked
 	sourced  []string
-	facts    int
+	// sequences are the facts of sequences.
+	sequences []string
+	facts     int
 }
 
 // slotPlan are the outputs of one entity.
@@ -119,6 +122,10 @@ func (o *Orient) place(p *plan, name string) error {
 		if !slices.Contains(p.sources, i) {
 			p.sources = append(p.sources, i)
 		}
+		return nil
+	}
+	if strings.HasPrefix(name, sequencePrefix) {
+		p.sequences = append(p.sequences, name)
 		return nil
 	}
 	if o.addressFact[name] {

@@ -53,9 +53,7 @@ func (p *parsed) checkEvidence() {
 		return
 	}
 	of := func(entity string) bool {
-		return slices.ContainsFunc(p.computed(), func(name string) bool {
-			return strings.HasPrefix(name, entity+".") && !strings.HasPrefix(name, "address.verified")
-		})
+		return slices.ContainsFunc(p.computed(), func(name string) bool { return p.about(name) == entity })
 	}
 	wide := of(noren.EntityAddress) || of(noren.EntityNet)
 	narrow := of(noren.EntitySession) || of(noren.EntityDevice) || of(noren.EntityAccount)
@@ -65,6 +63,23 @@ func (p *parsed) checkEvidence() {
 	case b.Entity != noren.EntitySession && narrow && !wide:
 		p.fault("the condition is about one visitor; whoever else is behind the address did nothing. Ban the session, or count by address", "ban", "entity")
 	}
+}
+
+// about is the entity that a fact counts: its own, or whose steps a sequence puts
+// together. What files tell of an address is no deed.
+func (p *parsed) about(fact string) string {
+	entity, rest, _ := strings.Cut(fact, ".")
+	switch {
+	case entity == "sequence":
+		for _, q := range p.l.sequences {
+			if q.Name == rest {
+				return q.By
+			}
+		}
+	case slices.Contains([]string{"country", "asn", "asn_name", "network", "verified_bot", "listed"}, rest):
+		return ""
+	}
+	return entity
 }
 
 func (b *Ban) forget() time.Duration {

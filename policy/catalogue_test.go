@@ -20,7 +20,7 @@ func testCatalogue(entities ...string) *noren.Catalogue {
 	)
 	known := append([]string{"account", "device", "address", "net", "asn", "country", "session", "staff", "card", "bin",
 		"mail", "phone", "item", "order", "site"}, entities...)
-	return noren.NewCatalogue(facts, []noren.Family{noren.EntityFacts(), counters(known)})
+	return noren.NewCatalogue(facts, []noren.Family{noren.EntityFacts(), sequences(), counters(known)})
 }
 
 var measures = []string{"requests", "sessions", "bans", "blocked", "forbidden", "waf_blocked", "logins", "logins_failed", "login_failure_rate",
@@ -28,6 +28,14 @@ var measures = []string{"requests", "sessions", "bans", "blocked", "forbidden", 
 	"payments", "payments_failed", "payment_failure_rate", "payment_sum", "payment_cards", "payment_accounts",
 	"payment_addresses", "payment_bins", "staff_actions", "staff_records", "staff_logins_failed",
 	"probes_refused", "not_found", "mail_refused", "mail_logins_failed"}
+
+// sequences takes any name for a sequence: the real catalogue knows the declared.
+func sequences() noren.Family {
+	return noren.Family{Pattern: "sequence.<name>", Lookup: func(name string) (noren.Fact, bool, error) {
+		_, ok := strings.CutPrefix(name, "sequence.")
+		return noren.Fact{Name: name, Type: noren.Int}, ok, nil
+	}}
+}
 
 func counters(entities []string) noren.Family {
 	return noren.Family{Pattern: "<entity>.<measure>_<window>", Lookup: func(name string) (noren.Fact, bool, error) {

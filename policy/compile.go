@@ -55,6 +55,7 @@ func (l *loader) compile(sources []*source) {
 			conditions = append(conditions, p)
 		}
 	}
+	steps := l.parseSteps()
 	env, err := l.compiler.env()
 	if err != nil {
 		l.faults = append(l.faults, fmt.Errorf("policy: declare facts: %w", err))
@@ -68,6 +69,27 @@ func (l *loader) compile(sources []*source) {
 		l.runRows(p, r)
 		l.rules = append(l.rules, r)
 	}
+	for i, p := range steps {
+		if p == nil {
+			continue
+		}
+		if r := p.check(env); r != nil {
+			l.runRows(p, r)
+			l.stepRules = append(l.stepRules, stepRule{l.steps[i].seen, r})
+		}
+	}
+}
+
+// parseSteps parses the steps of the sequences; nil for one with a fault.
+func (l *loader) parseSteps() []*parsed {
+	out := make([]*parsed, len(l.steps))
+	for i, s := range l.steps {
+		if p := l.parse(s.source); p != nil {
+			p.checkOwn()
+			out[i] = p
+		}
+	}
+	return out
 }
 
 // parse reads a condition and looks its facts up.

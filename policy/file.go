@@ -34,7 +34,10 @@ type Document struct {
 	// example terminal for terminal.orders_1h. Senders name them in an event's
 	// entities.
 	Entities []string `yaml:"entities" json:"entities,omitempty" jsonschema:"description=Further entity names that this file counts by"`
-	Policies []Policy `yaml:"policies" json:"policies,omitempty"`
+	// Sequences are steps that belong together; sequence.NAME is how far somebody
+	// has come.
+	Sequences []Sequence `yaml:"sequences" json:"sequences,omitempty" jsonschema:"description=Steps that belong together; sequence.NAME says how far somebody has come"`
+	Policies  []Policy   `yaml:"policies" json:"policies,omitempty"`
 }
 
 // Mode says whether a policy has an effect.

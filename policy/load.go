@@ -18,6 +18,10 @@ type loader struct {
 	rules    []*rule
 	entities []string
 	count    int
+
+	sequences []*Sequence
+	steps     []stepSource
+	stepRules []stepRule
 }
 
 // Load compiles and tests the policies of files over the facts of cat. The
@@ -37,6 +41,7 @@ func Load(files []File, cat *noren.Catalogue) (*Set, error) {
 	}
 	l.compile(sources)
 	set := newSet(l.rules, l.compiler.facts, l.entities)
+	set.setSequences(l.sequences, l.stepRules)
 	l.checkTotal(set)
 	if err := yamlfile.Join(l.faults...); err != nil {
 		return nil, err
@@ -56,10 +61,14 @@ type source struct {
 	index  int
 	policy *Policy
 	l      *loader
-	broken bool // has a fault already
+	broken bool  // has a fault already
+	base   []any // where it stands when it is a step of a sequence
 }
 
 func (s *source) path(more ...any) []any {
+	if s.base != nil {
+		return append(slices.Clone(s.base), more...)
+	}
 	return append([]any{"policies", s.index}, more...)
 }
 
@@ -85,6 +94,7 @@ func (l *loader) file(f File) []*source {
 		l.faults = append(l.faults, err)
 	}
 	l.declared(doc, d.Entities)
+	l.readSequences(doc, d.Sequences)
 	var out []*source
 	for i := range d.Policies {
 		if l.count++; l.count > MaxPolicies {
@@ -120,6 +130,11 @@ func (s *source) check() {
 	if p.Mode != Off && p.Mode != Shadow && p.Mode != On {
 		s.fault(missingOr(string(p.Mode), "mode", []string{"off", "shadow", "on"}), "mode")
 	}
+	s.checkWhen()
+}
+
+func (s *source) checkWhen() {
+	p := s.policy
 	switch {
 	case strings.TrimSpace(p.When) == "":
 		s.fault("when is missing: the condition as a CEL expression", "when")

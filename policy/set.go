@@ -21,7 +21,10 @@ type Set struct {
 	facts    []noren.Fact   // every fact some condition names
 	index    map[string]int // their place in facts
 	kinds    map[noren.Kind]*kindRules
-	vars     sync.Pool // of *vars
+
+	sequences []noren.Sequence
+	stepsOf   map[noren.Kind][]stepRule
+	vars      sync.Pool // of *vars
 }
 
 // Info describes a policy for people.

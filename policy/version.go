@@ -34,3 +34,22 @@ func hashOf(rules []*rule) string {
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])
 }
+
+// hashWithSteps adds what sequences say to the hash of the policies.
+func hashWithSteps(policies string, sequences []noren.Sequence, steps []stepRule) string {
+	type form struct {
+		Name  string       `json:"name"`
+		Kinds []noren.Kind `json:"kinds"`
+		When  string       `json:"when"`
+	}
+	forms := make([]form, len(steps))
+	for i, s := range steps {
+		forms[i] = form{s.rule.Name, slices.Sorted(slices.Values(s.rule.Kinds)), s.rule.canonical}
+	}
+	b, err := json.Marshal([]any{policies, sequences, forms})
+	if err != nil {
+		panic("policy: " + err.Error()) // strings and numbers always encode
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}

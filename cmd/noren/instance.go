@@ -362,10 +362,10 @@ func (in *instance) compile(set settings.Set, cfg *Config) (*rules, *orient.Orie
 		return nil, nil, nil, err
 	}
 	var o *orient.Orient
-	r, err := compileSettings(set, cfg.siteNames(), func(entities []string) (*noren.Catalogue, error) {
+	r, err := compileSettings(set, cfg.siteNames(), func(d declared) (*noren.Catalogue, error) {
 		o, err = orient.New(orient.Options{
 			DB: in.db, KV: in.kv, Shared: in.shared != nil, Token: in.vault.Token,
-			Addresses: addresses, Entities: entities, Sources: []orient.Source{in.modes}, After: in.facts(), Log: in.log,
+			Addresses: addresses, Entities: d.entities, Sequences: d.sequences, Sources: []orient.Source{in.modes}, After: in.facts(), Log: in.log,
 		})
 		if err != nil {
 			return nil, err
@@ -458,6 +458,9 @@ func (in *instance) retain(ctx context.Context, now time.Time) {
 	}
 	if err := in.loop.Prune(ctx, now.Add(-24*time.Hour)); err != nil {
 		in.log.Error("delete old actions", "alarm", true, "err", err)
+	}
+	if err := in.facts().PruneSteps(ctx, now); err != nil {
+		in.log.Error("delete steps of sequences over their time", "alarm", true, "err", err)
 	}
 	if _, err := in.facts().Prune(ctx, now.Add(-keep)); err != nil {
 		in.log.Error("delete counters over their term", "alarm", true, "err", err)

@@ -198,9 +198,9 @@ func (r *replayer) count(d *noren.Decision) {
 // configuration: shipped policies, one site.
 func (r *replayer) compile(set settings.Set, sites []string, addresses *orient.Addresses) error {
 	var o *orient.Orient
-	compiled, err := compileSettings(set, sites, func(entities []string) (*noren.Catalogue, error) {
+	compiled, err := compileSettings(set, sites, func(d declared) (*noren.Catalogue, error) {
 		var err error
-		o, err = orient.New(orient.Options{KV: kv.NewMemory(0), Addresses: addresses, Entities: entities, Sources: sources(), Log: r.e.log})
+		o, err = orient.New(orient.Options{KV: kv.NewMemory(0), Addresses: addresses, Entities: d.entities, Sequences: d.sequences, Sources: sources(), Log: r.e.log})
 		if err != nil {
 			return nil, err
 		}

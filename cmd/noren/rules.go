@@ -31,7 +31,6 @@ const (
 // rules are a compiled settings set.
 type rules struct {
 	hash     string
-	entities []string
 	policies loop.Policies
 	limits   map[string][]gateway.Limit // by site; "" for sites without their own
 	firewall []waf.RuleFile
@@ -49,16 +48,24 @@ func shippedSettings() settings.Set {
 	return set
 }
 
+// declared is what the catalogue must know of a set before it is compiled.
+type declared struct {
+	entities  []string
+	sequences []noren.Sequence
+}
+
 // compileSettings checks and compiles a set for the sites; every fault is
 // reported at once. The catalogue must know the entities the set declares.
-func compileSettings(set settings.Set, sites []string, catalogue func(entities []string) (*noren.Catalogue, error)) (*rules, error) {
+func compileSettings(set settings.Set, sites []string, catalogue func(declared) (*noren.Catalogue, error)) (*rules, error) {
 	r := &rules{hash: set.Hash(), limits: map[string][]gateway.Limit{}}
 	files := policyFiles(set, "")
 	for _, site := range sites {
 		files = append(files, policyFiles(set, site)...)
 	}
-	r.entities = policy.DeclaredEntities(files)
-	cat, err := catalogue(r.entities)
+	if err := policy.SameSequences(files); err != nil {
+		return nil, err
+	}
+	cat, err := catalogue(declared{policy.DeclaredEntities(files), policy.DeclaredSequences(files)})
 	if err != nil {
 		return nil, err
 	}

@@ -116,8 +116,8 @@ func (in *instance) changeSettings(e *env, ctx context.Context, set settings.Set
 
 // checkSettings compiles a set as a node would.
 func checkSettings(set settings.Set, cfg *Config) error {
-	r, err := compileSettings(set, cfg.siteNames(), func(entities []string) (*noren.Catalogue, error) {
-		o, err := orient.New(orient.Options{KV: kv.NewMemory(0), Entities: entities, Sources: sources()})
+	r, err := compileSettings(set, cfg.siteNames(), func(d declared) (*noren.Catalogue, error) {
+		o, err := orient.New(orient.Options{KV: kv.NewMemory(0), Entities: d.entities, Sequences: d.sequences, Sources: sources()})
 		if err != nil {
 			return nil, err
 		}
