@@ -53,7 +53,7 @@ func (c docsCmd) Run(e *env) error {
 }
 
 func referencePages() (map[string][]byte, error) {
-	o, err := orient.New(orient.Options{KV: kv.NewMemory(0), Sources: sources()})
+	o, err := orient.New(orient.Options{KV: kv.NewMemory(0), Sources: sources(), Sequences: policy.DeclaredSequences(policy.Shipped())})
 	if err != nil {
 		return nil, err
 	}

@@ -161,6 +161,14 @@ CREATE UNIQUE INDEX orient_links_pkey ON orient_links USING btree (token, at, id
 orient_settles.id bigint NOT NULL
 orient_settles PRIMARY KEY (id)
 CREATE UNIQUE INDEX orient_settles_pkey ON orient_settles USING btree (id)
+orient_steps.token bigint NOT NULL
+orient_steps.seq bigint NOT NULL
+orient_steps.at bigint NOT NULL
+orient_steps.step smallint NOT NULL
+orient_steps.id bigint NOT NULL
+orient_steps PRIMARY KEY (token, seq, at, step, id)
+CREATE INDEX orient_steps_at ON orient_steps USING btree (at)
+CREATE UNIQUE INDEX orient_steps_pkey ON orient_steps USING btree (token, seq, at, step, id)
 settings_current.one integer NOT NULL
 settings_current.id text NOT NULL
 settings_current FOREIGN KEY (id) REFERENCES settings_versions(id)

@@ -167,6 +167,15 @@ CREATE INDEX orient_links_id ON orient_links (id);
 CREATE TABLE orient_settles (
 	id BIGINT PRIMARY KEY -- of orient_events
 );
+CREATE TABLE orient_steps (
+	token BIGINT NOT NULL,   -- of the entity
+	seq   BIGINT NOT NULL,   -- CRC-32 of the sequence and its steps
+	at    BIGINT NOT NULL,   -- microseconds, of the event
+	step  SMALLINT NOT NULL, -- from 1
+	id    BIGINT NOT NULL,   -- token of the event's id
+	PRIMARY KEY (token, seq, at, step, id)
+);
+CREATE INDEX orient_steps_at ON orient_steps (at);
 CREATE TABLE settings_current (
 	one INTEGER PRIMARY KEY CHECK (one = 1),
 	id  TEXT NOT NULL REFERENCES settings_versions (id)
