@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"context"
+	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -141,5 +143,28 @@ func TestBanOfAnIPv6Client(t *testing.T) {
 	lifted := loop.of(noren.BanChange)[1]
 	if lifted.Payload.(*noren.BanEntry).Op != "lift" || !strings.HasPrefix(lifted.Entities[noren.EntityAddress], "2001:db8:1:2:") {
 		t.Errorf("the lift is recorded for %v", lifted.Entities)
+	}
+}
+
+// Sessions that somebody makes up do not fill memory with bans.
+func TestSessionBansAreBounded(t *testing.T) {
+	l := listsInMemory(t)
+	full := sessionBans{}
+	for i := range maxSessionBans {
+		s := fmt.Sprint(i)
+		full[s] = []*Entry{{ID: s, Site: "shop", List: ListBan, Session: s}}
+	}
+	l.snap.Store(&map[string]siteLists{"shop": {sessions: full}})
+	if err := l.Act(t.Context(), act(noren.ActBan, "01A", noren.EntitySession, "one more", time.Now())); err != nil {
+		t.Fatal(err)
+	}
+	if l.CheckSession("shop", "one more", time.Now()) != nil {
+		t.Error("one more is banned")
+	}
+	if err := l.Act(t.Context(), act(noren.ActBan, "01B", noren.EntityAddress, "203.0.113.7", time.Now())); err != nil {
+		t.Fatal(err)
+	}
+	if _, ban := l.Check("shop", netip.MustParseAddr("203.0.113.7"), time.Now()); ban == nil {
+		t.Error("addresses are not banned any more")
 	}
 }

@@ -187,3 +187,21 @@ func TestSequenceModel(t *testing.T) {
 		}
 	})
 }
+
+// While history cannot be read a step counts on what is known, and the decision
+// says so.
+func TestSequenceWithoutHistory(t *testing.T) {
+	d := dbtest.Open(t, db.SQLite)
+	o := withSequences(t, orient.Options{DB: d})
+	stage(t, d, o, "a1", "203.0.113.7", 0, 1)
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for who, want := range map[string]int64{"203.0.113.7": 2, "203.0.113.8": 0} {
+		ev := &noren.Event{ID: "a2" + who, Kind: noren.HTTPBlocked, Site: "shop", At: noren.At(start.Add(time.Minute)), Entities: noren.Entities{"address": who}, Payload: &noren.Blocked{}}
+		obs, err := o.ObserveSteps(t.Context(), ev, []string{"sequence.break_in"}, []noren.StepSeen{{Sequence: "break_in", Step: 2}})
+		if err != nil || obs.Facts["sequence.break_in"] != want || obs.Degraded != (want == 0) {
+			t.Errorf("%s: %v, degraded %v, %v", who, obs.Facts, obs.Degraded, err)
+		}
+	}
+}
