@@ -320,7 +320,7 @@ func TestAmbiguousRequestsAreRefused(t *testing.T) {
 		{"host of port 0", "GET / HTTP/1.1\r\nHost: x:0\r\n\r\n", "400"},
 		{"name in brackets", "GET / HTTP/1.1\r\nHost: [x]\r\n\r\n", "400"},
 		{"IPv6 host", "GET / HTTP/1.1\r\nHost: [2001:db8::1]:8080\r\n\r\n", "200"},
-		{"asterisk form", "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", "200"},
+		{"asterisk form, which is logged like the others", "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", "400"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
