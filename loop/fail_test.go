@@ -37,7 +37,7 @@ func (s *trouble) Read(ctx context.Context, _ *noren.Event, into noren.Facts) er
 }
 
 // asking are policies that ask for the source at every kind that is decided.
-var asking = []string{pol("asks", "http.request, http.blocked, account.login.attempt, account.login.outcome, account.changed, order.placed, payment.attempt, payment.outcome, staff.login, staff.action",
+var asking = []string{pol("asks", "http.request, http.blocked, http.logged, http.exposed, mail.login, mail.refused, account.login.attempt, account.login.outcome, account.changed, order.placed, payment.attempt, payment.outcome, staff.login, staff.action",
 	"trouble.level >= 9", "hold", "trouble.level: 9")}
 
 // oneOfEach is an event of every kind, and the verdict of its failure side.
@@ -47,7 +47,8 @@ func oneOfEach() map[noren.Verdict][]noren.Event {
 	}
 	return map[noren.Verdict][]noren.Event{
 		noren.Allow: {of(noren.HTTPRequest, &noren.Request{}), of(noren.LoginOutcome, &noren.LoginResult{Success: true}), of(noren.AccountChanged, &noren.AccountChange{}),
-			of(noren.PaymentAttempt, &noren.Payment{Amount: noren.Yen(1)}), of(noren.PaymentOutcome, &noren.PaymentResult{Amount: noren.Yen(1)}), of(noren.ClockStep, &noren.ClockJump{})},
+			of(noren.PaymentAttempt, &noren.Payment{Amount: noren.Yen(1)}), of(noren.PaymentOutcome, &noren.PaymentResult{Amount: noren.Yen(1)}), of(noren.ClockStep, &noren.ClockJump{}),
+			of(noren.HTTPLogged, &noren.Request{}), of(noren.HTTPExposed, &noren.Request{}), of(noren.MailLogin, &noren.MailSignIn{}), of(noren.MailRefused, &noren.MailRefusal{})},
 		noren.StepUp: {of(noren.LoginAttempt, &noren.Login{})},
 		noren.Review: {of(noren.OrderPlaced, &noren.Order{Total: noren.Yen(1)})},
 		noren.Block: {of(noren.StaffLogin, &noren.StaffSignIn{}), of(noren.StaffAction, &noren.Operation{}), of(noren.SettingsChange, &noren.SettingsVersion{}), of(noren.BanChange, &noren.BanEntry{}), of(noren.ModeChange, &noren.SiteModeChange{}),
