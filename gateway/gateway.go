@@ -59,6 +59,9 @@ type Options struct {
 	// SpoolDir holds the part of large multipart bodies that does not fit in
 	// memory, in files without a name; "" is the system's directory.
 	SpoolDir string
+	// Node names this machine in the record of what happened to the shop's
+	// servers.
+	Node string
 	// SpoolMax bounds all of them together; 0 means 2 GiB.
 	SpoolMax int64
 }
@@ -83,6 +86,8 @@ type Gateway struct {
 	spool spoolRoom
 	// proxyLog is where ReverseProxy complains about answers that break off.
 	proxyLog *log.Logger
+	fresh    sync.Map // http.RoundTripper that keeps no connections, by the one that does
+	changes  chan noren.Event
 	alarms   sync.Map // *atomic.Int64 by site and message: when it was raised last
 }
 
@@ -120,7 +125,7 @@ func New(o Options) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Gateway{opts: o, hop: noren.NewID(o.Now()), pages: p, certs: newCertificates(o.Log), proxyLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug)}
+	g := &Gateway{opts: o, changes: make(chan noren.Event, maxChanges), hop: noren.NewID(o.Now()), pages: p, certs: newCertificates(o.Log), proxyLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug)}
 	g.spool.free.Store(o.SpoolMax)
 	if err := g.Apply(o.Settings); err != nil {
 		return nil, err
@@ -177,6 +182,7 @@ func (g *Gateway) compile(s Settings) (*state, error) {
 			if err := validOriginSecret(sh.originSecret); err != nil {
 				errs = append(errs, siteFault(&site, err))
 			}
+			sh.pool.secret = sh.originSecret
 		}
 		st.shops[site.Name] = sh
 		errs = append(errs, st.addHosts(sh)...)

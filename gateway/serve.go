@@ -55,9 +55,11 @@ type stop struct {
 	status int
 	retry  time.Duration
 	ticket string
-	check  bool       // asks for the check instead of refusing
-	line   bool       // shows the line of the busy mode
-	said   noren.Text // what was wrong with the last try
+	check  bool // asks for the check instead of refusing
+	line   bool // shows the line of the busy mode
+	// shopDown: no server of the shop was reached, so nothing was sent to it.
+	shopDown bool
+	said     noren.Text // what was wrong with the last try
 }
 
 // path lists the steps before the upstream, in the order of ARCHITECTURE.md.

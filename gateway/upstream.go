@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -29,10 +30,13 @@ const (
 const reserved = "/.noren/"
 
 // NewTransport is how the gateway reaches shops: kept connections, no proxy
-// from the environment, answers passed on as they are.
+// from the environment, answers passed on as they are. It speaks HTTP/1.1, where
+// it is known what was written and when; over HTTP/2 the standard library sends
+// some requests again by the server's word alone.
 func NewTransport() *http.Transport {
 	return &http.Transport{
-		DialContext:           (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
+		DialContext:           dialShop,
+		DialTLSContext:        dialTLS(&tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}),
 		TLSHandshakeTimeout:   dialTimeout,
 		ResponseHeaderTimeout: answerTimeout,
 		ExpectContinueTimeout: time.Second,
@@ -40,18 +44,17 @@ func NewTransport() *http.Transport {
 		MaxIdleConnsPerHost:   256,
 		IdleConnTimeout:       idleShop,
 		DisableCompression:    true,
-		ForceAttemptHTTP2:     true,
 	}
 }
 
 // proxy is made per request: its hooks know their exchange.
 func (x *exchange) proxy() *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
-		Transport:  x.g.opts.Transport,
+		Transport:  x.shop.pool,
 		BufferPool: buffers,
 		ErrorLog:   x.g.proxyLog,
 		Rewrite: func(p *httputil.ProxyRequest) {
-			p.Out.URL.Scheme, p.Out.URL.Host = x.shop.upstream.Scheme, x.shop.upstream.Host
+			p.Out.URL.Scheme, p.Out.URL.Host = "http", "" // the pool's to say
 			p.Out.Host = p.In.Host
 			// ReverseProxy drops parameters it cannot parse (a raw ;). The shop
 			// receives what was inspected.
@@ -118,13 +121,13 @@ func (x *exchange) upstreamFailed(err error) {
 		return
 	}
 	s := &stop{status: http.StatusBadGateway, retry: retryShop, ticket: noren.NewTicket()}
-	if refused(err) {
-		s.status = http.StatusServiceUnavailable
+	if unsent(err) {
+		s.status, s.shopDown = http.StatusServiceUnavailable, true
 	} else if timedOut(err) {
 		s.status = http.StatusGatewayTimeout
 	}
 	x.note = "upstream"
-	x.g.alarm("shop does not answer", x.shop.Name, "upstream", x.shop.Upstream, "status", s.status, "ticket", s.ticket, "err", err)
+	x.g.alarm("shop does not answer", x.shop.Name, "upstream", x.shop.pool.names(), "status", s.status, "ticket", s.ticket, "err", err)
 	x.g.opts.Log.Debug("shop does not answer", "site", x.shop.Name, "status", s.status, "ticket", s.ticket, "err", err)
 	x.stopped = s
 	x.answer(s)
