@@ -29,6 +29,8 @@ type presetFile struct {
 	Version   int               `yaml:"version"`
 	Forbidden []string          `yaml:"forbidden"`
 	Presets   map[string]Preset `yaml:"presets"`
+	// Programs are what noren detect knows shops by.
+	Programs map[string]Program `yaml:"programs"`
 }
 
 // readPresets decodes the shipped presets once. What it returns is shared and

@@ -77,6 +77,7 @@ func (c checkCmd) Run(e *env) error {
 		}
 		for i := range cfg.Sites {
 			checkSite(e.ctx, &fs, &cfg.Sites[i], secrets[cfg.Sites[i].Name])
+			checkProgram(e.ctx, &fs, &cfg.Sites[i], secrets[cfg.Sites[i].Name], e.lang)
 		}
 	}
 	return c.print(e, fs)

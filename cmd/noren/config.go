@@ -109,7 +109,7 @@ func findConfig(named string) (string, error) {
 		}
 	}
 	return "", noren.WithHint(noren.Errorf(noren.NotFound, "no configuration: neither %s exists", strings.Join(configPaths[:], " nor ")),
-		"write a noren.yaml of six lines (README, \"Before your own shop\") or name one with --config FILE")
+		"have one written: noren init http://WHERE-THE-SHOP-LISTENS --host shop.example.jp; or name one with --config FILE")
 }
 
 // loadConfig reads and checks a configuration file; every fault is reported at
