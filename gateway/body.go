@@ -50,7 +50,7 @@ func (b *body) reader() io.ReadCloser {
 // readBody takes the request's body in, as its type demands.
 func (x *exchange) readBody() *stop {
 	r := x.r
-	if r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody {
+	if x.body != nil || r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody {
 		return nil
 	}
 	limit := x.shop.bodyLimit()

@@ -164,7 +164,7 @@ func (x *exchange) reportOutcome(res *http.Response) {
 	if x.attempt == nil || x.attempt.Outcome == nil || x.g.opts.Decider == nil {
 		return
 	}
-	payload := x.attempt.Outcome(&Answer{Status: res.StatusCode, Location: redirectPath(res), Cookies: res.Cookies()})
+	payload := x.attempt.Outcome(&Answer{Status: res.StatusCode, Location: redirectPath(res), Cookies: res.Cookies(), Header: res.Header})
 	if payload == nil {
 		return
 	}

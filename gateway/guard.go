@@ -30,6 +30,21 @@ type Inspected struct {
 	// Values are the fields of a form or the texts of a JSON body, by name
 	// ("user", "customer[mail]"; for JSON "variables.username").
 	Values url.Values
+	// Calls are the fields a GraphQL request calls. Their arguments stand in
+	// Values as FIELD.ARGUMENT ("login.username").
+	Calls []string
+}
+
+func (r *Inspected) addCalls(calls []call) {
+	if len(calls) > 0 && r.Values == nil {
+		r.Values = url.Values{}
+	}
+	for _, c := range calls {
+		r.Calls = append(r.Calls, c.name)
+		for name, values := range c.args {
+			r.Values[c.name+"."+name] = values
+		}
+	}
 }
 
 // Attempt is what a guard read. Kind, Entities and Payload go into the attempt's
@@ -47,6 +62,7 @@ type Answer struct {
 	Status   int
 	Location string // path and query of a redirect
 	Cookies  []*http.Cookie
+	Header   http.Header
 }
 
 // GuardConfig says where customers sign in and pay.
@@ -58,7 +74,8 @@ type GuardConfig struct {
 // LoginForm is one form to sign in with. The first of the names of a field that
 // the request has is used.
 type LoginForm struct {
-	Path     string   `yaml:"path" json:"path"` // a pattern, see the shop map
+	Path     string   `yaml:"path" json:"path"`           // a pattern, see the shop map
+	Call     string   `yaml:"call" json:"call,omitempty"` // GraphQL: the field that is called; user and password are CALL.ARGUMENT
 	User     []string `yaml:"user" json:"user"`
 	Password []string `yaml:"password" json:"password"`
 	// Success and Failure are tried in this order; an answer that fits none
@@ -70,6 +87,7 @@ type LoginForm struct {
 // PaymentForm is one form or call that takes money.
 type PaymentForm struct {
 	Path     string       `yaml:"path" json:"path"`
+	Call     string       `yaml:"call" json:"call,omitempty"` // GraphQL: the field that is called; the others are CALL.ARGUMENT
 	Order    []string     `yaml:"order" json:"order,omitempty"`
 	Amount   []string     `yaml:"amount" json:"amount,omitempty"`
 	Currency string       `yaml:"currency" json:"currency,omitempty"` // default JPY
@@ -89,6 +107,7 @@ type AnswerRule struct {
 	Location    string `yaml:"location" json:"location,omitempty"`         // of a redirect; * is any run of characters
 	NotLocation string `yaml:"not_location" json:"not_location,omitempty"` // the redirect goes anywhere else
 	Cookie      string `yaml:"cookie" json:"cookie,omitempty"`             // the answer sets a cookie of this name
+	Header      string `yaml:"header" json:"header,omitempty"`             // the answer has a header of this name
 }
 
 func (r AnswerRule) fits(a *Answer) bool {
@@ -99,6 +118,9 @@ func (r AnswerRule) fits(a *Answer) bool {
 		return false
 	}
 	if r.NotLocation != "" && (a.Location == "" || glob(r.NotLocation, a.Location)) {
+		return false
+	}
+	if r.Header != "" && (a.Header == nil || a.Header.Get(r.Header) == "") {
 		return false
 	}
 	return r.Cookie == "" || slices.ContainsFunc(a.Cookies, func(c *http.Cookie) bool {
@@ -160,7 +182,7 @@ func formPattern(path, admin string, rules ...[]AnswerRule) (pattern, error) {
 	}
 	for _, rs := range rules {
 		for _, r := range rs {
-			if len(r.Status) == 0 && r.Location == "" && r.NotLocation == "" && r.Cookie == "" {
+			if len(r.Status) == 0 && r.Location == "" && r.NotLocation == "" && r.Cookie == "" && r.Header == "" {
 				return p, noren.Errorf(noren.Invalid, "form %q: a rule about answers names nothing", path)
 			}
 		}
@@ -179,14 +201,14 @@ func (s *Site) guards(preset Preset) (*ShopGuard, error) {
 // Attempt implements Guard.
 func (g *ShopGuard) Attempt(r *Inspected) (*Attempt, error) {
 	for i := range g.logins {
-		if f := &g.logins[i]; atForm(&f.at, r) {
+		if f := &g.logins[i]; atForm(&f.at, f.Call, r) {
 			if a, err := f.attempt(r.Values); a != nil || err != nil {
 				return a, err
 			}
 		}
 	}
 	for i := range g.payments {
-		if f := &g.payments[i]; atForm(&f.at, r) {
+		if f := &g.payments[i]; atForm(&f.at, f.Call, r) {
 			if a, err := f.attempt(r.Values); a != nil || err != nil {
 				return a, err
 			}
@@ -195,8 +217,12 @@ func (g *ShopGuard) Attempt(r *Inspected) (*Attempt, error) {
 	return nil, nil
 }
 
-// atForm reports whether any view of the request's path is the form's.
-func atForm(p *pattern, r *Inspected) bool {
+// atForm reports whether any view of the request's path is the form's, and it
+// calls the field that a GraphQL form names.
+func atForm(p *pattern, call string, r *Inspected) bool {
+	if call != "" && !slices.Contains(r.Calls, call) {
+		return false
+	}
 	found := false
 	pathViews(r.Path, func(view string) {
 		found = found || globPath(p.path, view) && p.matches(r.Method, func() []queryWant { return queryPairs(r.RawQuery) })

@@ -136,6 +136,7 @@ func (x *exchange) readAttempt() *stop {
 	if x.body != nil {
 		in.Values = bodyValues(x.r.Header.Get("Content-Type"), x.body.inspect)
 	}
+	in.addCalls(x.calls)
 	for _, g := range x.shop.guards {
 		a, err := g.Attempt(in)
 		if err != nil {

@@ -23,6 +23,7 @@ type Preset struct {
 	Encodings   []string                `yaml:"encodings"` // of form values; empty is UTF-8 only
 	Zones       map[noren.Zone][]string `yaml:"zones"`
 	Guard       GuardConfig             `yaml:"guard"`
+	GraphQL     []GraphQLMap            `yaml:"graphql"`
 }
 
 type presetFile struct {

@@ -36,6 +36,7 @@ type exchange struct {
 	allow   *Entry // the allow-list entry the client is under
 
 	body    *body
+	calls   []call // of a GraphQL request
 	result  waf.Result
 	attempt *Attempt
 	tryID   string // AttemptID
@@ -70,6 +71,7 @@ var path = [...]func(*exchange) *stop{
 	(*exchange).locate,
 	(*exchange).checkLists,
 	(*exchange).checkForbidden,
+	(*exchange).placeCalls,
 	(*exchange).checkMode,
 	(*exchange).checkLimits,
 	(*exchange).inspect,

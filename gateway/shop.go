@@ -19,6 +19,7 @@ type shop struct {
 	sessions  []string
 	encodings []string
 	pool      *pool
+	graphql   []graphqlAPI
 
 	originSecret string // "" without one
 }
@@ -34,11 +35,12 @@ func (g *Gateway) newShop(s Site, limits []Limit) (*shop, error) {
 	zones, errZones := s.zoneMap(preset)
 	guard, errGuard := s.guards(preset)
 	pool, errPool := g.newPool(&s, g.shopNow(s.Name))
-	if err := errors.Join(errZones, errGuard, errPool); err != nil {
+	apis, errAPIs := s.graphqlAPIs(preset)
+	if err := errors.Join(errZones, errGuard, errPool, errAPIs); err != nil {
 		return nil, err
 	}
 	return &shop{
-		Site: s, preset: preset, zones: zones, limits: limits, pool: pool,
+		Site: s, preset: preset, zones: zones, limits: limits, pool: pool, graphql: apis,
 		guards:   append([]Guard{guard}, g.opts.Guards...),
 		sessions: pick(s.Session, preset.Session), encodings: pick(s.Encodings, preset.Encodings),
 	}, nil

@@ -31,6 +31,8 @@ type Site struct {
 	// Zones add patterns to the preset's, and take some out with "!".
 	Zones map[noren.Zone][]string `yaml:"zones" json:"zones,omitempty" jsonschema:"description=Further patterns by zone; a leading ! takes paths out of the zone"`
 	Guard GuardConfig             `yaml:"guard" json:"guard,omitempty" jsonschema:"description=Where customers sign in and pay, when the preset does not know"`
+	// GraphQL adds to the preset's.
+	GraphQL []GraphQLMap `yaml:"graphql" json:"graphql,omitempty" jsonschema:"description=GraphQL APIs of the shop: which field belongs to which zone"`
 	// Session and Encodings replace the preset's.
 	Session   []string `yaml:"session" json:"session,omitempty" jsonschema:"description=Names of the shop's session cookies; * at the end allowed"`
 	Encodings []string `yaml:"encodings" json:"encodings,omitempty" jsonschema:"description=Encodings of form values besides utf-8: shift_jis, euc-jp"`
@@ -115,6 +117,9 @@ func (s *Site) validMap() []error {
 		errs = append(errs, err)
 	}
 	if _, err := s.guards(preset); err != nil {
+		errs = append(errs, err)
+	}
+	if _, err := s.graphqlAPIs(preset); err != nil {
 		errs = append(errs, err)
 	}
 	for _, e := range s.Encodings {
