@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,7 +12,6 @@ import (
 	"strings"
 
 	"noren"
-	"noren/gateway/waf"
 )
 
 // GraphQLMap places the requests to one GraphQL address, which all have the same
@@ -98,7 +98,7 @@ func (x *exchange) placeCalls() *stop {
 	if x.body != nil {
 		body = x.body.inspect
 	}
-	ops, readable := graphqlOperations(x.r.Method, x.r.URL.RawQuery, x.r.Header.Get("Content-Type"), body)
+	ops, seen, readable := graphqlOperations(x.r.Method, x.r.URL.RawQuery, x.r.Header.Get("Content-Type"), body)
 	if !readable {
 		x.stricter(api.hidden, api.path.text+"#?")
 		return nil
@@ -106,6 +106,7 @@ func (x *exchange) placeCalls() *stop {
 	if len(ops) > 0 && api.crowded(ops) {
 		return malformed("graphql_together")
 	}
+	x.inspected = seen
 	for _, op := range ops {
 		for _, c := range op {
 			if z, ok := api.fields[c.name]; ok {
@@ -147,34 +148,44 @@ func (a *graphqlAPI) crowded(ops [][]call) bool {
 	return false
 }
 
-// graphqlOperations reads what a request to a GraphQL address calls. readable is
-// false when some of it cannot be read, or names a stored query; the shop may
-// read it nevertheless.
-func graphqlOperations(method, rawQuery, contentType string, body []byte) (ops [][]call, readable bool) {
-	posts, ok := graphqlPosts(contentType, body)
+// graphqlOperations reads what a request to a GraphQL address calls, and makes
+// the body the firewall sees: a document's place takes the list of its texts. The
+// rest of a document is names, numbers and signs, which carry no attack and look
+// like several ("{$in" like a query to MongoDB). readable is false when some of
+// it cannot be read, or names a stored query; the shop may read it nevertheless,
+// and the firewall sees it as it is.
+func graphqlOperations(method, rawQuery, contentType string, body []byte) (ops [][]call, seen []byte, readable bool) {
+	posts, rewrite, ok := graphqlPosts(contentType, body)
 	if !ok {
-		return nil, false
+		return nil, nil, false
 	}
+	inBody := len(posts)
 	for _, q := range queryPairs(rawQuery) {
 		switch q.key {
 		case "query":
 			posts = append(posts, graphqlPost{Query: q.value, Variables: variablesOf(rawQuery)})
 		case "extensions", "id", "documentid", "document_id":
-			return nil, false
+			return nil, nil, false
 		}
 	}
 	if len(posts) == 0 {
 		// A page, a preflight or a health check asks for nothing.
-		return nil, len(body) == 0 || method == http.MethodGet
+		return nil, nil, len(body) == 0 || method == http.MethodGet
 	}
-	for _, p := range posts {
-		read, err := parseGraphQL(p.Query, p.Variables)
-		if err != nil || p.stored {
-			return nil, false
+	var texts [][]string
+	for i, p := range posts {
+		doc, err := parseGraphQL(p.Query, p.Variables)
+		if err != nil {
+			return nil, nil, false
 		}
-		ops = append(ops, read...)
+		if ops = append(ops, doc.ops...); i < inBody {
+			texts = append(texts, doc.texts)
+		}
 	}
-	return ops, true
+	if rewrite != nil {
+		seen = rewrite(texts)
+	}
+	return ops, seen, true
 }
 
 // variablesOf reads the variables in a query string.
@@ -190,55 +201,63 @@ func variablesOf(rawQuery string) map[string]any {
 type graphqlPost struct {
 	Query     string
 	Variables map[string]any
-	stored    bool // names a query the shop keeps, instead of or beside one
 }
+
+// rewriter puts texts in the place of the documents, in their order. nil: what
+// the firewall sees is the body itself.
+type rewriter func(texts [][]string) []byte
 
 // graphqlPosts takes a body apart: JSON, a list of them (batch), a form, the
 // operations of an upload (multipart), or the bare document.
-func graphqlPosts(contentType string, body []byte) ([]graphqlPost, bool) {
+func graphqlPosts(contentType string, body []byte) ([]graphqlPost, rewriter, bool) {
 	if len(body) == 0 {
-		return nil, true
+		return nil, nil, true
 	}
 	media, params, err := mime.ParseMediaType(contentType)
 	switch {
 	case err == nil && media == "multipart/form-data":
 		values := multipartValues(body, params["boundary"])["operations"]
 		if len(values) != 1 {
-			return nil, false
+			return nil, nil, false
 		}
-		return jsonPosts([]byte(values[0]))
+		posts, inner, ok := jsonPosts([]byte(values[0]))
+		return posts, func(texts [][]string) []byte {
+			return bytes.Replace(body, []byte(values[0]), inner(texts), 1)
+		}, ok
 	case err == nil && media == "application/graphql":
-		return []graphqlPost{{Query: string(body)}}, true
+		return []graphqlPost{{Query: string(body)}}, nil, true
 	case err == nil && media == "application/x-www-form-urlencoded":
 		values := bodyValues(contentType, body)["query"]
-		if len(values) != 1 || waf.Unescape(values[0]) == "" {
-			return nil, false
+		if len(values) != 1 || values[0] == "" {
+			return nil, nil, false
 		}
-		return []graphqlPost{{Query: values[0]}}, true
+		return []graphqlPost{{Query: values[0]}}, nil, true
 	}
 	return jsonPosts(body)
 }
 
 const maxBatch = 50
 
-func jsonPosts(body []byte) ([]graphqlPost, bool) {
+func jsonPosts(body []byte) ([]graphqlPost, rewriter, bool) {
 	var v any
-	if json.Unmarshal(body, &v) != nil {
-		return nil, false
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	if d.Decode(&v) != nil || d.More() {
+		return nil, nil, false
 	}
 	list, batch := v.([]any)
 	if !batch {
 		list = []any{v}
 	}
 	if len(list) == 0 || len(list) > maxBatch {
-		return nil, false
+		return nil, nil, false
 	}
 	var posts []graphqlPost
 	for _, e := range list {
 		m, _ := e.(map[string]any)
 		query, ok := m["query"].(string)
 		if !ok {
-			return nil, false
+			return nil, nil, false
 		}
 		p := graphqlPost{Query: query}
 		p.Variables, _ = m["variables"].(map[string]any)
@@ -247,7 +266,23 @@ func jsonPosts(body []byte) ([]graphqlPost, bool) {
 		}
 		posts = append(posts, p)
 	}
-	return posts, true
+	return posts, func(texts [][]string) []byte {
+		for i, e := range list {
+			e.(map[string]any)["query"] = texts[i]
+		}
+		return encoded(v)
+	}, true
+}
+
+// encoded is v as JSON, with markup as it is written.
+func encoded(v any) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if e.Encode(v) != nil {
+		return nil // the body itself is inspected
+	}
+	return bytes.TrimRight(b.Bytes(), "\n")
 }
 
 // call is one field of an operation's first level, with its arguments by name:

@@ -21,7 +21,7 @@ const (
 // first level, fragments resolved. It reads the executable part of the GraphQL
 // language (October 2021, section 2) and nothing else; what it cannot read is an
 // error. Which of several operations will run is not its business: all are given.
-func parseGraphQL(doc string, vars map[string]any) ([][]call, error) {
+func parseGraphQL(doc string, vars map[string]any) (graphqlDoc, error) {
 	p := &graphqlParser{src: doc, vars: vars, fragments: map[string]*selection{}}
 	p.next()
 	var operations []*selection
@@ -33,16 +33,22 @@ func parseGraphQL(doc string, vars map[string]any) ([][]call, error) {
 	if p.err == nil && len(operations) == 0 {
 		p.fail("no operation")
 	}
-	var out [][]call
+	out := graphqlDoc{texts: p.texts}
 	for _, op := range operations {
 		var calls []call
 		p.resolve(op, map[string]bool{}, &calls)
-		out = append(out, calls)
+		out.ops = append(out.ops, calls)
 	}
 	if p.err != nil {
-		return nil, p.err
+		return graphqlDoc{}, p.err
 	}
 	return out, nil
+}
+
+// graphqlDoc is a document, read.
+type graphqlDoc struct {
+	ops   [][]call
+	texts []string // every text in it; the rest are names, numbers and signs
 }
 
 // selection is the first level of an operation or a fragment.
@@ -72,6 +78,7 @@ type graphqlParser struct {
 	count     int
 	tok       graphqlToken
 	err       error
+	texts     []string
 	vars      map[string]any
 	defaults  map[string]url.Values // of the operation's variables
 	fragments map[string]*selection
@@ -383,9 +390,14 @@ func (p *graphqlParser) blockString() {
 			continue
 		}
 		b.WriteString(p.src[at : at+end])
-		p.tok, p.pos = graphqlToken{lexString, b.String()}, at+end+3
+		p.text(b.String(), at+end+3)
 		return
 	}
+}
+
+// text ends the token of a text at pos.
+func (p *graphqlParser) text(s string, pos int) {
+	p.tok, p.pos, p.texts = graphqlToken{lexString, s}, pos, append(p.texts, s)
 }
 
 func (p *graphqlParser) quoted() {
@@ -393,7 +405,7 @@ func (p *graphqlParser) quoted() {
 	for at := p.pos + 1; at < len(p.src); {
 		switch c := p.src[at]; {
 		case c == '"':
-			p.tok, p.pos = graphqlToken{lexString, b.String()}, at+1
+			p.text(b.String(), at+1)
 			return
 		case c == '\n' || c == '\r':
 			p.fail("a text has no end")

@@ -55,8 +55,8 @@ func TestParseGraphQL(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			ops, err := parseGraphQL(tt.doc, vars)
-			got := written(ops)
+			doc, err := parseGraphQL(tt.doc, vars)
+			got := written(doc.ops)
 			if err != nil {
 				got = "error"
 			}
@@ -214,6 +214,39 @@ func TestGraphQLBruteForceIsLimited(t *testing.T) {
 	}
 }
 
+// The firewall reads the texts of a document and its variables, not the document:
+// "{$in" is no query to MongoDB.
+func TestGraphQLIsInspected(t *testing.T) {
+	attack := "1' UNION SELECT password FROM members-- -"
+	quoted, _ := json.Marshal(attack)
+	for name, tt := range map[string]struct {
+		body        string
+		contentType string
+		status      int
+	}{
+		"a variable called in":       {posted(`query F($in: SearchInput!, $or: Int, $type: Int) { search(input: $in) { totalItems } }`, map[string]any{"in": map[string]any{"term": "急須（赤）"}}), "application/json", 200},
+		"an upload":                  {"--B\r\nContent-Disposition: form-data; name=\"operations\"\r\n\r\n" + posted(`mutation C($in: X!) { createAssets(input: $in) { id } }`, nil) + "\r\n--B--\r\n", "multipart/form-data; boundary=B", 200},
+		"an attack in a variable":    {posted(`query F($in: SearchInput!) { search(input: $in) { totalItems } }`, map[string]any{"in": map[string]any{"term": attack}}), "application/json", 403},
+		"an attack in the document":  {posted(`{ search(input: {term: `+string(quoted)+`}) { totalItems } }`, nil), "application/json", 403},
+		"an attack below":            {posted(`{ products { items(filter: `+string(quoted)+`) { id } } }`, nil), "application/json", 403},
+		"an attack in a block":       {posted(`{ search(input: {term: """`+attack+`"""}) { totalItems } }`, nil), "application/json", 403},
+		"an attack, escaped":         {posted(`{ search(input: {term: "1\u0027 UNION SELECT password FROM members-- -"}) { totalItems } }`, nil), "application/json", 403},
+		"an attack in a default":     {posted(`query F($t: String = `+string(quoted)+`) { search(input: {term: $t}) { totalItems } }`, nil), "application/json", 403},
+		"an attack beside":           {`{"query":"{ products { id } }","x":` + string(quoted) + `}`, "application/json", 403},
+		"an attack in a batch":       {`[{"query":"{ products { id } }"},{"query":"{ a }","variables":{"x":` + string(quoted) + `}}]`, "application/json", 403},
+		"an attack in a broken one":  {posted("{ search(input: {term: "+string(quoted), nil), "application/json", 403},
+		"an attack beside an upload": {"--B\r\nContent-Disposition: form-data; name=\"operations\"\r\n\r\n" + posted(`mutation C($in: X!) { createAssets(input: $in) { id } }`, map[string]any{"in": attack}) + "\r\n--B--\r\n", "multipart/form-data; boundary=B", 403},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var reached atomic.Int64
+			s := vendure(t, &reached, false)
+			if res, _ := s.do("POST", "/shop-api", tt.body, "Content-Type: "+tt.contentType); res.StatusCode != tt.status {
+				t.Errorf("status %d, want %d", res.StatusCode, tt.status)
+			}
+		})
+	}
+}
+
 func TestGraphQLMapIsChecked(t *testing.T) {
 	for want, m := range map[string]GraphQLMap{
 		"names no zone":   {Path: "/graphql"},
@@ -237,11 +270,11 @@ func FuzzGraphQL(f *testing.F) {
 	f.Fuzz(func(t *testing.T, doc, vars string) {
 		var v map[string]any
 		_ = json.Unmarshal([]byte(vars), &v)
-		ops, err := parseGraphQL(doc, v)
+		read, err := parseGraphQL(doc, v)
 		if err != nil {
 			return
 		}
-		for _, op := range ops {
+		for _, op := range read.ops {
 			if len(op) > maxGraphQLCalls {
 				t.Fatalf("%d calls", len(op))
 			}
@@ -252,9 +285,9 @@ func FuzzGraphQL(f *testing.F) {
 			}
 		}
 		more, err := parseGraphQL(`mutation { login(username: "x") { id } } `+doc, v)
-		if err == nil && written(more[:1]) != "login(username=x)" {
-			t.Fatalf("the first operation reads %s", written(more[:1]))
+		if err == nil && written(more.ops[:1]) != "login(username=x)" {
+			t.Fatalf("the first operation reads %s", written(more.ops[:1]))
 		}
-		_, _ = graphqlOperations("POST", doc, vars, []byte(doc))
+		_, _, _ = graphqlOperations("POST", doc, vars, []byte(doc))
 	})
 }

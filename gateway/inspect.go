@@ -64,7 +64,9 @@ func (x *exchange) wafRequest() *waf.Request {
 		Chunked: x.body != nil && x.body.stream != nil && x.r.ContentLength < 0,
 	}
 	if x.body != nil {
-		req.Body = x.body.inspect
+		if req.Body = x.body.inspect; x.inspected != nil {
+			req.Body = x.inspected
+		}
 	}
 	return req
 }

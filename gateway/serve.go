@@ -35,11 +35,13 @@ type exchange struct {
 	turn    string // the visitor's place in the line, unread
 	allow   *Entry // the allow-list entry the client is under
 
-	body    *body
-	calls   []call // of a GraphQL request
-	result  waf.Result
-	attempt *Attempt
-	tryID   string // AttemptID
+	body  *body
+	calls []call // of a GraphQL request
+	// inspected is what the firewall sees of a GraphQL body; nil: the body itself.
+	inspected []byte
+	result    waf.Result
+	attempt   *Attempt
+	tryID     string // AttemptID
 
 	recorded *noren.Request // the request as events and log tell it
 	verdict  noren.Verdict

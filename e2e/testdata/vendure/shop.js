@@ -23,6 +23,7 @@ const config = {
     hostname: '127.0.0.1', port: Number(port), adminApiPath: 'admin-api', shopApiPath: 'shop-api',
     // Noren stands before it: the visitor's address comes from there.
     trustProxy: 'loopback', cors: false, csrfPrevention: true,
+    middleware: [{ route: 'store', handler: (req, res) => res.sendFile(path.join(__dirname, 'storefront.html')) }],
   },
   authOptions: {
     tokenMethod: ['bearer', 'cookie'], requireVerification: false,
