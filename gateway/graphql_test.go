@@ -112,6 +112,11 @@ func vendure(t *testing.T, reached *atomic.Int64, limits bool) *standing {
 			if strings.Contains(string(b), "right") {
 				http.SetCookie(w, &http.Cookie{Name: "session", Value: "x"})
 			}
+			w.Header().Set("Content-Type", "application/json")
+			if strings.Contains(string(b), "good-card") {
+				fmt.Fprintf(w, `{"data":{"addPaymentToOrder":{"code":"X","state":"PaymentSettled"},"encoding":%q}}`, r.Header.Get("Accept-Encoding"))
+				return
+			}
 			io.WriteString(w, `{"data":{}}`)
 		})
 	})
@@ -193,9 +198,15 @@ func TestGraphQLSignInsAreAttemptAndOutcome(t *testing.T) {
 	if n := len(s.loop.of(noren.PaymentAttempt)) + len(s.loop.of(noren.LoginAttempt)); n != 2 {
 		t.Errorf("browsing made attempts: %d", n)
 	}
-	s.do("POST", "/shop-api", posted(`mutation { addPaymentToOrder(input: {method: "card", metadata: {}}) { id } }`, nil), "Content-Type: application/json")
-	if ev := s.loop.of(noren.PaymentAttempt); len(ev) != 1 || ev[0].Payload.(*noren.Payment).Method != "card" {
-		t.Errorf("payment: %+v", ev)
+	for i, card := range []string{"bad-card", "good-card"} {
+		_, body := s.do("POST", "/shop-api", posted(`mutation { addPaymentToOrder(input: {method: "`+card+`", metadata: {}}) { id } }`, nil), "Content-Type: application/json", "Accept-Encoding: gzip")
+		if !strings.HasPrefix(body, `{"data"`) || strings.Contains(body, "gzip") {
+			t.Errorf("the visitor got %q", body)
+		}
+		ev, out := s.loop.of(noren.PaymentAttempt), s.loop.of(noren.PaymentOutcome)
+		if len(ev) != i+1 || ev[i].Payload.(*noren.Payment).Method != card || len(out) != i+1 || out[i].Payload.(*noren.PaymentResult).Success != (card == "good-card") {
+			t.Errorf("payment: %+v, %+v", ev, out)
+		}
 	}
 }
 

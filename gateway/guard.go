@@ -1,8 +1,11 @@
 package gateway
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"mime"
 	"net/http"
 	"net/url"
 	"slices"
@@ -55,6 +58,8 @@ type Attempt struct {
 	Entities noren.Entities
 	Payload  noren.Payload
 	Outcome  func(*Answer) noren.Payload
+	// ReadsBody: the outcome stands in the answer's text.
+	ReadsBody bool
 }
 
 // Answer is what a guard sees of the shop's answer.
@@ -63,6 +68,7 @@ type Answer struct {
 	Location string // path and query of a redirect
 	Cookies  []*http.Cookie
 	Header   http.Header
+	Body     string // the beginning, when the attempt reads it
 }
 
 // GuardConfig says where customers sign in and pay.
@@ -108,6 +114,7 @@ type AnswerRule struct {
 	NotLocation string `yaml:"not_location" json:"not_location,omitempty"` // the redirect goes anywhere else
 	Cookie      string `yaml:"cookie" json:"cookie,omitempty"`             // the answer sets a cookie of this name
 	Header      string `yaml:"header" json:"header,omitempty"`             // the answer has a header of this name
+	Body        string `yaml:"body" json:"body,omitempty"`                 // the beginning of a JSON answer holds this text
 }
 
 func (r AnswerRule) fits(a *Answer) bool {
@@ -123,6 +130,9 @@ func (r AnswerRule) fits(a *Answer) bool {
 	if r.Header != "" && (a.Header == nil || a.Header.Get(r.Header) == "") {
 		return false
 	}
+	if r.Body != "" && !strings.Contains(a.Body, r.Body) {
+		return false
+	}
 	return r.Cookie == "" || slices.ContainsFunc(a.Cookies, func(c *http.Cookie) bool {
 		return glob(r.Cookie, c.Name) && c.Value != "" && c.MaxAge >= 0
 	})
@@ -135,6 +145,33 @@ func success(yes, no []AnswerRule, a *Answer) (ok, known bool) {
 		return true, true
 	}
 	return false, slices.ContainsFunc(no, fits)
+}
+
+// readBody reports whether a rule looks at the answer's text.
+func readBody(rules ...[]AnswerRule) bool {
+	return slices.ContainsFunc(slices.Concat(rules...), func(r AnswerRule) bool { return r.Body != "" })
+}
+
+// peekAnswer is how much of an answer is looked at.
+const peekAnswer = 16 << 10
+
+// peek returns the beginning of a JSON answer; the visitor gets all of it
+// nevertheless.
+func peek(res *http.Response) string {
+	media, _, err := mime.ParseMediaType(res.Header.Get("Content-Type"))
+	if err != nil || media != "application/json" && !strings.HasSuffix(media, "+json") || res.Header.Get("Content-Encoding") != "" {
+		return ""
+	}
+	head, err := io.ReadAll(io.LimitReader(res.Body, peekAnswer))
+	rest := io.Reader(res.Body)
+	if err != nil {
+		rest = failingReader{err}
+	}
+	res.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(head), rest), res.Body}
+	return string(head)
 }
 
 // ShopGuard reads sign-ins and payments by a site's shop map.
@@ -182,7 +219,7 @@ func formPattern(path, admin string, rules ...[]AnswerRule) (pattern, error) {
 	}
 	for _, rs := range rules {
 		for _, r := range rs {
-			if len(r.Status) == 0 && r.Location == "" && r.NotLocation == "" && r.Cookie == "" && r.Header == "" {
+			if len(r.Status) == 0 && r.Location == "" && r.NotLocation == "" && r.Cookie == "" && r.Header == "" && r.Body == "" {
 				return p, noren.Errorf(noren.Invalid, "form %q: a rule about answers names nothing", path)
 			}
 		}
@@ -257,9 +294,10 @@ func (f *loginForm) attempt(values url.Values) (*Attempt, error) {
 		return nil, nil
 	}
 	return &Attempt{
-		Kind:     noren.LoginAttempt,
-		Entities: noren.Entities{noren.EntityAccount: strings.ToLower(user)},
-		Payload:  &noren.Login{User: user},
+		Kind:      noren.LoginAttempt,
+		Entities:  noren.Entities{noren.EntityAccount: strings.ToLower(user)},
+		Payload:   &noren.Login{User: user},
+		ReadsBody: readBody(f.Success, f.Failure),
 		Outcome: func(a *Answer) noren.Payload {
 			ok, known := success(f.Success, f.Failure, a)
 			if !known {
@@ -303,7 +341,7 @@ func (f *paymentForm) attempt(values url.Values) (*Attempt, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	return &Attempt{Kind: noren.PaymentAttempt, Entities: who, Payload: pay, Outcome: f.outcome(pay)}, nil
+	return &Attempt{Kind: noren.PaymentAttempt, Entities: who, Payload: pay, Outcome: f.outcome(pay), ReadsBody: readBody(f.Success, f.Failure)}, nil
 }
 
 func (f *paymentForm) outcome(pay *noren.Payment) func(*Answer) noren.Payload {

@@ -79,6 +79,9 @@ func (x *exchange) forwarded(out *http.Request) {
 	out.Header.Set("X-Forwarded-Host", x.r.Host)
 	out.Header.Set(hopHeader, x.g.hop)
 	x.lockOrigin(out)
+	if x.attempt != nil && x.attempt.ReadsBody {
+		out.Header.Del("Accept-Encoding") // its answer is read
+	}
 	out.Header.Del("Expect") // answered by us: the body is here already
 	if b := x.body; b != nil && b.stream == nil {
 		// Lets the transport begin again on a new connection when nothing was
