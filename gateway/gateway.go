@@ -86,7 +86,7 @@ type Gateway struct {
 	spool spoolRoom
 	// proxyLog is where ReverseProxy complains about answers that break off.
 	proxyLog *log.Logger
-	fresh    sync.Map // http.RoundTripper that keeps no connections, by the one that does
+	derived  sync.Map // *transports by the shared *http.Transport
 	changes  chan noren.Event
 	alarms   sync.Map // *atomic.Int64 by site and message: when it was raised last
 }

@@ -48,7 +48,8 @@ type backend struct {
 	Backend
 	print        string // of the configuration it was made by
 	scheme, host string
-	kept, fresh  http.RoundTripper
+	kept         http.RoundTripper // for what may be sent again
+	brief, fresh http.RoundTripper
 	active       atomic.Int64 // requests under way
 	probing      atomic.Bool
 

@@ -63,27 +63,29 @@ func (g *Gateway) newBackend(s *Site, conf Backend) (*backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &backend{Backend: conf, print: s.fingerprint(), kept: kept, fresh: kept}
+	b := &backend{Backend: conf, print: s.fingerprint(), kept: kept, brief: kept, fresh: kept}
 	b.scheme, b.host = address(u)
 	if t, ok := kept.(*http.Transport); ok {
-		b.fresh = g.freshOf(t)
+		b.brief, b.fresh = g.variants(t)
 	}
 	return b, nil
 }
 
-// freshOf is a transport that never uses a connection twice. There the standard
-// library repeats nothing by itself.
-func (g *Gateway) freshOf(t *http.Transport) http.RoundTripper {
-	if f, ok := g.fresh.Load(t); ok {
-		return f.(http.RoundTripper)
+// transports are the variants of a transport. brief keeps a connection for a
+// moment only: it carries what cannot be sent again, and a shop that closes a
+// kept connection at the same moment loses it. fresh never uses one twice; there
+// the standard library repeats nothing by itself.
+type transports struct{ brief, fresh *http.Transport }
+
+func (g *Gateway) variants(t *http.Transport) (brief, fresh http.RoundTripper) {
+	v := &transports{t.Clone(), t.Clone()}
+	v.brief.IdleConnTimeout = idlePost
+	v.fresh.DisableKeepAlives = true
+	if t == g.opts.Transport { // of all sites
+		shared, _ := g.derived.LoadOrStore(t, v)
+		v = shared.(*transports)
 	}
-	f := t.Clone()
-	f.DisableKeepAlives = true
-	if t != g.opts.Transport {
-		return f
-	}
-	shared, _ := g.fresh.LoadOrStore(t, f)
-	return shared.(http.RoundTripper)
+	return v.brief, v.fresh
 }
 
 // backend finds a server of a shop by what the configuration says of it.
@@ -153,9 +155,12 @@ func (p *pool) send(b *backend, req *http.Request, body io.ReadCloser, fresh boo
 		// under it: a dozen times, where a request breaks the shop.
 		out.Body, out.GetBody, out.ContentLength = emptyBody{}, nil, 0
 	}
-	via := b.kept
-	if fresh || claimsReplay(req) {
+	via := b.brief
+	switch {
+	case fresh || claimsReplay(req):
 		via = b.fresh
+	case safe(req):
+		via = b.kept
 	}
 	b.active.Add(1)
 	res, err := via.RoundTrip(&out)

@@ -20,6 +20,9 @@ const (
 	dialTimeout   = 5 * time.Second
 	answerTimeout = 3 * time.Minute // an export or a payment may take its time
 	retryShop     = 30 * time.Second
+	// idlePost is how long a connection is kept that carries what cannot be sent
+	// again: far below idleShop, because on a busy machine a second is nothing.
+	idlePost = time.Second
 	// idleShop is below the 5 s after which Apache and Node close a kept
 	// connection: a POST that meets a closing one is lost, and sending it again
 	// might place an order twice.

@@ -164,6 +164,10 @@ type initCmd struct {
 	Host  []string `help:"Host name that visitors use; may be given several times. Without it the name the shop gives itself."`
 	Name  string   `help:"Short name of the site (default: from the host)."`
 	Admin string   `name:"admin" help:"Path of the shop's admin when it was moved."`
+	Data  string   `help:"Directory of everything Noren writes (default: noren-data beside the file)."`
+
+	BehindProxy bool `help:"nginx, Apache or another proxy on this machine stands before Noren and tells who the visitor is."`
+	Shadow      bool `help:"The firewall records what it finds and stops nothing, for the first days."`
 }
 
 // Help says what it does.
@@ -243,13 +247,16 @@ func writeNew(path string, text []byte) error {
 	return nil
 }
 
-var sixLines = `version: 1
-sites:
+const sixLines = `version: 1
+{{with .Data}}data: {{printf "%q" .}}
+{{end}}sites:
   - name: {{.Name}}
     hosts: [{{range $i, $h := .Hosts}}{{if $i}}, {{end}}{{printf "%q" $h}}{{end}}]
     upstream: {{printf "%q" .Upstream}}   # where the shop answers
     preset: {{.Preset}}{{with .What}}   # {{.}}{{end}}
 {{with .Admin}}    admin_prefix: {{printf "%q" .}}
+{{end}}{{if .Proxy}}    trusted_proxies: [127.0.0.1/32, "::1/128"]   # the proxy on this machine tells who the visitor is
+{{end}}{{if .Shadow}}    waf: shadow   # findings are recorded, nothing is stopped by the firewall; later: on
 {{end}}`
 
 func (c initCmd) file(hosts []string, upstream string, d gateway.Detected) ([]byte, error) {
@@ -266,7 +273,7 @@ func (c initCmd) file(hosts []string, upstream string, d gateway.Detected) ([]by
 		return nil, err
 	}
 	var b bytes.Buffer
-	err = t.Execute(&b, map[string]any{"Name": name, "Hosts": hosts, "Upstream": upstream, "Preset": d.Preset, "What": what, "Admin": c.Admin})
+	err = t.Execute(&b, map[string]any{"Name": name, "Hosts": hosts, "Upstream": upstream, "Preset": d.Preset, "What": what, "Admin": c.Admin, "Data": c.Data, "Proxy": c.BehindProxy, "Shadow": c.Shadow})
 	return b.Bytes(), err
 }
 

@@ -69,14 +69,14 @@ func TestInitAsksForWhatItCannotFind(t *testing.T) {
 	if code, _, said := command(t, "--config", path, "init", plain.URL); code != exitUsage || !strings.Contains(said, "--host") {
 		t.Errorf("without a name: exit %d: %s", code, said)
 	}
-	if code, _, said := command(t, "--config", path, "init", plain.URL, "--host", "shop.example.jp", "--host", "*.shop.example.jp", "--admin", "/kanri"); code != exitOK {
+	if code, _, said := command(t, "--config", path, "init", plain.URL, "--host", "shop.example.jp", "--host", "*.shop.example.jp", "--admin", "/kanri", "--data", "/var/lib/noren/noren-data", "--behind-proxy", "--shadow"); code != exitOK {
 		t.Errorf("exit %d: %s", code, said)
 	}
 	cfg, err := loadConfig(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := cfg.Sites[0]; len(s.Hosts) != 2 || s.Preset != "generic" || s.AdminPrefix != "/kanri" || s.Name != "shop" {
+	if s := cfg.Sites[0]; len(s.Hosts) != 2 || s.Preset != "generic" || s.AdminPrefix != "/kanri" || len(s.TrustedProxies) != 2 || s.WAF != "shadow" || cfg.Data != "/var/lib/noren/noren-data" || s.Name != "shop" {
 		t.Errorf("%+v", s)
 	}
 	for _, url := range []string{"ftp://x", "file:///etc/passwd", "shop", "http://u:p@x", "http://x/path"} {
