@@ -34,9 +34,9 @@ check: ## formatting, vet, staticcheck, module files, generated docs
 e2e: deps build ## the sample shop in real Chromium
 	$(GO) test -count=1 -timeout 15m ./e2e/ -run Demo
 
-e2e-real: build ## a shop that is not ours: WordPress from Debian's packages, in real Chromium
+e2e-real: build ## shops that are not ours, in real Chromium: WordPress from Debian's packages, Vendure from npm
 	@scripts/deps --real
-	NOREN_REAL=1 $(GO) test -count=1 -timeout 20m -v ./e2e/ -run Real
+	NOREN_REAL=1 $(GO) test -count=1 -timeout 30m -v ./e2e/ -run Real
 
 bench: deps build ## the table of docs/internals/performance.md; big stores go to $$NOREN_BENCH_DIR
 	$(GO) run ./bench

@@ -32,6 +32,7 @@ const (
 	PlaceChange    Kind = "place.changed"
 	AccessOpened   Kind = "access.opened"
 	ClockStep      Kind = "clock.stepped"
+	UpstreamChange Kind = "upstream.changed"
 )
 
 // Side is the verdict given when a decision cannot be made in time or at all.
@@ -168,6 +169,9 @@ var kinds = []KindInfo{
 	{Kind: ClockStep, Half: Whole, Deadline: time.Second, Side: SideOpen, Recording: RecordFirst, Operational: true,
 		Meaning:    Text{"時計の飛び・ノード間のずれ", "The machine's clock jumped, or two nodes' clocks are apart"},
 		newPayload: func() Payload { return new(ClockJump) }},
+	{Kind: UpstreamChange, Half: Whole, Deadline: time.Second, Side: SideOpen, Recording: RecordFirst, Operational: true,
+		Meaning:    Text{"お店のサーバーの停止・復帰", "A server of the shop went down or came back"},
+		newPayload: func() Payload { return new(ServerState) }},
 }
 
 // Kinds lists every kind in the order they are declared.

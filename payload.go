@@ -230,6 +230,19 @@ type ClockJump struct {
 	Than       string `json:"than,omitempty"` // the other node; empty for a step
 }
 
+// ServerState is a server of the shop that changed between up, unwell (it is
+// reached and does not answer as it should) and down (it cannot be reached).
+type ServerState struct {
+	Server string `json:"server"` // its address as the configuration names it
+	State  string `json:"state"`
+	Before string `json:"before"`
+	Cause  string `json:"cause,omitempty"` // refused, timeout, reset, status_502, …
+	Backup bool   `json:"backup,omitempty"`
+	Up     int64  `json:"up"` // of the site's servers
+	Of     int64  `json:"of"`
+	Node   string `json:"node,omitempty"`
+}
+
 func (*Request) payload()         {}
 func (*Blocked) payload()         {}
 func (*TLSProbing) payload()      {}
@@ -249,3 +262,4 @@ func (*AccessOpening) payload()   {}
 func (*MailSignIn) payload()      {}
 func (*MailRefusal) payload()     {}
 func (*ClockJump) payload()       {}
+func (*ServerState) payload()     {}

@@ -130,3 +130,21 @@ func (b *browser) shot(name string) {
 		b.t.Fatal(err)
 	}
 }
+
+// evaluate runs a script of the page and returns the text that it promises.
+func (b *browser) evaluate(script string) string {
+	b.t.Helper()
+	b.do(chromedp.Evaluate[chromedp.Void]("window.norenSaid = null; Promise.resolve(" + script + ").then(said => { window.norenSaid = String(said) }, err => { window.norenSaid = 'failed: ' + err }); undefined"))
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		said, err := chromedp.Run(b.ctx, chromedp.Evaluate[string]("window.norenSaid === null ? '' : window.norenSaid"))
+		if err != nil || time.Now().After(deadline) {
+			b.shot("failed")
+			b.t.Fatalf("run %.80s: %v", script, err)
+		}
+		if said != "" {
+			return said
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}

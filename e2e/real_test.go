@@ -1,14 +1,21 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
+	"image"
+	"image/png"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/chromedp/chromedp"
 )
 
 // TestRealWordPress stands before a shop that we did not write. It runs with
@@ -23,24 +30,68 @@ func TestRealWordPress(t *testing.T) {
 	password := shop.await("password ", time.Minute)
 	shop.await("ready ", 20*time.Second)
 
+	upstream := fmt.Sprintf("http://127.0.0.1:%d", shopPort)
 	dir := t.TempDir()
-	config := filepath.Join(dir, "noren.yaml")
-	writeFile(t, config, fmt.Sprintf(`version: 1
-data: %s
-listen: {http: "127.0.0.1:%d"}
-sites:
-  - name: wordpress
-    hosts: ["127.0.0.1"]
-    upstream: http://127.0.0.1:%d
-    preset: woocommerce
-`, filepath.Join(dir, "data"), norenPort, shopPort))
-	start(t, noren(t), "serve", "--config", config)
+	t.Run("detected", func(t *testing.T) { detectReal(t, upstream, "WordPress without a shop", "woocommerce") })
+	serveReal(t, dir, norenPort, upstream, "woocommerce")
 	awaitHTTP(t, public+"/", 20*time.Second)
 
 	// One after the other: the attacks come last, because they end in a ban.
 	t.Run("visitor", func(t *testing.T) { visitWordPress(t, public) })
 	t.Run("owner", func(t *testing.T) { ownWordPress(t, public, password) })
+	t.Run("nothing was stopped so far", func(t *testing.T) { noStops(t, dir) })
 	t.Run("attacks", func(t *testing.T) { attackWordPress(t, public) })
+}
+
+// serveReal starts noren before a shop.
+func serveReal(t *testing.T, dir string, port int, upstream, preset string) {
+	t.Helper()
+	config := filepath.Join(dir, "noren.yaml")
+	writeFile(t, config, fmt.Sprintf(`version: 1
+data: %s
+listen: {http: "127.0.0.1:%d"}
+sites:
+  - name: shop
+    hosts: ["127.0.0.1"]
+    upstream: %s
+    preset: %s
+`, filepath.Join(dir, "data"), port, upstream, preset))
+	start(t, noren(t), "serve", "--config", config)
+}
+
+// runNoren runs a command of noren and returns what it prints.
+func runNoren(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := exec.Command(noren(t), args...).Output()
+	if err != nil {
+		t.Errorf("noren %s: %v", strings.Join(args, " "), err)
+	}
+	return string(out)
+}
+
+// noStops holds that the firewall, the limits and the policies let every step of
+// the shop's customers and of its owner pass.
+func noStops(t *testing.T, dir string) {
+	lines, err := os.ReadFile(filepath.Join(dir, "data", "access", "access.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	passed := 0
+	for line := range strings.SplitSeq(strings.TrimSpace(string(lines)), "\n") {
+		var l struct {
+			Verdict, Path, Zone, Cause, Rule string
+			Status                           int
+		}
+		if err := json.Unmarshal([]byte(line), &l); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		if l.Verdict != "allow" {
+			t.Errorf("stopped: %s", line)
+			continue
+		}
+		passed++
+	}
+	t.Logf("%d requests of customers and owner, all passed", passed)
 }
 
 func visitWordPress(t *testing.T, public string) {
@@ -93,6 +144,67 @@ func ownWordPress(t *testing.T, public, password string) {
 		t.Errorf("saving the settings answered %.200q", got)
 	}
 	b.shot("settings")
+	writeInWordPress(t, b, public)
+	uploadToWordPress(t, b, public)
+}
+
+// articles are what owners of shops write, on purpose.
+var articles = []struct{ title, html string }{
+	{"新茶のご案内（八女・星野村）", `<!-- wp:paragraph --><p>価格は<strong>1,080円</strong>（税込）、20% OFF です。メーカー/型番：SK-5 &amp; SK-7。ご注文は「お問い合わせ」から m(_ _)m</p><!-- /wp:paragraph -->`},
+	{"動画と表", `<!-- wp:html --><table border="1" style="width:100%"><tr><td onclick="void(0)">煎茶</td><td><a href="javascript:history.back()">戻る</a></td></tr></table><iframe src="https://www.youtube.com/embed/x" width="560" height="315" allowfullscreen></iframe><!-- /wp:html -->`},
+	{"計測のタグ", `<!-- wp:html --><script>window.dataLayer = window.dataLayer || []; function gtag(){dataLayer.push(arguments);} gtag('js', new Date());</script><!-- /wp:html -->`},
+}
+
+// writeInWordPress posts articles by the call that WordPress's own editor makes.
+func writeInWordPress(t *testing.T, b *browser, public string) {
+	b.open(public + "/wp-admin/post-new.php")
+	for _, a := range articles {
+		script := fmt.Sprintf(`wp.apiFetch({path: '/wp/v2/posts', method: 'POST', data: {title: %q, content: %q, status: 'publish'}}).then(p => p.link, e => 'failed: ' + JSON.stringify(e))`, a.title, a.html)
+		link := b.evaluate(script)
+		if !strings.HasPrefix(link, "http") {
+			t.Errorf("%s: %s", a.title, link)
+			continue
+		}
+		visitor := openBrowser(t, 390, 844)
+		visitor.open(link)
+		if got := visitor.text("body"); !strings.Contains(got, a.title) {
+			t.Errorf("%s does not show: %.200q", a.title, got)
+		}
+		visitor.shot("article")
+	}
+}
+
+// uploadToWordPress adds a picture with a Japanese name to the media library.
+func uploadToWordPress(t *testing.T, b *browser, public string) {
+	picture := filepath.Join(t.TempDir(), "急須（赤）.png")
+	writePicture(t, picture)
+	b.open(public + "/wp-admin/media-new.php?browser-uploader")
+	b.do(chromedp.WaitVisible(chromedp.CSS("#async-upload")), chromedp.SetUploadFiles(chromedp.CSS("#async-upload"), []string{picture}))
+	b.submit("#html-upload")
+	b.open(public + "/wp-admin/upload.php?mode=list")
+	if got := b.text("#the-list"); !strings.Contains(got, "急須") {
+		t.Errorf("the picture is not in the library: %.200q", got)
+	}
+	b.shot("library")
+}
+
+// writePicture makes a picture that no two pixels of are alike, as photographs
+// are.
+func writePicture(t *testing.T, name string) {
+	t.Helper()
+	img := image.NewNRGBA(image.Rect(0, 0, 400, 300))
+	rng := rand.New(rand.NewPCG(1, 2))
+	for i := range img.Pix {
+		img.Pix[i] = byte(rng.Uint32()) | 0x0F
+	}
+	f, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := png.Encode(f, img); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // attackWordPress plays the attack kinds; each must be stopped before WordPress

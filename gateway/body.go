@@ -50,6 +50,9 @@ func (b *body) reader() io.ReadCloser {
 // readBody takes the request's body in, as its type demands.
 func (x *exchange) readBody() *stop {
 	r := x.r
+	if x.body != nil {
+		return nil // read already, to find the zone of its calls
+	}
 	if r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody {
 		delete(r.Header, "Content-Encoding") // of nothing
 		return nil

@@ -171,7 +171,11 @@ func (x *exchange) reportOutcome(res *http.Response) {
 	if x.attempt == nil || x.attempt.Outcome == nil || x.g.opts.Decider == nil {
 		return
 	}
-	payload := x.attempt.Outcome(&Answer{Status: res.StatusCode, Location: redirectPath(res), Cookies: res.Cookies()})
+	answer := &Answer{Status: res.StatusCode, Location: redirectPath(res), Cookies: res.Cookies(), Header: res.Header}
+	if x.attempt.ReadsBody {
+		answer.Body = peek(res)
+	}
+	payload := x.attempt.Outcome(answer)
 	if payload == nil {
 		return
 	}

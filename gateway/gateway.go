@@ -67,6 +67,9 @@ type Options struct {
 	// SpoolDir holds the part of large multipart bodies that does not fit in
 	// memory, in files without a name; "" is the system's directory.
 	SpoolDir string
+	// Node names this machine in the record of what happened to the shop's
+	// servers.
+	Node string
 	// SpoolMax bounds all of them together; 0 means 2 GiB, or the largest body
 	// that a site takes when that is more.
 	SpoolMax int64
@@ -108,6 +111,8 @@ type Gateway struct {
 	// requestFacts are those read from a request itself, for limits by fact.
 	requestFacts map[string]noren.Fact
 	alarms       sync.Map // *atomic.Int64 by site and message: when it was raised last
+	derived      sync.Map // *transports by the shared *http.Transport
+	changes      chan noren.Event
 }
 
 // state is one compiled version of the settings. A request keeps the one it
@@ -144,7 +149,7 @@ func New(o Options) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Gateway{opts: o, hop: noren.NewID(o.Now()), pages: p, certs: newCertificates(o.Log), proxyLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
+	g := &Gateway{opts: o, changes: make(chan noren.Event, maxChanges), hop: noren.NewID(o.Now()), pages: p, certs: newCertificates(o.Log), proxyLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 		callers: newCallers(), probes: make(chan struct{}, maxProbeReports), requestFacts: requestFacts()}
 	g.spool.resize(o.SpoolMax)
 	if err := g.Apply(o.Settings); err != nil {
@@ -208,6 +213,7 @@ func (g *Gateway) compile(s Settings) (*state, error) {
 			if err := validOriginSecret(sh.originSecret); err != nil {
 				errs = append(errs, siteFault(&site, err))
 			}
+			sh.pool.secret = sh.originSecret
 		}
 		access := s.Access
 		if own, ok := s.SiteAccess[site.Name]; ok {

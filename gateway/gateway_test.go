@@ -527,7 +527,7 @@ func TestDeadShop(t *testing.T) {
 	l.Close()
 	s := stand(t, func(o *Options) { o.Settings.Sites[0].Upstream = "http://" + addr })
 	res, body := s.do("GET", "/", "")
-	if res.StatusCode != 503 || res.Header.Get("Retry-After") == "" || !strings.Contains(body, "支度中") {
+	if res.StatusCode != 503 || res.Header.Get("Retry-After") == "" || !strings.Contains(body, "メンテナンス中") {
 		t.Errorf("status %d, Retry-After %q: %s", res.StatusCode, res.Header.Get("Retry-After"), body)
 	}
 	if len(s.loop.of(noren.HTTPRequest)) != 1 || len(s.loop.of(noren.HTTPBlocked)) != 0 {

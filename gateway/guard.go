@@ -1,8 +1,11 @@
 package gateway
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"mime"
 	"net/http"
 	"net/url"
 	"slices"
@@ -30,6 +33,21 @@ type Inspected struct {
 	// Values are the fields of a form or the texts of a JSON body, by name
 	// ("user", "customer[mail]"; for JSON "variables.username").
 	Values url.Values
+	// Calls are the fields a GraphQL request calls. Their arguments stand in
+	// Values as FIELD.ARGUMENT ("login.username").
+	Calls []string
+}
+
+func (r *Inspected) addCalls(calls []call) {
+	if len(calls) > 0 && r.Values == nil {
+		r.Values = url.Values{}
+	}
+	for _, c := range calls {
+		r.Calls = append(r.Calls, c.name)
+		for name, values := range c.args {
+			r.Values[c.name+"."+name] = values
+		}
+	}
 }
 
 // Attempt is what a guard read. Kind, Entities and Payload go into the attempt's
@@ -40,6 +58,8 @@ type Attempt struct {
 	Entities noren.Entities
 	Payload  noren.Payload
 	Outcome  func(*Answer) noren.Payload
+	// ReadsBody: the outcome stands in the answer's text.
+	ReadsBody bool
 }
 
 // Answer is what a guard sees of the shop's answer.
@@ -47,6 +67,8 @@ type Answer struct {
 	Status   int
 	Location string // path and query of a redirect
 	Cookies  []*http.Cookie
+	Header   http.Header
+	Body     string // the beginning, when the attempt reads it
 }
 
 // GuardConfig says where customers sign in and pay.
@@ -58,7 +80,8 @@ type GuardConfig struct {
 // LoginForm is one form to sign in with. The first of the names of a field that
 // the request has is used.
 type LoginForm struct {
-	Path     string   `yaml:"path" json:"path"` // a pattern, see the shop map
+	Path     string   `yaml:"path" json:"path"`           // a pattern, see the shop map
+	Call     string   `yaml:"call" json:"call,omitempty"` // GraphQL: the field that is called; user and password are CALL.ARGUMENT
 	User     []string `yaml:"user" json:"user"`
 	Password []string `yaml:"password" json:"password"`
 	// Success and Failure are tried in this order; an answer that fits none
@@ -70,6 +93,7 @@ type LoginForm struct {
 // PaymentForm is one form or call that takes money.
 type PaymentForm struct {
 	Path     string       `yaml:"path" json:"path"`
+	Call     string       `yaml:"call" json:"call,omitempty"` // GraphQL: the field that is called; the others are CALL.ARGUMENT
 	Order    []string     `yaml:"order" json:"order,omitempty"`
 	Amount   []string     `yaml:"amount" json:"amount,omitempty"`
 	Currency string       `yaml:"currency" json:"currency,omitempty"` // default JPY
@@ -89,6 +113,8 @@ type AnswerRule struct {
 	Location    string `yaml:"location" json:"location,omitempty"`         // of a redirect; * is any run of characters
 	NotLocation string `yaml:"not_location" json:"not_location,omitempty"` // the redirect goes anywhere else
 	Cookie      string `yaml:"cookie" json:"cookie,omitempty"`             // the answer sets a cookie of this name
+	Header      string `yaml:"header" json:"header,omitempty"`             // the answer has a header of this name
+	Body        string `yaml:"body" json:"body,omitempty"`                 // the beginning of a JSON answer holds this text
 }
 
 func (r AnswerRule) fits(a *Answer) bool {
@@ -99,6 +125,12 @@ func (r AnswerRule) fits(a *Answer) bool {
 		return false
 	}
 	if r.NotLocation != "" && (a.Location == "" || glob(r.NotLocation, a.Location)) {
+		return false
+	}
+	if r.Header != "" && (a.Header == nil || a.Header.Get(r.Header) == "") {
+		return false
+	}
+	if r.Body != "" && !strings.Contains(a.Body, r.Body) {
 		return false
 	}
 	return r.Cookie == "" || slices.ContainsFunc(a.Cookies, func(c *http.Cookie) bool {
@@ -113,6 +145,33 @@ func success(yes, no []AnswerRule, a *Answer) (ok, known bool) {
 		return true, true
 	}
 	return false, slices.ContainsFunc(no, fits)
+}
+
+// readBody reports whether a rule looks at the answer's text.
+func readBody(rules ...[]AnswerRule) bool {
+	return slices.ContainsFunc(slices.Concat(rules...), func(r AnswerRule) bool { return r.Body != "" })
+}
+
+// peekAnswer is how much of an answer is looked at.
+const peekAnswer = 16 << 10
+
+// peek returns the beginning of a JSON answer; the visitor gets all of it
+// nevertheless.
+func peek(res *http.Response) string {
+	media, _, err := mime.ParseMediaType(res.Header.Get("Content-Type"))
+	if err != nil || media != "application/json" && !strings.HasSuffix(media, "+json") || res.Header.Get("Content-Encoding") != "" {
+		return ""
+	}
+	head, err := io.ReadAll(io.LimitReader(res.Body, peekAnswer))
+	rest := io.Reader(res.Body)
+	if err != nil {
+		rest = failingReader{err}
+	}
+	res.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(head), rest), res.Body}
+	return string(head)
 }
 
 // ShopGuard reads sign-ins and payments by a site's shop map.
@@ -160,7 +219,7 @@ func formPattern(path, admin string, rules ...[]AnswerRule) (pattern, error) {
 	}
 	for _, rs := range rules {
 		for _, r := range rs {
-			if len(r.Status) == 0 && r.Location == "" && r.NotLocation == "" && r.Cookie == "" {
+			if len(r.Status) == 0 && r.Location == "" && r.NotLocation == "" && r.Cookie == "" && r.Header == "" && r.Body == "" {
 				return p, noren.Errorf(noren.Invalid, "form %q: a rule about answers names nothing", path)
 			}
 		}
@@ -179,14 +238,14 @@ func (s *Site) guards(preset Preset) (*ShopGuard, error) {
 // Attempt implements Guard.
 func (g *ShopGuard) Attempt(r *Inspected) (*Attempt, error) {
 	for i := range g.logins {
-		if f := &g.logins[i]; atForm(&f.at, r) {
+		if f := &g.logins[i]; atForm(&f.at, f.Call, r) {
 			if a, err := f.attempt(r.Values); a != nil || err != nil {
 				return a, err
 			}
 		}
 	}
 	for i := range g.payments {
-		if f := &g.payments[i]; atForm(&f.at, r) {
+		if f := &g.payments[i]; atForm(&f.at, f.Call, r) {
 			if a, err := f.attempt(r.Values); a != nil || err != nil {
 				return a, err
 			}
@@ -195,8 +254,12 @@ func (g *ShopGuard) Attempt(r *Inspected) (*Attempt, error) {
 	return nil, nil
 }
 
-// atForm reports whether any view of the request's path is the form's.
-func atForm(p *pattern, r *Inspected) bool {
+// atForm reports whether any view of the request's path is the form's, and it
+// calls the field that a GraphQL form names.
+func atForm(p *pattern, call string, r *Inspected) bool {
+	if call != "" && !slices.Contains(r.Calls, call) {
+		return false
+	}
 	found := false
 	pathViews(r.Path, func(view string) {
 		found = found || globPath(p.path, view) && p.matches(r.Method, func() []queryWant { return queryPairs(r.RawQuery) })
@@ -231,9 +294,10 @@ func (f *loginForm) attempt(values url.Values) (*Attempt, error) {
 		return nil, nil
 	}
 	return &Attempt{
-		Kind:     noren.LoginAttempt,
-		Entities: noren.Entities{noren.EntityAccount: strings.ToLower(user)},
-		Payload:  &noren.Login{User: user},
+		Kind:      noren.LoginAttempt,
+		Entities:  noren.Entities{noren.EntityAccount: strings.ToLower(user)},
+		Payload:   &noren.Login{User: user},
+		ReadsBody: readBody(f.Success, f.Failure),
 		Outcome: func(a *Answer) noren.Payload {
 			ok, known := success(f.Success, f.Failure, a)
 			if !known {
@@ -277,7 +341,7 @@ func (f *paymentForm) attempt(values url.Values) (*Attempt, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	return &Attempt{Kind: noren.PaymentAttempt, Entities: who, Payload: pay, Outcome: f.outcome(pay)}, nil
+	return &Attempt{Kind: noren.PaymentAttempt, Entities: who, Payload: pay, Outcome: f.outcome(pay), ReadsBody: readBody(f.Success, f.Failure)}, nil
 }
 
 func (f *paymentForm) outcome(pay *noren.Payment) func(*Answer) noren.Payload {

@@ -78,7 +78,9 @@ func (x *exchange) wafRequest() *waf.Request {
 		Chunked: x.body != nil && x.body.stream != nil && x.r.ContentLength < 0,
 	}
 	if x.body != nil {
-		req.Body = x.body.inspect
+		if req.Body = x.body.inspect; x.inspected != nil {
+			req.Body = x.inspected
+		}
 	}
 	return req
 }
@@ -148,6 +150,7 @@ func (x *exchange) readAttempt() *stop {
 	}
 	in := &Inspected{Method: x.r.Method, Path: x.path, RawQuery: x.r.URL.RawQuery, Place: x.place}
 	in.Values = x.values()
+	in.addCalls(x.calls)
 	for _, g := range x.shop.guards {
 		a, err := g.Attempt(in)
 		if err != nil {

@@ -129,6 +129,19 @@ var (
 			En: "Please come back in about %s. Orders you have placed are safe with us.",
 		},
 	}
+	// shopDown comes by itself while no server of the shop can be reached. The
+	// shop saw nothing of the request, and the page says so.
+	shopDown = stopKind{
+		heading: noren.Text{Ja: "ただいまメンテナンス中です", En: "We are under maintenance"},
+		body: noren.Text{
+			Ja: "お店はいま、一時的にお休みしております。ご不便をおかけして申し訳ございません。ただいまの操作は、お店に届いておりません。",
+			En: "The shop is away for a moment. We are sorry for the inconvenience. What you just did has not reached the shop.",
+		},
+		again: noren.Text{
+			Ja: "%sほどたってから、もう一度お試しください。すでにいただいたご注文は、そのままお預かりしております。",
+			En: "Please try again in about %s. Orders you placed before are safe with us.",
+		},
+	}
 	inTheLine = stopKind{
 		heading: noren.Text{Ja: "順番にご案内しています", En: "You are in line"},
 		body: noren.Text{
@@ -310,6 +323,8 @@ func (s *stop) words() stopKind {
 		return shopClosed
 	case s.address != "":
 		return noEntry
+	case s.shopDown:
+		return shopDown
 	case s.line:
 		return inTheLine
 	case s.cause == noren.CauseQueue:

@@ -23,12 +23,15 @@ type Preset struct {
 	Encodings   []string                `yaml:"encodings"` // of form values; empty is UTF-8 only
 	Zones       map[noren.Zone][]string `yaml:"zones"`
 	Guard       GuardConfig             `yaml:"guard"`
+	GraphQL     []GraphQLMap            `yaml:"graphql"`
 }
 
 type presetFile struct {
 	Version   int               `yaml:"version"`
 	Forbidden []string          `yaml:"forbidden"`
 	Presets   map[string]Preset `yaml:"presets"`
+	// Programs are what noren detect knows shops by.
+	Programs map[string]Program `yaml:"programs"`
 }
 
 // readPresets decodes the shipped presets once. What it returns is shared and

@@ -42,12 +42,15 @@ type exchange struct {
 
 	accessShadow string // the access rule in shadow that would have refused
 
-	in      *incoming // the body as it comes, nil without one
-	body    *body
-	fields  url.Values // of the body, read once
-	result  waf.Result
-	attempt *Attempt
-	tryID   string // AttemptID
+	in     *incoming // the body as it comes, nil without one
+	body   *body
+	fields url.Values // of the body, read once
+	calls  []call     // of a GraphQL request
+	// inspected is what the firewall sees of a GraphQL body; nil: the body itself.
+	inspected []byte
+	result    waf.Result
+	attempt   *Attempt
+	tryID     string // AttemptID
 
 	early    *noren.Request // what limits by fact know of the request
 	recorded *noren.Request // the request as events and log tell it
@@ -73,6 +76,8 @@ type stop struct {
 	said   noren.Text // what was wrong with the last try
 	// address is the visitor's own, shown to who may be one of the shop's people.
 	address string
+	// shopDown: no server of the shop was reached, so nothing was sent to it.
+	shopDown bool
 }
 
 // path lists the steps before the upstream, in the order of ARCHITECTURE.md.
@@ -84,6 +89,7 @@ var path = [...]func(*exchange) *stop{
 	(*exchange).checkLists,
 	(*exchange).checkStreams,
 	(*exchange).checkForbidden,
+	(*exchange).placeCalls,
 	(*exchange).checkAccess,
 	(*exchange).checkMode,
 	(*exchange).checkLimits,

@@ -3,7 +3,6 @@ package gateway
 import (
 	"errors"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -20,7 +19,8 @@ type shop struct {
 	access    map[noren.Zone]AccessRules
 	sessions  []string
 	encodings []string
-	upstream  *url.URL
+	pool      *pool
+	graphql   []graphqlAPI
 
 	originSecret string // "" without one
 }
@@ -35,15 +35,24 @@ func (g *Gateway) newShop(s Site, limits []Limit) (*shop, error) {
 	}
 	zones, errZones := s.zoneMap(preset)
 	guard, errGuard := s.guards(preset)
-	up, errUp := parseUpstream(s.Upstream)
-	if err := errors.Join(errZones, errGuard, errUp); err != nil {
+	pool, errPool := g.newPool(&s, g.shopNow(s.Name))
+	apis, errAPIs := s.graphqlAPIs(preset)
+	if err := errors.Join(errZones, errGuard, errPool, errAPIs); err != nil {
 		return nil, err
 	}
 	return &shop{
-		Site: s, preset: preset, zones: zones, limits: limits, upstream: up,
+		Site: s, preset: preset, zones: zones, limits: limits, pool: pool, graphql: apis,
 		guards:   append([]Guard{guard}, g.opts.Guards...),
 		sessions: pick(s.Session, preset.Session), encodings: pick(s.Encodings, preset.Encodings),
 	}, nil
+}
+
+// shopNow is the site in force, nil for a new one.
+func (g *Gateway) shopNow(name string) *shop {
+	if st := g.state.Load(); st != nil {
+		return st.shops[name]
+	}
+	return nil
 }
 
 func pick(own, preset []string) []string {

@@ -45,7 +45,7 @@ func (m *ShopMap) Zone(method, path, query string) (noren.Zone, string) {
 func (m *ShopMap) SignIn(method, path, query string, status int, location string) (kind noren.Kind, ok, known bool) {
 	in := &Inspected{Method: method, Path: path, RawQuery: query}
 	for i := range m.guards.logins {
-		if f := &m.guards.logins[i]; atForm(&f.at, in) && !otherForm(query) {
+		if f := &m.guards.logins[i]; atForm(&f.at, f.Call, in) && !otherForm(query) {
 			ok, known = successByLog(f.Success, f.Failure, status, location)
 			return noren.LoginAttempt, ok, known
 		}

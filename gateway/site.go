@@ -17,7 +17,11 @@ import (
 type Site struct {
 	Name     string   `yaml:"name" json:"name" jsonschema:"description=Short name: lower-case letters, digits, hyphens"`
 	Hosts    []string `yaml:"hosts" json:"hosts" jsonschema:"minItems=1,description=Host names visitors use; *.example.jp covers one level and * every host"`
-	Upstream string   `yaml:"upstream" json:"upstream" jsonschema:"description=Where the shop listens, such as http://127.0.0.1:3000"`
+	Upstream string   `yaml:"upstream" json:"upstream" jsonschema:"description=Where the shop listens: http://127.0.0.1:3000 or https://HOST or unix:/run/shop.sock; or a list of its servers; {url: …\\, backup: true} for one that is asked only while none of the others is well"`
+	// Upstreams are several servers, instead of Upstream.
+	Upstreams   []Backend    `yaml:"upstream,list" json:"upstreams,omitempty"`
+	UpstreamTLS *UpstreamTLS `yaml:"upstream_tls" json:"upstream_tls,omitempty" jsonschema:"description=For https upstreams: a CA of your own and the certificate Noren shows (mTLS)"`
+	Health      *Health      `yaml:"health" json:"health,omitempty" jsonschema:"description=How Noren looks whether the shop's servers are well; with several servers or when this is given"`
 	// OriginSecret is a reference; Settings hold the secret itself.
 	OriginSecret string   `yaml:"origin_secret" json:"origin_secret,omitempty" jsonschema:"description=file: or env: reference to a secret that Noren sends to the shop as Noren-Origin; the shop's web server then refuses requests without it, so that nobody reaches the shop past Noren"`
 	Preset       string   `yaml:"preset" json:"preset,omitempty" jsonschema:"description=What the shop runs on: eccube4, eccube2, woocommerce, welcart, magento2, vendure, sampleshop or generic,default=generic"`
@@ -27,6 +31,8 @@ type Site struct {
 	// Zones add patterns to the preset's, and take some out with "!".
 	Zones map[noren.Zone][]string `yaml:"zones" json:"zones,omitempty" jsonschema:"description=Further patterns by zone; a leading ! takes paths out of the zone"`
 	Guard GuardConfig             `yaml:"guard" json:"guard,omitempty" jsonschema:"description=Where customers sign in and pay, when the preset does not know"`
+	// GraphQL adds to the preset's.
+	GraphQL []GraphQLMap `yaml:"graphql" json:"graphql,omitempty" jsonschema:"description=GraphQL APIs of the shop: which field belongs to which zone"`
 	// Session and Encodings replace the preset's.
 	Session   []string `yaml:"session" json:"session,omitempty" jsonschema:"description=Names of the shop's session cookies; * at the end allowed"`
 	Encodings []string `yaml:"encodings" json:"encodings,omitempty" jsonschema:"description=Encodings of form values besides utf-8: shift_jis, euc-jp"`
@@ -91,9 +97,7 @@ func (s *Site) Valid() error {
 			errs = append(errs, err)
 		}
 	}
-	if _, err := parseUpstream(s.Upstream); err != nil {
-		errs = append(errs, err)
-	}
+	errs = append(errs, s.validUpstreams()...)
 	if s.TLS != nil && (s.TLS.Cert == "" || s.TLS.Key == "") {
 		fault("tls needs both cert and key")
 	}
@@ -129,6 +133,9 @@ func (s *Site) validMap() []error {
 		errs = append(errs, err)
 	}
 	if _, err := s.guards(preset); err != nil {
+		errs = append(errs, err)
+	}
+	if _, err := s.graphqlAPIs(preset); err != nil {
 		errs = append(errs, err)
 	}
 	for _, e := range s.Encodings {
@@ -174,6 +181,11 @@ func validHost(h string) error {
 func parseUpstream(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	switch {
+	case err == nil && u.Scheme == "unix":
+		if u.Host != "" || !strings.HasPrefix(u.Path, "/") || u.RawQuery != "" || u.Fragment != "" || len(u.Path) > 100 {
+			return nil, noren.Errorf(noren.Invalid, "upstream %q is not a socket such as unix:/run/shop.sock", s)
+		}
+		return u, nil
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
 		return nil, noren.Errorf(noren.Invalid, "upstream %q is not an address such as http://127.0.0.1:3000", s)
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "":

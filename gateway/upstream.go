@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -19,6 +20,9 @@ const (
 	dialTimeout   = 5 * time.Second
 	answerTimeout = 3 * time.Minute // an export or a payment may take its time
 	retryShop     = 30 * time.Second
+	// idlePost is how long a connection is kept that carries what cannot be sent
+	// again: far below idleShop, because on a busy machine a second is nothing.
+	idlePost = time.Second
 	// idleShop is below the 5 s after which Apache and Node close a kept
 	// connection: a POST that meets a closing one is lost, and sending it again
 	// might place an order twice.
@@ -29,10 +33,13 @@ const (
 const reserved = "/.noren/"
 
 // NewTransport is how the gateway reaches shops: kept connections, no proxy
-// from the environment, answers passed on as they are.
+// from the environment, answers passed on as they are. It speaks HTTP/1.1, where
+// it is known what was written and when; over HTTP/2 the standard library sends
+// some requests again by the server's word alone.
 func NewTransport() *http.Transport {
 	return &http.Transport{
-		DialContext:           (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
+		DialContext:           dialShop,
+		DialTLSContext:        dialTLS(&tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}),
 		TLSHandshakeTimeout:   dialTimeout,
 		ResponseHeaderTimeout: answerTimeout,
 		ExpectContinueTimeout: time.Second,
@@ -40,18 +47,17 @@ func NewTransport() *http.Transport {
 		MaxIdleConnsPerHost:   256,
 		IdleConnTimeout:       idleShop,
 		DisableCompression:    true,
-		ForceAttemptHTTP2:     true,
 	}
 }
 
 // proxy is made per request: its hooks know their exchange.
 func (x *exchange) proxy() *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
-		Transport:  x.g.opts.Transport,
+		Transport:  x.shop.pool,
 		BufferPool: buffers,
 		ErrorLog:   x.g.proxyLog,
 		Rewrite: func(p *httputil.ProxyRequest) {
-			p.Out.URL.Scheme, p.Out.URL.Host = x.shop.upstream.Scheme, x.shop.upstream.Host
+			p.Out.URL.Scheme, p.Out.URL.Host = "http", "" // the pool's to say
 			p.Out.Host = p.In.Host
 			// ReverseProxy drops parameters it cannot parse (a raw ;). The shop
 			// receives what was inspected.
@@ -83,6 +89,9 @@ func (x *exchange) forwarded(out *http.Request) {
 	out.Header.Set("X-Forwarded-Host", x.r.Host)
 	out.Header.Set(hopHeader, x.g.hop)
 	x.lockOrigin(out)
+	if x.attempt != nil && x.attempt.ReadsBody {
+		out.Header.Del("Accept-Encoding") // its answer is read
+	}
 	out.Header.Del("Expect") // answered by us: the body is here already
 	if b := x.body; b != nil && b.stream == nil {
 		// Lets the transport begin again on a new connection when nothing was
@@ -129,13 +138,13 @@ func (x *exchange) upstreamFailed(err error) {
 		return
 	}
 	s := &stop{status: http.StatusBadGateway, retry: retryShop, ticket: noren.NewTicket()}
-	if refused(err) {
-		s.status = http.StatusServiceUnavailable
+	if unsent(err) {
+		s.status, s.shopDown = http.StatusServiceUnavailable, true
 	} else if timedOut(err) {
 		s.status = http.StatusGatewayTimeout
 	}
 	x.note = "upstream"
-	x.g.alarm("shop does not answer", x.shop.Name, "upstream", x.shop.Upstream, "status", s.status, "ticket", s.ticket, "err", err)
+	x.g.alarm("shop does not answer", x.shop.Name, "upstream", x.shop.pool.names(), "status", s.status, "ticket", s.ticket, "err", err)
 	x.g.opts.Log.Debug("shop does not answer", "site", x.shop.Name, "status", s.status, "ticket", s.ticket, "err", err)
 	x.stopped = s
 	x.answer(s)

@@ -53,7 +53,7 @@ func (d *decoder) value(n *node, v reflect.Value, key string) {
 	if n.kind == nullNode {
 		return // a key left empty is a key not given
 	}
-	if v.Kind() != reflect.Pointer && v.Type() != durationType && reflect.PointerTo(v.Type()).Implements(textUnmarshal) {
+	if v.Kind() != reflect.Pointer && v.Type() != durationType && reflect.PointerTo(v.Type()).Implements(textUnmarshal) && !(n.kind == mapNode && hasKeys(v.Type())) {
 		d.unmarshalText(n, v, key)
 		return
 	}
@@ -148,12 +148,26 @@ func (d *decoder) structure(n *node, v reflect.Value, key string) {
 	fields := map[string]reflect.Value{}
 	collect(v, fields)
 	for _, e := range d.unique(n) {
-		if f, ok := fields[e.key]; ok {
+		f, ok := fields[e.key]
+		if list, has := fields[e.key+listMark]; has && e.value.kind == listNode {
+			f, ok = list, true
+		}
+		if ok {
 			d.value(e.value, f, e.key)
 			continue
 		}
 		d.fault(e.pos, "unknown key %q%s", shorten(e.key), suggest(e.key, fields))
 	}
+}
+
+// listMark follows the key of a field that takes the key's value when it is a
+// list, beside the field that takes it otherwise: `yaml:"upstream,list"`.
+const listMark = "[]"
+
+// hasKeys reports whether a struct that reads itself from text may also be
+// written as a map: one of its fields has a key.
+func hasKeys(t reflect.Type) bool {
+	return t.Kind() == reflect.Struct && t.NumField() > 0 && t.Field(0).Tag.Get("yaml") != ""
 }
 
 // collect gathers the fields of a struct by key, inlined structs included.
@@ -166,6 +180,8 @@ func collect(v reflect.Value, into map[string]reflect.Value) {
 		case !f.IsExported() || name == "-":
 		case option == "inline":
 			collect(v.Field(i), into)
+		case option == "list":
+			into[name+listMark] = v.Field(i)
 		case name == "":
 			into[strings.ToLower(f.Name)] = v.Field(i)
 		default:
@@ -177,7 +193,9 @@ func collect(v reflect.Value, into map[string]reflect.Value) {
 func suggest(key string, fields map[string]reflect.Value) string {
 	names := make([]string, 0, len(fields))
 	for n := range fields {
-		names = append(names, n)
+		if !strings.HasSuffix(n, listMark) {
+			names = append(names, n)
+		}
 	}
 	slices.Sort(names)
 	if near := Nearest(key, names); near != "" {

@@ -81,6 +81,7 @@ func (c checkCmd) Run(e *env) error {
 		}
 		for i := range cfg.Sites {
 			checkSite(e.ctx, &fs, &cfg.Sites[i], secrets[cfg.Sites[i].Name])
+			checkProgram(e.ctx, &fs, &cfg.Sites[i], secrets[cfg.Sites[i].Name], e.lang)
 		}
 		checkLogs(&fs, cfg)
 	}
@@ -209,11 +210,13 @@ func (e *env) pingShared(cfg *Config) error {
 
 // checkSite asks the shop itself and looks at the certificate.
 func checkSite(ctx context.Context, fs *findings, s *gateway.Site, secret string) {
-	status, err := askUpstream(ctx, s, secret)
-	fs.add("shop "+s.Name, err, "%s answers %d", s.Upstream, status)
-	if err == nil {
-		how, err := checkOrigin(ctx, s, secret)
-		fs.add("way past Noren "+s.Name, err, "%s", how)
+	for _, b := range s.Backends() {
+		status, err := gateway.AskServer(ctx, s, b, secret, true)
+		fs.add("shop "+s.Name, err, "%s answers %d", b.URL, status)
+		if err == nil {
+			how, err := checkOrigin(ctx, s, b, secret)
+			fs.add("way past Noren "+s.Name, err, "%s", how)
+		}
 	}
 	if s.TLS != nil {
 		until, err := checkCertificate(s)
@@ -221,31 +224,34 @@ func checkSite(ctx context.Context, fs *findings, s *gateway.Site, secret string
 	}
 }
 
-// checkOrigin sees whether visitors could reach the shop past Noren.
-func checkOrigin(ctx context.Context, s *gateway.Site, secret string) (how string, err error) {
-	if secret == "" {
-		if ownNetwork(ctx, s.Upstream) {
+// checkOrigin sees whether visitors could reach a server of the shop past Noren.
+func checkOrigin(ctx context.Context, s *gateway.Site, b gateway.Backend, secret string) (how string, err error) {
+	mutual := s.UpstreamTLS != nil && s.UpstreamTLS.Cert != ""
+	if secret == "" && !mutual {
+		if ownNetwork(ctx, b.URL) {
 			return "none: the shop listens on this machine or a private network; keep its port closed to the world", nil
 		}
-		return "", noren.WithHint(noren.Errorf(noren.Invalid, "%s can be reached by everybody, and so can the shop without Noren", s.Upstream),
-			"let the shop listen on a private address, or lock it with origin_secret (docs/operate/origin.md)")
+		return "", noren.WithHint(noren.Errorf(noren.Invalid, "%s can be reached by everybody, and so can the shop without Noren", b.URL),
+			"let the shop listen on a private address, or lock it with origin_secret or upstream_tls (docs/operate/origin.md)")
 	}
-	status, err := askUpstream(ctx, s, "")
+	// Without the secret and without the certificate, as a stranger asks.
+	status, err := gateway.AskServer(ctx, s, b, "", false)
 	switch {
-	case status == http.StatusForbidden || status == http.StatusUnauthorized || errors.Is(err, io.EOF): // nginx's 444 closes
-		return "locked: the shop refuses requests without the origin secret", nil
+	case status == http.StatusForbidden || status == http.StatusUnauthorized || errors.Is(err, io.EOF), // nginx's 444 closes
+		mutual && (status == http.StatusBadRequest || gateway.RefusedTLS(err)): // nginx answers 400 to who shows no certificate
+		return "locked: the shop refuses requests that are not Noren's", nil
 	case err != nil:
 		return "", fmt.Errorf("cannot tell whether the shop is locked: %w", err)
 	}
-	return "", noren.WithHint(noren.Errorf(noren.Invalid, "the shop answers %d without the origin secret, so the lock is not in place", status),
+	return "", noren.WithHint(noren.Errorf(noren.Invalid, "the shop answers %d to a stranger, so the lock is not in place", status),
 		"add the rule for its web server: docs/operate/origin.md")
 }
 
 // ownNetwork reports whether every address of an upstream is loopback or private.
 func ownNetwork(ctx context.Context, upstream string) bool {
 	u, err := url.Parse(upstream)
-	if err != nil {
-		return false
+	if err != nil || u.Scheme == "unix" {
+		return err == nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -254,30 +260,6 @@ func ownNetwork(ctx context.Context, upstream string) bool {
 		a = a.Unmap()
 		return !a.IsLoopback() && !a.IsPrivate() && !a.IsLinkLocalUnicast()
 	})
-}
-
-func askUpstream(ctx context.Context, s *gateway.Site, secret string) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Upstream, nil)
-	if err != nil {
-		return 0, err
-	}
-	req.Host = strings.TrimPrefix(s.Hosts[0], "*.")
-	if secret != "" {
-		req.Header.Set(gateway.OriginHeader, secret)
-	}
-	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	resp, err := client.Do(req)
-	if err != nil {
-		return 0, noren.WithHint(noren.Errorf(noren.Unavailable, "the shop does not answer: %w", err), "start the shop, or correct upstream: of site "+s.Name)
-	}
-	io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<20))
-	resp.Body.Close()
-	if resp.StatusCode >= 500 {
-		return resp.StatusCode, noren.WithHint(noren.Errorf(noren.Unavailable, "the shop answers %s", resp.Status), "look at the shop's own error log")
-	}
-	return resp.StatusCode, nil
 }
 
 // checkCertificate reads the pair and sees whether it names the hosts.

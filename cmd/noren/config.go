@@ -113,7 +113,7 @@ func findConfig(named string) (string, error) {
 		}
 	}
 	return "", noren.WithHint(noren.Errorf(noren.NotFound, "no configuration: neither %s exists", strings.Join(configPaths[:], " nor ")),
-		"write a noren.yaml of six lines (README, \"Before your own shop\") or name one with --config FILE")
+		"have one written: noren init http://WHERE-THE-SHOP-LISTENS --host shop.example.jp; or name one with --config FILE")
 }
 
 // loadConfig reads and checks a configuration file; every fault is reported at
@@ -169,6 +169,13 @@ func (c *Config) fill() {
 	for i := range c.Sites {
 		if file, ok := strings.CutPrefix(c.Sites[i].OriginSecret, "file:"); ok {
 			c.Sites[i].OriginSecret = "file:" + c.path(file)
+		}
+		if t := c.Sites[i].UpstreamTLS; t != nil {
+			for _, file := range []*string{&t.CA, &t.Cert, &t.Key} {
+				if *file != "" {
+					*file = c.path(*file)
+				}
+			}
 		}
 		if pair := c.Sites[i].TLS; pair != nil {
 			pair.Cert, pair.Key = c.path(pair.Cert), c.path(pair.Key)
@@ -323,8 +330,10 @@ func (c *Config) validSites(doc *yamlfile.Doc) []error {
 		if ref := s.OriginSecret; ref != "" && !strings.HasPrefix(ref, "file:") && !strings.HasPrefix(ref, "env:") {
 			errs = append(errs, doc.Fault("origin_secret is a secret: keep it in a file and write file:PATH, or env:NAME", "sites", i, "origin_secret"))
 		}
-		if c.ownListener(s.Upstream) {
-			errs = append(errs, doc.Fault(fmt.Sprintf("upstream %s is where Noren itself listens", s.Upstream), "sites", i, "upstream"))
+		for _, b := range s.Backends() {
+			if c.ownListener(b.URL) {
+				errs = append(errs, doc.Fault(fmt.Sprintf("upstream %s is where Noren itself listens", b.URL), "sites", i, "upstream"))
+			}
 		}
 		if c.Listen.HTTPS != "" && c.Listen.HTTP == "" && s.TLS == nil {
 			errs = append(errs, doc.Fault("listen has https only, so the site needs tls with cert and key", "sites", i))

@@ -64,6 +64,8 @@ type cli struct {
 	Demo     demoCmd     `cmd:"" help:"A sample shop, its traffic and a few attacks behind the gateway, in one process."`
 	Serve    serveCmd    `cmd:"" help:"Stand in front of the shops of the configuration."`
 	Reload   reloadCmd   `cmd:"" help:"Have the running noren read its configuration again, and wait until it is in force."`
+	Init     initCmd     `cmd:"" help:"Look at a shop and write the first noren.yaml for it."`
+	Detect   detectCmd   `cmd:"" help:"Tell what program a shop runs on."`
 	Check    checkCmd    `cmd:"" help:"Check configuration, policies, upstreams and certificates."`
 	ConfigV  configCmd   `cmd:"" name:"config" help:"The configuration file itself."`
 	Settings settingsCmd `cmd:"" help:"Export, import or compare the settings set."`

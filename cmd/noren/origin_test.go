@@ -27,12 +27,12 @@ func TestCheckSeesTheWayPastNoren(t *testing.T) {
 	}{
 		"locked":                 {locked.URL, secret, "locked", true},
 		"private":                {open.URL, "", "private network", true},
-		"lock not in place":      {open.URL, secret, "answers 200 without the origin secret", false},
+		"lock not in place":      {open.URL, secret, "answers 200 to a stranger", false},
 		"open to the world":      {"http://192.0.2.1:81", "", "can be reached by everybody", false},
 		"a name nobody resolves": {"http://shop.invalid", "", "can be reached by everybody", false},
 	} {
 		site := gateway.Site{Name: "shop", Hosts: []string{"shop.example"}, Upstream: tt.upstream}
-		how, err := checkOrigin(t.Context(), &site, tt.secret)
+		how, err := checkOrigin(t.Context(), &site, site.Backends()[0], tt.secret)
 		said := how
 		if err != nil {
 			said = err.Error()

@@ -22,7 +22,28 @@ func configSchema() *jsonschema.Schema {
 	r := newReflector()
 	s := r.Reflect(&Config{})
 	s.Title = "noren.yaml"
+	for _, def := range s.Definitions {
+		joinUpstream(def)
+	}
 	return s
+}
+
+// joinUpstream makes one key of upstream and its list, as the file has it.
+func joinUpstream(site *jsonschema.Schema) {
+	if site.Properties == nil {
+		return
+	}
+	list, ok := site.Properties.Get("upstreams")
+	if !ok {
+		return
+	}
+	site.Properties.Delete("upstreams")
+	one, _ := site.Properties.Get("upstream")
+	text := *one
+	backend := list.Items
+	list.Items = &jsonschema.Schema{AnyOf: []*jsonschema.Schema{{Type: "string"}, backend}}
+	text.Description = ""
+	site.Properties.Set("upstream", &jsonschema.Schema{Description: one.Description, AnyOf: []*jsonschema.Schema{&text, list}})
 }
 
 func newReflector() *jsonschema.Reflector {

@@ -92,7 +92,7 @@ func startServer(ctx context.Context, in *instance, getenv func(string) string) 
 		return nil, err
 	}
 	in.warnUnknownPlaces(in.rules.access)
-	in.run(ctx, s.watchSettings, s.gateway.WatchPressure, in.logs.Run, in.watchMachine)
+	in.run(ctx, s.watchSettings, s.gateway.WatchPressure, in.logs.Run, in.watchMachine, s.gateway.WatchUpstreams)
 	s.http = s.gateway.Server()
 	s.drain = newDrain(s.http)
 	for name, l := range s.listeners {
@@ -129,7 +129,7 @@ func (in *instance) openGateway() (*gateway.Gateway, *gateway.AccessLog, error) 
 	}
 	g, err := gateway.New(gateway.Options{
 		Settings: set, Decider: in.loop, KV: in.kv, Lists: in.lists, Inspector: in.firewall,
-		Access: access, Token: in.vault.Token, Country: in.country, ASN: in.asn, AddressFact: in.addressFact, Places: in.places, Secrets: in.visitorKeys, Modes: in.modes, SearchEngine: in.searchEngine, Log: in.log, SpoolDir: filepath.Join(in.cfg.Data, "bodies"),
+		Node: in.node, Access: access, Token: in.vault.Token, Country: in.country, ASN: in.asn, AddressFact: in.addressFact, Places: in.places, Secrets: in.visitorKeys, Modes: in.modes, SearchEngine: in.searchEngine, Log: in.log, SpoolDir: filepath.Join(in.cfg.Data, "bodies"),
 	})
 	if err != nil {
 		access.Close()

@@ -238,6 +238,7 @@ func TestOwnAddressIsNoForeignOne(t *testing.T) {
 func TestStaffMayWriteMarkup(t *testing.T) {
 	page := "content=" + url.QueryEscape(`<h2 style="color:red">新商品</h2><script src="/js/a.js"></script><iframe src="https://www.youtube.com/embed/x"></iframe>`)
 	script := "content=" + url.QueryEscape(`<!-- wp:html --><script>console.log(1); document.cookie</script><!-- /wp:html -->`)
+	gtag := `<script>window.dataLayer = window.dataLayer || []; function gtag(){dataLayer.push(arguments);} gtag('js', new Date());</script>`
 	code := "tpl=" + url.QueryEscape(`{% for p in products %}{{ p.name }}{% endfor %}<?php echo $_GET['x']; system('ls'); ?>`)
 	tests := []struct {
 		name, method, target, body string
@@ -246,6 +247,11 @@ func TestStaffMayWriteMarkup(t *testing.T) {
 	}{
 		{"markup saved in the admin", "POST", "/admin/product/1/edit", page, noren.ZoneAdmin, false},
 		{"script saved in the admin", "POST", "/wp-json/wp/v2/posts/5", script, noren.ZoneAdmin, false},
+		{"an analytics tag in an article", "POST", "/wp-admin/post.php", "content=" + url.QueryEscape(gtag), noren.ZoneAdmin, false},
+		{"the same in another field", "POST", "/wp-admin/post.php", "file=" + url.QueryEscape(gtag), noren.ZoneAdmin, true},
+		{"the same in a comment", "POST", "/wp-comments-post.php", "content=" + url.QueryEscape(gtag), noren.ZoneContact, true},
+		{"the admin's own settings", "GET", "/admin/vendure-ui-config.json", "", noren.ZoneAdmin, false},
+		{"a settings file of another program", "GET", "/ui-config.json", "", noren.ZoneStorefront, true},
 		{"the same in a contact form", "POST", "/contact", page, noren.ZoneContact, true},
 		{"code saved where code is edited", "POST", "/admin/content/page/1/edit", code, noren.ZoneCodeEdit, false},
 		{"code saved elsewhere in the admin", "POST", "/admin/product/1/edit", code, noren.ZoneAdmin, true},
