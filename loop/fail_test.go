@@ -37,7 +37,7 @@ func (s *trouble) Read(ctx context.Context, _ *noren.Event, into noren.Facts) er
 }
 
 // asking are policies that ask for the source at every kind that is decided.
-var asking = []string{pol("asks", "http.request, http.blocked, http.logged, http.exposed, http.answered, mail.login, mail.refused, account.login.attempt, account.login.outcome, account.changed, order.placed, payment.attempt, payment.outcome, staff.login, staff.action",
+var asking = []string{pol("asks", "http.request, http.blocked, tls.probe, http.logged, http.exposed, http.answered, mail.login, mail.refused, account.login.attempt, account.login.outcome, account.changed, order.placed, payment.attempt, payment.outcome, staff.login, staff.action",
 	"trouble.level >= 9", "hold", "trouble.level: 9")}
 
 // oneOfEach is an event of every kind, and the verdict of its failure side.
