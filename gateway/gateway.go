@@ -34,6 +34,10 @@ type Options struct {
 	KV        kv.Store // nil: no limits
 	Lists     *Lists
 	Inspector Inspector
+	// Issuer obtains the certificates of sites with tls.acme; nil: nobody does.
+	Issuer Issuer
+	// HTTPSPort is the port of the https listener, for redirects; 0 is 443.
+	HTTPSPort uint16
 	// Guards read attempts after the site's own ShopGuard.
 	Guards []Guard
 	// Pages serves visitor pages under /.noren/; nil answers 404 there.
@@ -120,7 +124,7 @@ func New(o Options) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Gateway{opts: o, hop: noren.NewID(o.Now()), pages: p, certs: newCertificates(o.Log), proxyLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug)}
+	g := &Gateway{opts: o, hop: noren.NewID(o.Now()), pages: p, certs: newCertificates(o.Log, o.Issuer), proxyLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug)}
 	g.spool.free.Store(o.SpoolMax)
 	if err := g.Apply(o.Settings); err != nil {
 		return nil, err
@@ -137,7 +141,7 @@ func (g *Gateway) Apply(s Settings) error {
 	}
 	var pairs []KeyPair
 	for _, site := range s.Sites {
-		if site.TLS != nil {
+		if site.TLS != nil && !site.TLS.ACME {
 			pairs = append(pairs, *site.TLS)
 		}
 	}
@@ -237,6 +241,9 @@ func (g *Gateway) Sites() []Site {
 
 // ServeHTTP takes one request along the path.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if g.answersChallenge(w, r) {
+		return
+	}
 	x := g.begin(w, r)
 	defer x.finish()
 	if s := x.admit(); s != nil {

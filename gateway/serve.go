@@ -58,6 +58,7 @@ type stop struct {
 	check  bool       // asks for the check instead of refusing
 	line   bool       // shows the line of the busy mode
 	said   noren.Text // what was wrong with the last try
+	to     string     // sends the visitor there; nothing was wrong
 }
 
 // path lists the steps before the upstream, in the order of ARCHITECTURE.md.
@@ -66,6 +67,8 @@ type stop struct {
 var path = [...]func(*exchange) *stop{
 	(*exchange).bound,
 	(*exchange).locate,
+	(*exchange).checkServerName,
+	(*exchange).httpsOnly,
 	(*exchange).checkLists,
 	(*exchange).checkForbidden,
 	(*exchange).checkMode,
@@ -178,6 +181,10 @@ func (x *exchange) checkForbidden() *stop {
 
 // refuse ends a request at the gateway: recorded, then answered.
 func (x *exchange) refuse(s *stop) {
+	if s.to != "" {
+		x.redirect(s)
+		return
+	}
 	s.ticket = noren.NewTicket()
 	if s.cause != noren.CauseClosed { // how long a shop is closed is known, and said
 		s.retry = min(s.retry, maxRetry)
@@ -204,6 +211,7 @@ func (x *exchange) answer(s *stop) {
 	var site *Site
 	if x.shop != nil {
 		site = &x.shop.Site
+		x.addHSTS(x.w.Header())
 	}
 	if _, err := x.g.pages.write(x.w, x.r, s, site, x.at.Time, x.checkForm(s)); err != nil && !errors.Is(err, context.Canceled) {
 		x.g.opts.Log.Debug("block page not delivered", "ticket", s.ticket, "err", err)

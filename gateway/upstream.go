@@ -61,6 +61,7 @@ func (x *exchange) proxy() *httputil.ReverseProxy {
 		ModifyResponse: func(res *http.Response) error {
 			x.upstream = time.Since(x.reached)
 			x.reportOutcome(res)
+			x.dress(res)
 			return nil
 		},
 		ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, err error) { x.upstreamFailed(err) },
