@@ -24,6 +24,7 @@ const (
 	BanChange      Kind = "ban.changed"
 	ModeChange     Kind = "mode.changed"
 	ClockStep      Kind = "clock.stepped"
+	CertState      Kind = "certificate.state"
 )
 
 // Side is the verdict given when a decision cannot be made in time or at all.
@@ -133,6 +134,9 @@ var kinds = []KindInfo{
 	{Kind: ModeChange, Half: Whole, Deadline: time.Second, Side: SideClosed, Recording: RecordFirst, Operational: true,
 		Meaning:    Text{"混雑・攻撃・準備中モードの切り替え", "A site switched to busy, under attack, closed or back"},
 		newPayload: func() Payload { return new(SiteModeChange) }},
+	{Kind: CertState, Half: Whole, Deadline: time.Second, Side: SideOpen, Recording: RecordFirst, Operational: true,
+		Meaning:    Text{"証明書の状態（更新・期限切れ間近・取得失敗）", "A site's certificate: renewed, running out, wrong, or not obtained"},
+		newPayload: func() Payload { return new(CertificateState) }},
 	{Kind: ClockStep, Half: Whole, Deadline: time.Second, Side: SideOpen, Recording: RecordFirst, Operational: true,
 		Meaning:    Text{"時計の飛び・ノード間のずれ", "The machine's clock jumped, or two nodes' clocks are apart"},
 		newPayload: func() Payload { return new(ClockJump) }},

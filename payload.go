@@ -164,6 +164,17 @@ type SiteModeChange struct {
 	Reason string `json:"reason,omitempty"`
 }
 
+// CertificateState is what became of the certificate of one host.
+type CertificateState struct {
+	Host     string `json:"host"`
+	State    string `json:"state"`            // in_use, expiring, expired, wrong, failed
+	Source   string `json:"source,omitempty"` // acme, given
+	NotAfter Time   `json:"not_after,omitzero"`
+	Days     int64  `json:"days,omitempty"` // left when it was seen
+	Grade    string `json:"grade,omitempty"`
+	Problem  string `json:"problem,omitempty"`
+}
+
 // ClockJump is a step of the machine's clock of more than two seconds, or a
 // difference between two nodes' clocks of more than one.
 type ClockJump struct {
@@ -172,17 +183,18 @@ type ClockJump struct {
 	Than       string `json:"than,omitempty"` // the other node; empty for a step
 }
 
-func (*Request) payload()         {}
-func (*Blocked) payload()         {}
-func (*Login) payload()           {}
-func (*LoginResult) payload()     {}
-func (*AccountChange) payload()   {}
-func (*Order) payload()           {}
-func (*Payment) payload()         {}
-func (*PaymentResult) payload()   {}
-func (*StaffSignIn) payload()     {}
-func (*Operation) payload()       {}
-func (*SettingsVersion) payload() {}
-func (*BanEntry) payload()        {}
-func (*SiteModeChange) payload()  {}
-func (*ClockJump) payload()       {}
+func (*Request) payload()          {}
+func (*Blocked) payload()          {}
+func (*Login) payload()            {}
+func (*LoginResult) payload()      {}
+func (*AccountChange) payload()    {}
+func (*Order) payload()            {}
+func (*Payment) payload()          {}
+func (*PaymentResult) payload()    {}
+func (*StaffSignIn) payload()      {}
+func (*Operation) payload()        {}
+func (*SettingsVersion) payload()  {}
+func (*BanEntry) payload()         {}
+func (*SiteModeChange) payload()   {}
+func (*ClockJump) payload()        {}
+func (*CertificateState) payload() {}

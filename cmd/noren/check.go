@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +17,7 @@ import (
 	"noren"
 	"noren/db"
 	"noren/gateway"
+	"noren/gateway/grade"
 	"noren/kv/valkey"
 	"noren/settings"
 	"noren/vault"
@@ -39,6 +38,9 @@ type finding struct {
 	OK   bool   `json:"ok"`
 	Text string `json:"text"`
 	Hint string `json:"hint,omitempty"`
+	// Grade and Points are what a site's TLS is worth.
+	Grade  grade.Letter    `json:"grade,omitempty"`
+	Points []grade.Finding `json:"points,omitempty"`
 }
 
 // findings collects them.
@@ -46,10 +48,10 @@ type findings []finding
 
 func (fs *findings) add(what string, err error, good string, args ...any) {
 	if err != nil {
-		*fs = append(*fs, finding{what, false, err.Error(), noren.HintOf(err)})
+		*fs = append(*fs, finding{What: what, Text: err.Error(), Hint: noren.HintOf(err)})
 		return
 	}
-	*fs = append(*fs, finding{what, true, fmt.Sprintf(good, args...), ""})
+	*fs = append(*fs, finding{What: what, OK: true, Text: fmt.Sprintf(good, args...)})
 }
 
 func (fs findings) bad() (n int) {
@@ -77,6 +79,7 @@ func (c checkCmd) Run(e *env) error {
 		}
 		for i := range cfg.Sites {
 			checkSite(e.ctx, &fs, &cfg.Sites[i], secrets[cfg.Sites[i].Name])
+			e.checkTLS(&fs, cfg, &cfg.Sites[i])
 		}
 	}
 	return c.print(e, fs)
@@ -201,17 +204,13 @@ func (e *env) pingShared(cfg *Config) error {
 	return s.Close()
 }
 
-// checkSite asks the shop itself and looks at the certificate.
+// checkSite asks the shop itself.
 func checkSite(ctx context.Context, fs *findings, s *gateway.Site, secret string) {
 	status, err := askUpstream(ctx, s, secret)
 	fs.add("shop "+s.Name, err, "%s answers %d", s.Upstream, status)
 	if err == nil {
 		how, err := checkOrigin(ctx, s, secret)
 		fs.add("way past Noren "+s.Name, err, "%s", how)
-	}
-	if s.TLS != nil {
-		until, err := checkCertificate(s)
-		fs.add("certificate "+s.Name, err, "valid until %s", until.Format("2006-01-02"))
 	}
 }
 
@@ -272,25 +271,4 @@ func askUpstream(ctx context.Context, s *gateway.Site, secret string) (int, erro
 		return resp.StatusCode, noren.WithHint(noren.Errorf(noren.Unavailable, "the shop answers %s", resp.Status), "look at the shop's own error log")
 	}
 	return resp.StatusCode, nil
-}
-
-// checkCertificate reads the pair and sees whether it names the hosts.
-func checkCertificate(s *gateway.Site) (time.Time, error) {
-	pair, err := tls.LoadX509KeyPair(s.TLS.Cert, s.TLS.Key)
-	if err != nil {
-		return time.Time{}, noren.WithHint(noren.Errorf(noren.Invalid, "read certificate: %w", err), "check tls.cert and tls.key of site "+s.Name)
-	}
-	leaf, err := x509.ParseCertificate(pair.Certificate[0])
-	if err != nil {
-		return time.Time{}, noren.Errorf(noren.Invalid, "read certificate: %w", err)
-	}
-	for _, h := range s.Hosts {
-		if err := leaf.VerifyHostname(strings.Replace(h, "*", "any", 1)); err != nil {
-			return leaf.NotAfter, noren.WithHint(noren.Errorf(noren.Invalid, "the certificate is not for %s", h), "get one that names every host of the site")
-		}
-	}
-	if left := time.Until(leaf.NotAfter); left < 14*24*time.Hour {
-		return leaf.NotAfter, noren.WithHint(noren.Errorf(noren.Invalid, "the certificate ends in %d days", int(left.Hours()/24)), "renew it; noren takes over new files by itself")
-	}
-	return leaf.NotAfter, nil
 }

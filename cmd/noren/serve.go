@@ -90,7 +90,8 @@ func startServer(ctx context.Context, in *instance, getenv func(string) string) 
 		s.access.Close()
 		return nil, err
 	}
-	in.run(ctx, s.watchSettings)
+	watch := gateway.NewCertWatch(gateway.CertWatchOptions{Gateway: s.gateway, DB: in.db, Decider: in.loop, Log: in.log})
+	in.run(ctx, s.watchSettings, watch.Run)
 	s.http = s.gateway.Server()
 	s.drain = newDrain(s.http)
 	for name, l := range s.listeners {
@@ -106,6 +107,7 @@ func startServer(ctx context.Context, in *instance, getenv func(string) string) 
 			}
 		}()
 	}
+	in.manageCertificates(in.cfg) // the listeners answer challenges now
 	return s, nil
 }
 
@@ -126,6 +128,7 @@ func (in *instance) openGateway() (*gateway.Gateway, *gateway.AccessLog, error) 
 		return nil, nil, err
 	}
 	g, err := gateway.New(gateway.Options{
+		Issuer: in.issuer(), HTTPSPort: portOf(in.cfg.Listen.HTTPS),
 		Settings: set, Decider: in.loop, KV: in.kv, Lists: in.lists, Inspector: engine,
 		Access: access, Token: in.vault.Token, Country: in.country, Secrets: in.visitorKeys, Modes: in.modes, SearchEngine: in.searchEngine, Log: in.log, SpoolDir: filepath.Join(in.cfg.Data, "bodies"),
 	})
@@ -233,6 +236,9 @@ func (s *server) tryReload(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
+	if !sameAuthority(cfg.ACME, s.in.cfg.ACME) {
+		s.in.log.Warn("acme changes with a hand-over (kill -USR2) only")
+	}
 	if cfg.Database != s.in.cfg.Database || cfg.Listen != s.in.cfg.Listen || cfg.Data != s.in.cfg.Data || cfg.Shared != s.in.cfg.Shared {
 		s.in.log.Warn("data, database, shared and listen change with a hand-over (kill -USR2) only")
 	}
@@ -258,6 +264,7 @@ func (in *instance) apply(ctx context.Context, cfg *Config, g *gateway.Gateway) 
 	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	in.manageCertificates(cfg)
 	in.now, in.rules, in.orient, in.addresses = cfg, rules, o, addresses
 	in.loop.SetRules(loop.Rules{Orient: o, Policies: rules.policies})
 	return nil
