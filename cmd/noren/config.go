@@ -268,6 +268,9 @@ func (c *Config) valid(doc *yamlfile.Doc) error {
 			}
 		}
 	}
+	if c.Listen.HTTP3 && c.Listen.HTTPS == "" {
+		fault([]any{"listen", "http3"}, "http3 needs listen.https, whose address it shares")
+	}
 	errs = append(errs, c.validAuthority(doc)...)
 	errs = append(errs, c.validSites(doc)...)
 	return errors.Join(errs...)

@@ -14,6 +14,7 @@ import (
 
 	"noren"
 	"noren/gateway"
+	"noren/gateway/h3"
 	"noren/gateway/waf"
 	"noren/loop"
 	"noren/vault"
@@ -75,13 +76,14 @@ type server struct {
 	access    *gateway.AccessLog
 	http      *http.Server
 	drain     *drain
+	http3     http3
 	listeners listeners
 	failed    chan error
 }
 
 // startServer opens the gateway of an instance and serves.
 func startServer(ctx context.Context, in *instance, getenv func(string) string) (*server, error) {
-	s := &server{in: in, failed: make(chan error, 2)}
+	s := &server{in: in, failed: make(chan error, 3)}
 	var err error
 	if s.gateway, s.access, err = in.openGateway(); err != nil {
 		return nil, err
@@ -94,6 +96,14 @@ func startServer(ctx context.Context, in *instance, getenv func(string) string) 
 	in.run(ctx, s.watchSettings, watch.Run)
 	s.http = s.gateway.Server()
 	s.drain = newDrain(s.http)
+	if in.cfg.Listen.HTTP3 {
+		if err := s.http3.open(ctx, in, s.gateway, getenv(envListeners) != "", s.failed); err != nil {
+			s.listeners.close()
+			s.access.Close()
+			return nil, err
+		}
+		s.http.Handler = h3.Advertise(s.http.Handler, s.http3.on)
+	}
 	for name, l := range s.listeners {
 		go func() {
 			var err error
@@ -213,8 +223,10 @@ func (s *server) close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainWithin)
 	defer cancel()
 	s.listeners.close()
+	udp := make(chan error, 1)
+	go func() { udp <- s.http3.close(ctx) }()
 	s.drain.wait(ctx)
-	err := s.http.Shutdown(ctx)
+	err := errors.Join(s.http.Shutdown(ctx), <-udp)
 	s.access.Close()
 	return errors.Join(err, s.in.Close(ctx))
 }
