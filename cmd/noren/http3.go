@@ -14,12 +14,12 @@ import (
 	"noren/gateway/h3"
 )
 
-// http3 is the door by UDP. A socket of UDP is not handed over: a connection's
+// udpDoor is HTTP/3. A socket of UDP is not handed over: a connection's
 // packets would reach either process by chance. The old process says GOAWAY and
 // finishes what is under way, the new one opens the port when the old one has
 // left it; in between visitors come by TCP, as their browsers do by themselves
 // whenever UDP does not answer.
-type http3 struct {
+type udpDoor struct {
 	server atomic.Pointer[h3.Server] // nil until the port is ours
 }
 
@@ -29,7 +29,7 @@ const (
 )
 
 // open opens the port, in the background when a predecessor still has it.
-func (s *http3) open(ctx context.Context, in *instance, g *gateway.Gateway, successor bool, failed chan<- error) error {
+func (s *udpDoor) open(ctx context.Context, in *instance, g *gateway.Gateway, successor bool, failed chan<- error) error {
 	addr := in.cfg.Listen.HTTPS
 	err := s.listen(addr, g, failed)
 	if err == nil || !successor || !errors.Is(err, syscall.EADDRINUSE) {
@@ -61,7 +61,7 @@ func udpError(addr string, err error) error {
 	return err
 }
 
-func (s *http3) listen(addr string, g *gateway.Gateway, failed chan<- error) error {
+func (s *udpDoor) listen(addr string, g *gateway.Gateway, failed chan<- error) error {
 	conn, err := net.ListenPacket("udp", addr)
 	if err != nil {
 		return err
@@ -81,10 +81,10 @@ func (s *http3) listen(addr string, g *gateway.Gateway, failed chan<- error) err
 }
 
 // on reports whether it is served, which is when visitors are told.
-func (s *http3) on() bool { return s.server.Load() != nil }
+func (s *udpDoor) on() bool { return s.server.Load() != nil }
 
 // close ends it within ctx; visitors are told no more.
-func (s *http3) close(ctx context.Context) error {
+func (s *udpDoor) close(ctx context.Context) error {
 	if server := s.server.Swap(nil); server != nil {
 		return server.Shutdown(ctx)
 	}

@@ -76,7 +76,7 @@ type server struct {
 	access    *gateway.AccessLog
 	http      *http.Server
 	drain     *drain
-	http3     http3
+	http3     udpDoor
 	listeners listeners
 	failed    chan error
 }
