@@ -18,13 +18,16 @@ import (
 	"noren/db"
 	"noren/gateway"
 	"noren/gateway/grade"
+	"noren/gateway/pagewalk"
 	"noren/kv/valkey"
 	"noren/settings"
 	"noren/vault"
 )
 
 type checkCmd struct {
-	JSON bool `name:"json" help:"Print findings as JSON."`
+	JSON  bool `name:"json" help:"Print findings as JSON."`
+	Pages bool `help:"Walk the shops' own pages as well, for parts and forms that go by plain http. GET only, nothing is changed."`
+	Most  int  `name:"max-pages" default:"50" help:"How many pages of each site are read."`
 }
 
 // Help says what is looked at.
@@ -41,6 +44,8 @@ type finding struct {
 	// Grade and Points are what a site's TLS is worth.
 	Grade  grade.Letter    `json:"grade,omitempty"`
 	Points []grade.Finding `json:"points,omitempty"`
+	// Walk is what was found on the site's pages.
+	Walk *pagewalk.Result `json:"walk,omitempty"`
 }
 
 // findings collects them.
@@ -80,6 +85,9 @@ func (c checkCmd) Run(e *env) error {
 		for i := range cfg.Sites {
 			checkSite(e.ctx, &fs, &cfg.Sites[i], secrets[cfg.Sites[i].Name])
 			e.checkTLS(&fs, cfg, &cfg.Sites[i])
+			if c.Pages {
+				e.checkPages(&fs, &cfg.Sites[i], secrets[cfg.Sites[i].Name], c.Most)
+			}
 		}
 	}
 	return c.print(e, fs)
