@@ -334,7 +334,7 @@ func TestOtherNode(t *testing.T) {
 func TestRenewal(t *testing.T) {
 	d := dbtest.Open(t, db.SQLite)
 	plain, secure := listen(t)
-	ca := startPebble(t, peer.PebbleOptions{HTTP: port(plain), TLS: port(secure), Valid: 20 * time.Second})
+	ca := startPebble(t, peer.PebbleOptions{HTTP: port(plain), TLS: port(secure), Valid: time.Minute})
 	n := openNode(t, d, ca.Directory(), ca.Own(), plain, secure, func(o *Options) { o.Renew = 500 * time.Millisecond })
 	n.serve()
 	n.Manage([]string{"shop.example.jp"})
@@ -354,7 +354,7 @@ func TestRenewal(t *testing.T) {
 func TestExpiredWhileOff(t *testing.T) {
 	d := dbtest.Open(t, db.SQLite)
 	plain, secure := listen(t)
-	ca := startPebble(t, peer.PebbleOptions{HTTP: port(plain), TLS: port(secure), Valid: 3 * time.Second})
+	ca := startPebble(t, peer.PebbleOptions{HTTP: port(plain), TLS: port(secure), Valid: 12 * time.Second})
 	n := openNode(t, d, ca.Directory(), ca.Own(), plain, secure, nil)
 	n.serve()
 	n.Manage([]string{"shop.example.jp"})
