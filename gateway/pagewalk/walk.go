@@ -5,7 +5,6 @@ package pagewalk
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -162,7 +161,8 @@ func (w *walk) read(ctx context.Context, target string) error {
 		return nil
 	}
 	if res.StatusCode >= 500 || !strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") {
-		return errors.New("no page")
+		return noren.WithHint(noren.Errorf(noren.NotFound, "%s is no page: the shop answers %s with %q", target, res.Status, res.Header.Get("Content-Type")),
+			"see that the shop shows its first page at / for the site's first host")
 	}
 	body := &counted{r: io.LimitReader(res.Body, min(pageBytes, w.o.Bytes-w.bytes)), n: &w.bytes}
 	w.out.Pages = append(w.out.Pages, target)
