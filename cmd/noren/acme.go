@@ -105,30 +105,36 @@ func (c *Config) acmeHosts() (hosts []string) {
 // openACME makes the manager; it obtains nothing before manageCertificates.
 func (in *instance) openACME(_ context.Context, w wants) error {
 	a := in.cfg.ACME
-	if a == nil || w.reads {
+	if a == nil || !w.create { // commands beside a server obtain nothing
 		return nil
 	}
+	roots, key, err := a.secrets(in.getenv)
+	if err != nil {
+		return err
+	}
 	o := acme.Options{
+		Roots: roots, EABKey: key,
 		DB: in.db, Email: a.Email, Directory: a.Directory, Profile: a.Profile, EABID: a.EABID,
 		Secrets: func(ctx context.Context) ([][]byte, error) { return in.vault.Secrets(ctx, "acme") },
 		Token:   func(field, value string) []byte { return in.vault.Token("", field, value) },
 		HTTP:    in.cfg.Listen.HTTP, HTTPS: in.cfg.Listen.HTTPS,
 		Report: in.acmeReporter(), Log: in.log,
 	}
-	var err error
-	if o.Roots, err = certPool(a.CARoot); err != nil {
-		return err
-	}
-	if a.EABKey != "" {
-		if o.EABKey, err = secretRef(a.EABKey, in.getenv); err != nil {
-			return fmt.Errorf("acme.eab_key: %w", err)
-		}
-	}
 	if in.acme, err = acme.Open(o); err != nil {
 		return err
 	}
 	in.onClose(in.acme.Close)
 	return nil
+}
+
+// secrets reads what the block names: whom to trust, and the account's key.
+func (a *ACMEConfig) secrets(getenv func(string) string) (roots *x509.CertPool, key string, err error) {
+	if roots, err = certPool(a.CARoot); err == nil && a.EABKey != "" {
+		if key, err = secretRef(a.EABKey, getenv); err != nil {
+			err = fmt.Errorf("acme.eab_key: %w", err)
+		}
+	}
+	return roots, key, err
 }
 
 // certPool reads a PEM file; nil without one.

@@ -131,6 +131,10 @@ func (e *env) checkMachine(fs *findings, cfg *Config) {
 	fs.add("settings", err, "%d files, version %s", len(set), set.Hash())
 	_, err = loadAddresses(&cfg.Lookup, cfg.path, e.log)
 	fs.add("address data", err, "can be read")
+	if cfg.ACME != nil {
+		_, _, err := cfg.ACME.secrets(e.getenv)
+		fs.add("acme", err, "certificates for %s", strings.Join(cfg.acmeHosts(), ", "))
+	}
 	if cfg.Shared != "" {
 		fs.add("shared", e.pingShared(cfg), "Valkey/Redis answers")
 	}
