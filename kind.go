@@ -33,6 +33,7 @@ const (
 	AccessOpened   Kind = "access.opened"
 	ClockStep      Kind = "clock.stepped"
 	UpstreamChange Kind = "upstream.changed"
+	CertState      Kind = "certificate.state"
 )
 
 // Side is the verdict given when a decision cannot be made in time or at all.
@@ -166,6 +167,9 @@ var kinds = []KindInfo{
 	{Kind: AccessOpened, Half: Whole, Deadline: time.Second, Side: SideClosed, Recording: RecordFirst, Operational: true,
 		Meaning:    Text{"入室ルールの非常開放", "Access rules opened by hand for a while, or closed again"},
 		newPayload: func() Payload { return new(AccessOpening) }},
+	{Kind: CertState, Half: Whole, Deadline: time.Second, Side: SideOpen, Recording: RecordFirst, Operational: true,
+		Meaning:    Text{"証明書の状態（更新・期限切れ間近・取得失敗）", "A site's certificate: renewed, running out, wrong, or not obtained"},
+		newPayload: func() Payload { return new(CertificateState) }},
 	{Kind: ClockStep, Half: Whole, Deadline: time.Second, Side: SideOpen, Recording: RecordFirst, Operational: true,
 		Meaning:    Text{"時計の飛び・ノード間のずれ", "The machine's clock jumped, or two nodes' clocks are apart"},
 		newPayload: func() Payload { return new(ClockJump) }},

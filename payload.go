@@ -222,6 +222,17 @@ type MailRefusal struct {
 	To   string `json:"to,omitempty" personal:"receiver's mail address"`
 }
 
+// CertificateState is what became of the certificate of one host.
+type CertificateState struct {
+	Host     string `json:"host"`
+	State    string `json:"state"`            // in_use, expiring, expired, wrong, failed
+	Source   string `json:"source,omitempty"` // acme, given
+	NotAfter Time   `json:"not_after,omitzero"`
+	Days     int64  `json:"days,omitempty"` // left when it was seen
+	Grade    string `json:"grade,omitempty"`
+	Problem  string `json:"problem,omitempty"`
+}
+
 // ClockJump is a step of the machine's clock of more than two seconds, or a
 // difference between two nodes' clocks of more than one.
 type ClockJump struct {
@@ -243,23 +254,24 @@ type ServerState struct {
 	Node   string `json:"node,omitempty"`
 }
 
-func (*Request) payload()         {}
-func (*Blocked) payload()         {}
-func (*TLSProbing) payload()      {}
-func (*Login) payload()           {}
-func (*LoginResult) payload()     {}
-func (*AccountChange) payload()   {}
-func (*Order) payload()           {}
-func (*Payment) payload()         {}
-func (*PaymentResult) payload()   {}
-func (*StaffSignIn) payload()     {}
-func (*Operation) payload()       {}
-func (*SettingsVersion) payload() {}
-func (*BanEntry) payload()        {}
-func (*SiteModeChange) payload()  {}
-func (*PlaceEntry) payload()      {}
-func (*AccessOpening) payload()   {}
-func (*MailSignIn) payload()      {}
-func (*MailRefusal) payload()     {}
-func (*ClockJump) payload()       {}
-func (*ServerState) payload()     {}
+func (*Request) payload()          {}
+func (*Blocked) payload()          {}
+func (*TLSProbing) payload()       {}
+func (*Login) payload()            {}
+func (*LoginResult) payload()      {}
+func (*AccountChange) payload()    {}
+func (*Order) payload()            {}
+func (*Payment) payload()          {}
+func (*PaymentResult) payload()    {}
+func (*StaffSignIn) payload()      {}
+func (*Operation) payload()        {}
+func (*SettingsVersion) payload()  {}
+func (*BanEntry) payload()         {}
+func (*SiteModeChange) payload()   {}
+func (*PlaceEntry) payload()       {}
+func (*AccessOpening) payload()    {}
+func (*MailSignIn) payload()       {}
+func (*MailRefusal) payload()      {}
+func (*ClockJump) payload()        {}
+func (*ServerState) payload()      {}
+func (*CertificateState) payload() {}

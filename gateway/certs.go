@@ -4,8 +4,9 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"log/slog"
+	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -18,6 +19,7 @@ import (
 // handshake and read again when their files change.
 type certificates struct {
 	log     *slog.Logger
+	issuer  Issuer // nil: only given ones
 	set     atomic.Pointer[certSet]
 	checked atomic.Int64 // when the files were looked at last, Unix nanoseconds
 	mu      sync.Mutex   // held while files are read
@@ -39,8 +41,8 @@ type fileStamp struct {
 // checkFilesEvery bounds how often handshakes look at the files.
 const checkFilesEvery = 2 * time.Second
 
-func newCertificates(log *slog.Logger) *certificates {
-	c := &certificates{log: log}
+func newCertificates(log *slog.Logger, issuer Issuer) *certificates {
+	c := &certificates{log: log, issuer: issuer}
 	c.set.Store(&certSet{})
 	return c
 }
@@ -99,23 +101,52 @@ func stamps(pairs []KeyPair) []fileStamp {
 	return out
 }
 
-// get picks the certificate for a handshake.
+// get picks the certificate for a handshake. There is no certificate for names
+// that are nobody's, nor for handshakes without a name: any would tell a stranger
+// who is served here. crypto/tls then answers with the alert unrecognized_name
+// (RFC 6066, 3).
 func (c *certificates) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.refresh()
-	s := c.set.Load()
 	name := hostOf(hello.ServerName)
-	if cert := s.byName[name]; cert != nil {
+	if name == "" && hello.Conn != nil { // a visitor of an address sends none
+		name = addressOf(hello.Conn.LocalAddr())
+	}
+	if cert := c.set.Load().find(name); cert != nil {
 		return cert, nil
 	}
+	if c.issuer == nil {
+		return nil, nil
+	}
+	return c.issuer.GetCertificate(hello)
+}
+
+func (s *certSet) find(name string) *tls.Certificate {
+	if cert := s.byName[name]; cert != nil {
+		return cert
+	}
 	if _, parent, ok := cutLabel(name); ok {
-		if cert := s.byName["*."+parent]; cert != nil {
-			return cert, nil
-		}
+		return s.byName["*."+parent]
 	}
-	if name == "" && len(s.list) > 0 {
-		return &s.list[0], nil
+	return nil
+}
+
+// of is the certificate visitors of a host get, nil for none.
+func (c *certificates) of(host string) *tls.Certificate {
+	if cert := c.set.Load().find(host); cert != nil || c.issuer == nil {
+		return cert
 	}
-	return nil, fmt.Errorf("no certificate for %q", name)
+	return c.issuer.Certificate(host)
+}
+
+func addressOf(a net.Addr) string {
+	if a == nil {
+		return ""
+	}
+	ap, err := netip.ParseAddrPort(a.String())
+	if err != nil {
+		return ""
+	}
+	return ap.Addr().Unmap().WithZone("").String()
 }
 
 func cutLabel(name string) (label, rest string, ok bool) {

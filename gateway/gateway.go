@@ -34,6 +34,10 @@ type Options struct {
 	KV        kv.Store // nil: no limits
 	Lists     *Lists
 	Inspector Inspector
+	// Issuer obtains the certificates of sites with tls.acme; nil: nobody does.
+	Issuer Issuer
+	// HTTPSPort is the port of the https listener, for redirects; 0 is 443.
+	HTTPSPort uint16
 	// Guards read attempts after the site's own ShopGuard.
 	Guards []Guard
 	// Pages serves visitor pages under /.noren/; nil answers 404 there.
@@ -149,7 +153,7 @@ func New(o Options) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Gateway{opts: o, changes: make(chan noren.Event, maxChanges), hop: noren.NewID(o.Now()), pages: p, certs: newCertificates(o.Log), proxyLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
+	g := &Gateway{opts: o, changes: make(chan noren.Event, maxChanges), hop: noren.NewID(o.Now()), pages: p, certs: newCertificates(o.Log, o.Issuer), proxyLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 		callers: newCallers(), probes: make(chan struct{}, maxProbeReports), requestFacts: requestFacts()}
 	g.spool.resize(o.SpoolMax)
 	if err := g.Apply(o.Settings); err != nil {
@@ -167,7 +171,7 @@ func (g *Gateway) Apply(s Settings) error {
 	}
 	var pairs []KeyPair
 	for _, site := range s.Sites {
-		if site.TLS != nil {
+		if site.TLS != nil && !site.TLS.ACME {
 			pairs = append(pairs, *site.TLS)
 		}
 	}
@@ -280,6 +284,9 @@ func (g *Gateway) Sites() []Site {
 
 // ServeHTTP takes one request along the path.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if g.answersChallenge(w, r) {
+		return
+	}
 	x := g.begin(w, r)
 	x.serve()
 	x.linger()

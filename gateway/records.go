@@ -34,7 +34,7 @@ type records struct {
 	left    int // bytes of the record still to come
 	kind    byte
 	size    int
-	first   bool // the first header was seen
+	first   bool // the first header was feeding
 	off     bool // not TLS, or nothing to learn any more
 	cipher  bool // the client changed to encrypted records
 	beat    [3]byte
@@ -43,8 +43,8 @@ type records struct {
 	told    bool   // the hello was handed out, or will never be
 }
 
-// seen is what feed learnt: at most one of its fields is set first.
-type seen struct {
+// feeding is what feed learnt: at most one of its fields is set first.
+type feeding struct {
 	hello  []byte // body of the ClientHello, once; nil when it cannot be read
 	whole  bool   // the hello is over, readable or not
 	probe  string // "" for none
@@ -53,7 +53,7 @@ type seen struct {
 
 // feed takes what came next from the client. After a probe or excess nothing
 // more must be fed.
-func (r *records) feed(p []byte) (s seen) {
+func (r *records) feed(p []byte) (s feeding) {
 	for len(p) > 0 && !r.off {
 		if r.left == 0 && !r.readHeader(&p, &s) {
 			return s
@@ -70,7 +70,7 @@ func (r *records) feed(p []byte) (s seen) {
 
 // readHeader completes a record's header; false when it is not complete yet or
 // ends what can be learnt.
-func (r *records) readHeader(p *[]byte, s *seen) bool {
+func (r *records) readHeader(p *[]byte, s *feeding) bool {
 	n := copy(r.header[r.have:], *p)
 	*p, r.have = (*p)[n:], r.have+n
 	if r.have < recordHeader {
@@ -107,7 +107,7 @@ func (r *records) notTLS() (probe string) {
 	return ""
 }
 
-func (r *records) readBody(b []byte, s *seen) {
+func (r *records) readBody(b []byte, s *feeding) {
 	switch {
 	case r.kind == recordHeartbeat:
 		r.beaten += copy(r.beat[r.beaten:], b)
@@ -142,7 +142,7 @@ func (r *records) unfinished() string {
 
 const messageHeader = 4 // type, length in three bytes
 
-func (r *records) collect(b []byte, s *seen) {
+func (r *records) collect(b []byte, s *feeding) {
 	need := messageHeader
 	if len(r.message) >= messageHeader {
 		need += r.helloSize()
@@ -171,7 +171,7 @@ func (r *records) helloSize() int {
 	return int(r.message[1])<<16 | int(r.message[2])<<8 | int(r.message[3])
 }
 
-func (r *records) tell(hello []byte, s *seen) {
+func (r *records) tell(hello []byte, s *feeding) {
 	s.hello, s.whole = hello, true
 	r.told, r.message = true, nil
 }

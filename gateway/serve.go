@@ -74,6 +74,7 @@ type stop struct {
 	step   Then       // which answer of a limit
 	by     By         // whose requests the limit counted
 	said   noren.Text // what was wrong with the last try
+	to     string     // sends the visitor there; nothing was wrong
 	// address is the visitor's own, shown to who may be one of the shop's people.
 	address string
 	// shopDown: no server of the shop was reached, so nothing was sent to it.
@@ -86,6 +87,8 @@ type stop struct {
 var path = [...]func(*exchange) *stop{
 	(*exchange).bound,
 	(*exchange).locate,
+	(*exchange).checkServerName,
+	(*exchange).httpsOnly,
 	(*exchange).checkLists,
 	(*exchange).checkStreams,
 	(*exchange).checkForbidden,
@@ -238,6 +241,10 @@ func (x *exchange) checkForbidden() *stop {
 
 // refuse ends a request at the gateway: recorded, then answered.
 func (x *exchange) refuse(s *stop) {
+	if s.to != "" {
+		x.redirect(s)
+		return
+	}
 	s.ticket = noren.NewTicket()
 	if s.cause != noren.CauseClosed { // how long a shop is closed is known, and said
 		s.retry = min(s.retry, maxRetry)
@@ -264,6 +271,7 @@ func (x *exchange) answer(s *stop) {
 	var site *Site
 	if x.shop != nil {
 		site = &x.shop.Site
+		x.addHSTS(x.w.Header())
 	}
 	if _, err := x.g.pages.write(x.w, x.r, s, site, x.at.Time, x.checkForm(s)); err != nil && !errors.Is(err, context.Canceled) {
 		x.g.opts.Log.Debug("block page not delivered", "ticket", s.ticket, "err", err)

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"crypto/tls"
 	"log/slog"
 	"net/http"
 	"time"
@@ -33,12 +32,8 @@ func (g *Gateway) Server() *http.Server {
 		ConnContext:       meet,
 		// OPTIONS * is answered by us like any other request, and logged.
 		DisableGeneralOptionsHandler: true,
-		TLSConfig: &tls.Config{
-			MinVersion:     tls.VersionTLS12,
-			GetCertificate: g.certs.get,
-			NextProtos:     []string{"h2", "http/1.1"},
-		},
-		HTTP2: http2Limits(connections),
+		TLSConfig:                    g.TLSConfig(),
+		HTTP2:                        http2Limits(connections),
 		// What net/http says here is about clients: broken handshakes, resets.
 		ErrorLog: slog.NewLogLogger(g.opts.Log.Handler(), slog.LevelDebug),
 	}

@@ -26,6 +26,9 @@ type Site struct {
 	OriginSecret string   `yaml:"origin_secret" json:"origin_secret,omitempty" jsonschema:"description=file: or env: reference to a secret that Noren sends to the shop as Noren-Origin; the shop's web server then refuses requests without it, so that nobody reaches the shop past Noren"`
 	Preset       string   `yaml:"preset" json:"preset,omitempty" jsonschema:"description=What the shop runs on: eccube4, eccube2, woocommerce, welcart, magento2, vendure, sampleshop or generic,default=generic"`
 	TLS          *KeyPair `yaml:"tls" json:"tls,omitempty" jsonschema:"description=Certificate for this site's hosts"`
+	// HTTPSOnly and Headers are opt-in: the shop's own ways stay as they are.
+	HTTPSOnly bool    `yaml:"https_only" json:"https_only,omitempty" jsonschema:"description=Send visitors who come by plain HTTP to HTTPS (308)"`
+	Headers   Headers `yaml:"headers" json:"headers,omitzero" jsonschema:"description=Response headers to add where the shop sends none"`
 	// AdminPrefix replaces the preset's.
 	AdminPrefix string `yaml:"admin_prefix" json:"admin_prefix,omitempty" jsonschema:"description=Path of the shop's admin when it was moved, such as /kanri"`
 	// Zones add patterns to the preset's, and take some out with "!".
@@ -47,10 +50,12 @@ type Site struct {
 	Title          noren.Text     `yaml:"title" json:"title,omitempty" jsonschema:"description=The shop's name on the page of a visitor who was stopped"`
 }
 
-// KeyPair names a certificate and its key, PEM files.
+// KeyPair names a certificate and its key, PEM files, or says that they are
+// obtained by ACME.
 type KeyPair struct {
-	Cert string `yaml:"cert" json:"cert"`
-	Key  string `yaml:"key" json:"key"`
+	Cert string `yaml:"cert" json:"cert,omitempty" jsonschema:"description=PEM file with the full chain, the site's certificate first"`
+	Key  string `yaml:"key" json:"key,omitempty" jsonschema:"description=PEM file with its private key"`
+	ACME bool   `yaml:"acme" json:"acme,omitempty" jsonschema:"description=Obtain and renew the certificate by ACME, instead of cert and key"`
 }
 
 // AttackMode says who switches the site to the attack mode.
@@ -98,9 +103,7 @@ func (s *Site) Valid() error {
 		}
 	}
 	errs = append(errs, s.validUpstreams()...)
-	if s.TLS != nil && (s.TLS.Cert == "" || s.TLS.Key == "") {
-		fault("tls needs both cert and key")
-	}
+	errs = append(errs, s.validTLS()...)
 	switch s.WAF {
 	case "", WAFOn, WAFShadow, WAFOff:
 	default:

@@ -74,6 +74,7 @@ func (x *exchange) proxy() *httputil.ReverseProxy {
 				return err
 			}
 			x.giveDevice(res)
+			x.dress(res)
 			return nil
 		},
 		ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, err error) { x.upstreamFailed(err) },

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +17,8 @@ import (
 	"noren"
 	"noren/db"
 	"noren/gateway"
+	"noren/gateway/grade"
+	"noren/gateway/pagewalk"
 	"noren/kv/valkey"
 	"noren/settings"
 	"noren/vault"
@@ -27,6 +27,8 @@ import (
 type checkCmd struct {
 	Exposure bool `help:"Look instead at what this machine shows to others: databases, panels, the shop itself past Noren."`
 	JSON     bool `name:"json" help:"Print findings as JSON."`
+	Pages    bool `help:"Walk the shops' own pages as well, for parts and forms that go by plain http. GET only, nothing is changed."`
+	Most     int  `name:"max-pages" default:"50" help:"How many pages of each site are read."`
 }
 
 // Help says what is looked at.
@@ -40,6 +42,11 @@ type finding struct {
 	OK   bool   `json:"ok"`
 	Text string `json:"text"`
 	Hint string `json:"hint,omitempty"`
+	// Grade and Points are what a site's TLS is worth.
+	Grade  grade.Letter    `json:"grade,omitempty"`
+	Points []grade.Finding `json:"points,omitempty"`
+	// Walk is what was found on the site's pages.
+	Walk *pagewalk.Result `json:"walk,omitempty"`
 }
 
 // findings collects them.
@@ -47,10 +54,10 @@ type findings []finding
 
 func (fs *findings) add(what string, err error, good string, args ...any) {
 	if err != nil {
-		*fs = append(*fs, finding{what, false, err.Error(), noren.HintOf(err)})
+		*fs = append(*fs, finding{What: what, Text: err.Error(), Hint: noren.HintOf(err)})
 		return
 	}
-	*fs = append(*fs, finding{what, true, fmt.Sprintf(good, args...), ""})
+	*fs = append(*fs, finding{What: what, OK: true, Text: fmt.Sprintf(good, args...)})
 }
 
 func (fs findings) bad() (n int) {
@@ -82,6 +89,10 @@ func (c checkCmd) Run(e *env) error {
 		for i := range cfg.Sites {
 			checkSite(e.ctx, &fs, &cfg.Sites[i], secrets[cfg.Sites[i].Name])
 			checkProgram(e.ctx, &fs, &cfg.Sites[i], secrets[cfg.Sites[i].Name], e.lang)
+			e.checkTLS(&fs, cfg, &cfg.Sites[i])
+			if c.Pages {
+				e.checkPages(&fs, &cfg.Sites[i], secrets[cfg.Sites[i].Name], c.Most)
+			}
 		}
 		checkLogs(&fs, cfg)
 	}
@@ -127,6 +138,10 @@ func (e *env) checkMachine(fs *findings, cfg *Config) {
 	checkAccess(fs, set, cfg)
 	_, err = loadAddresses(&cfg.Lookup, cfg.path, e.log)
 	fs.add("address data", err, "can be read")
+	if cfg.ACME != nil {
+		_, _, err := cfg.ACME.secrets(e.getenv)
+		fs.add("acme", err, "certificates for %s", strings.Join(cfg.acmeHosts(), ", "))
+	}
 	if cfg.Shared != "" {
 		fs.add("shared", e.pingShared(cfg), "Valkey/Redis answers")
 	}
@@ -208,7 +223,7 @@ func (e *env) pingShared(cfg *Config) error {
 	return s.Close()
 }
 
-// checkSite asks the shop itself and looks at the certificate.
+// checkSite asks the shop itself.
 func checkSite(ctx context.Context, fs *findings, s *gateway.Site, secret string) {
 	for _, b := range s.Backends() {
 		status, err := gateway.AskServer(ctx, s, b, secret, true)
@@ -217,10 +232,6 @@ func checkSite(ctx context.Context, fs *findings, s *gateway.Site, secret string
 			how, err := checkOrigin(ctx, s, b, secret)
 			fs.add("way past Noren "+s.Name, err, "%s", how)
 		}
-	}
-	if s.TLS != nil {
-		until, err := checkCertificate(s)
-		fs.add("certificate "+s.Name, err, "valid until %s", until.Format("2006-01-02"))
 	}
 }
 
@@ -260,25 +271,4 @@ func ownNetwork(ctx context.Context, upstream string) bool {
 		a = a.Unmap()
 		return !a.IsLoopback() && !a.IsPrivate() && !a.IsLinkLocalUnicast()
 	})
-}
-
-// checkCertificate reads the pair and sees whether it names the hosts.
-func checkCertificate(s *gateway.Site) (time.Time, error) {
-	pair, err := tls.LoadX509KeyPair(s.TLS.Cert, s.TLS.Key)
-	if err != nil {
-		return time.Time{}, noren.WithHint(noren.Errorf(noren.Invalid, "read certificate: %w", err), "check tls.cert and tls.key of site "+s.Name)
-	}
-	leaf, err := x509.ParseCertificate(pair.Certificate[0])
-	if err != nil {
-		return time.Time{}, noren.Errorf(noren.Invalid, "read certificate: %w", err)
-	}
-	for _, h := range s.Hosts {
-		if err := leaf.VerifyHostname(strings.Replace(h, "*", "any", 1)); err != nil {
-			return leaf.NotAfter, noren.WithHint(noren.Errorf(noren.Invalid, "the certificate is not for %s", h), "get one that names every host of the site")
-		}
-	}
-	if left := time.Until(leaf.NotAfter); left < 14*24*time.Hour {
-		return leaf.NotAfter, noren.WithHint(noren.Errorf(noren.Invalid, "the certificate ends in %d days", int(left.Hours()/24)), "renew it; noren takes over new files by itself")
-	}
-	return leaf.NotAfter, nil
 }

@@ -39,6 +39,7 @@ type Config struct {
 	Settings    SettingsConfig      `yaml:"settings" json:"settings,omitempty"`
 	Journal     JournalConfig       `yaml:"journal" json:"journal,omitempty"`
 	Lookup      LookupConfig        `yaml:"addresses" json:"addresses,omitempty"`
+	ACME        *ACMEConfig         `yaml:"acme" json:"acme,omitempty" jsonschema:"description=The authority that gives certificates to sites with tls.acme"`
 	Access      AccessConfig        `yaml:"access_log" json:"access_log,omitempty"`
 	Keep        KeepConfig          `yaml:"keep" json:"keep,omitempty"`
 	Logs        []LogConfig         `yaml:"logs" json:"logs,omitempty"`
@@ -51,6 +52,7 @@ type Config struct {
 type Listen struct {
 	HTTP  string `yaml:"http" json:"http,omitempty" jsonschema:"description=Address for plain HTTP; empty with https set: none,default=127.0.0.1:8080"`
 	HTTPS string `yaml:"https" json:"https,omitempty" jsonschema:"description=Address for HTTPS (HTTP/1.1 and HTTP/2); sites need tls certificates"`
+	HTTP3 bool   `yaml:"http3" json:"http3,omitempty" jsonschema:"description=Speak HTTP/3 as well, by UDP at the address of https"`
 }
 
 // Database says where rows live.
@@ -166,6 +168,7 @@ func (c *Config) fill() {
 			*ref = "file:" + c.path(file)
 		}
 	}
+	c.fillACME()
 	for i := range c.Sites {
 		if file, ok := strings.CutPrefix(c.Sites[i].OriginSecret, "file:"); ok {
 			c.Sites[i].OriginSecret = "file:" + c.path(file)
@@ -282,6 +285,10 @@ func (c *Config) valid(doc *yamlfile.Doc) error {
 			fault([]any{"connections"}, "%v", e)
 		}
 	}
+	if c.Listen.HTTP3 && c.Listen.HTTPS == "" {
+		fault([]any{"listen", "http3"}, "http3 needs listen.https, whose address it shares")
+	}
+	errs = append(errs, c.validAuthority(doc)...)
 	errs = append(errs, c.validSites(doc)...)
 	errs = append(errs, c.validLogs(doc)...)
 	return errors.Join(errs...)
@@ -330,6 +337,7 @@ func (c *Config) validSites(doc *yamlfile.Doc) []error {
 		if ref := s.OriginSecret; ref != "" && !strings.HasPrefix(ref, "file:") && !strings.HasPrefix(ref, "env:") {
 			errs = append(errs, doc.Fault("origin_secret is a secret: keep it in a file and write file:PATH, or env:NAME", "sites", i, "origin_secret"))
 		}
+		errs = append(errs, c.validACME(doc, i)...)
 		for _, b := range s.Backends() {
 			if c.ownListener(b.URL) {
 				errs = append(errs, doc.Fault(fmt.Sprintf("upstream %s is where Noren itself listens", b.URL), "sites", i, "upstream"))

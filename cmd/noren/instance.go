@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"noren"
+	"noren/acme"
 	"noren/db"
 	"noren/gateway"
 	"noren/journal"
@@ -45,6 +46,7 @@ type instance struct {
 	logs     *logs.Reader // nil where nobody serves
 	logSeen  *logs.Seen
 	shopMaps shopMaps
+	acme     *acme.Manager // nil without an authority
 
 	mu        sync.Mutex // guards what a reload exchanges
 	now       *Config    // sites and address data may differ from cfg after one
@@ -87,7 +89,7 @@ func openInstance(ctx context.Context, cfg *Config, w wants, log *slog.Logger) (
 		}
 	}()
 	for _, step := range []func(context.Context, wants) error{
-		in.openDatabase, in.openVault, in.openJournal, in.openShared, in.openSettings, in.openLoop, in.reapplyErasures,
+		in.openDatabase, in.openVault, in.openJournal, in.openShared, in.openSettings, in.openLoop, in.reapplyErasures, in.openACME,
 	} {
 		if err := step(ctx, w); err != nil {
 			return in, err

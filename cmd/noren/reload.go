@@ -53,6 +53,9 @@ func (s *server) tryReload(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
+	if !sameAuthority(cfg.ACME, s.in.cfg.ACME) {
+		s.in.log.Warn("acme changes with a hand-over (kill -USR2) only")
+	}
 	if cfg.Database != s.in.cfg.Database || cfg.Listen != s.in.cfg.Listen || cfg.Data != s.in.cfg.Data || cfg.Shared != s.in.cfg.Shared {
 		s.in.log.Warn("data, database, shared and listen change with a hand-over (kill -USR2) only")
 	}

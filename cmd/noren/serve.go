@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"noren/gateway"
+	"noren/gateway/h3"
 	"noren/loop"
 	"noren/vault"
 )
@@ -73,13 +74,14 @@ type server struct {
 	access    *gateway.AccessLog
 	http      *http.Server
 	drain     *drain
+	http3     udpDoor
 	listeners listeners
 	failed    chan error
 }
 
 // startServer opens the gateway of an instance and serves.
 func startServer(ctx context.Context, in *instance, getenv func(string) string) (*server, error) {
-	s := &server{in: in, failed: make(chan error, 2)}
+	s := &server{in: in, failed: make(chan error, 3)}
 	var err error
 	if err = in.openLogs(in.cfg); err != nil {
 		return nil, err
@@ -92,9 +94,18 @@ func startServer(ctx context.Context, in *instance, getenv func(string) string) 
 		return nil, err
 	}
 	in.warnUnknownPlaces(in.rules.access)
-	in.run(ctx, s.watchSettings, s.gateway.WatchPressure, in.logs.Run, in.watchMachine, s.gateway.WatchUpstreams)
+	watch := gateway.NewCertWatch(gateway.CertWatchOptions{Gateway: s.gateway, DB: in.db, Decider: in.loop, Log: in.log})
+	in.run(ctx, s.watchSettings, watch.Run, s.gateway.WatchPressure, s.gateway.WatchUpstreams, in.logs.Run, in.watchMachine)
 	s.http = s.gateway.Server()
 	s.drain = newDrain(s.http)
+	if in.cfg.Listen.HTTP3 {
+		if err := s.http3.open(ctx, in, s.gateway, getenv(envListeners) != "", s.failed); err != nil {
+			s.listeners.close()
+			s.access.Close()
+			return nil, err
+		}
+		s.http.Handler = h3.Advertise(s.http.Handler, s.http3.on)
+	}
 	for name, l := range s.listeners {
 		go func() {
 			var err error
@@ -108,6 +119,7 @@ func startServer(ctx context.Context, in *instance, getenv func(string) string) 
 			}
 		}()
 	}
+	in.manageCertificates(in.cfg) // the listeners answer challenges now
 	return s, nil
 }
 
@@ -128,6 +140,7 @@ func (in *instance) openGateway() (*gateway.Gateway, *gateway.AccessLog, error) 
 		return nil, nil, err
 	}
 	g, err := gateway.New(gateway.Options{
+		Issuer: in.issuer(), HTTPSPort: portOf(in.cfg.Listen.HTTPS),
 		Settings: set, Decider: in.loop, KV: in.kv, Lists: in.lists, Inspector: in.firewall,
 		Node: in.node, Access: access, Token: in.vault.Token, Country: in.country, ASN: in.asn, AddressFact: in.addressFact, Places: in.places, Secrets: in.visitorKeys, Modes: in.modes, SearchEngine: in.searchEngine, Log: in.log, SpoolDir: filepath.Join(in.cfg.Data, "bodies"),
 	})
@@ -237,8 +250,10 @@ func (s *server) close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainWithin)
 	defer cancel()
 	s.listeners.close()
+	udp := make(chan error, 1)
+	go func() { udp <- s.http3.close(ctx) }()
 	s.drain.wait(ctx)
-	err := s.http.Shutdown(ctx)
+	err := errors.Join(s.http.Shutdown(ctx), <-udp)
 	s.access.Close()
 	return errors.Join(err, s.in.Close(ctx))
 }
@@ -263,6 +278,7 @@ func (in *instance) apply(ctx context.Context, cfg *Config, g *gateway.Gateway) 
 	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	in.manageCertificates(cfg)
 	in.now, in.rules, in.orient, in.addresses = cfg, rules, o, addresses
 	in.warnUnknownPlaces(rules.access)
 	in.loop.SetRules(loop.Rules{Orient: o, Policies: rules.policies})

@@ -1,3 +1,23 @@
+acme_locks.id text NOT NULL
+acme_locks.owner text NOT NULL
+acme_locks.beat bigint NOT NULL
+acme_locks PRIMARY KEY (id)
+CREATE UNIQUE INDEX acme_locks_pkey ON acme_locks USING btree (id)
+acme_values.id text NOT NULL
+acme_values.sealed bytea NOT NULL
+acme_values.changed_at bigint NOT NULL
+acme_values PRIMARY KEY (id)
+CREATE UNIQUE INDEX acme_values_pkey ON acme_values USING btree (id)
+gateway_certificates.host text NOT NULL
+gateway_certificates.site text NOT NULL
+gateway_certificates.fingerprint text NOT NULL
+gateway_certificates.not_after bigint NOT NULL
+gateway_certificates.warned bigint NOT NULL
+gateway_certificates.grade text NOT NULL
+gateway_certificates.problem text NOT NULL
+gateway_certificates.seen_at bigint NOT NULL
+gateway_certificates PRIMARY KEY (host)
+CREATE UNIQUE INDEX gateway_certificates_pkey ON gateway_certificates USING btree (host)
 gateway_lists.id text NOT NULL
 gateway_lists.site text NOT NULL
 gateway_lists.list text NOT NULL

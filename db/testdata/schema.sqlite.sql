@@ -1,3 +1,23 @@
+CREATE TABLE acme_locks (
+	id    TEXT PRIMARY KEY,
+	owner TEXT NOT NULL,
+	beat  BIGINT NOT NULL
+);
+CREATE TABLE acme_values (
+	id         TEXT PRIMARY KEY,
+	sealed     BYTEA NOT NULL,
+	changed_at BIGINT NOT NULL
+);
+CREATE TABLE gateway_certificates (
+	host        TEXT PRIMARY KEY,
+	site        TEXT NOT NULL,
+	fingerprint TEXT NOT NULL,
+	not_after   BIGINT NOT NULL,
+	warned      BIGINT NOT NULL,
+	grade       TEXT NOT NULL,
+	problem     TEXT NOT NULL,
+	seen_at     BIGINT NOT NULL
+);
 CREATE TABLE gateway_lists (
 	id         TEXT PRIMARY KEY,
 	site       TEXT NOT NULL,
