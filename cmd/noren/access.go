@@ -125,10 +125,10 @@ func checkAccess(fs *findings, set settings.Set, cfg *Config) {
 	for _, site := range cfg.siteNames() {
 		open := openZones(access.of(site))
 		if len(open) == 0 {
-			*fs = append(*fs, finding{"who may enter " + site, true, "the admin opens for those whom access.yaml names", ""})
+			*fs = append(*fs, finding{What: "who may enter " + site, OK: true, Text: "the admin opens for those whom access.yaml names"})
 			continue
 		}
-		*fs = append(*fs, finding{"who may enter " + site, true, "anybody in the world may enter " + strings.Join(open, ", "), accessLines(site, open)})
+		*fs = append(*fs, finding{What: "who may enter " + site, OK: true, Text: "anybody in the world may enter " + strings.Join(open, ", "), Hint: accessLines(site, open)})
 	}
 }
 
