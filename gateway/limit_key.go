@@ -73,7 +73,7 @@ func (l *Limit) key(site string, p party) (key string, by By, ok bool) {
 }
 
 // who is the party that l counts. A request without a session is counted by its
-// pass, or with all others of its address that have neither.
+// pass or its device, or with all others of its address that have none of them.
 func (l *Limit) who(p party) (by By, who string) {
 	if name, ok := l.By.fact(); ok {
 		if p.fact == nil {
@@ -92,6 +92,8 @@ func (l *Limit) who(p party) (by By, who string) {
 			return BySession, p.session
 		case p.pass != "":
 			return ByPass, "pass " + p.pass
+		case p.device != "":
+			return ByDevice, "device " + p.device
 		}
 		return ByAddress, clientNet(p.addr).String()
 	case ByAccount:

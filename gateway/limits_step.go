@@ -25,7 +25,7 @@ func (x *exchange) checkLimits() *stop {
 // take asks the limits that want is true for. The first that is used up
 // answers; one that only slows down lets the later ones speak, and the longest
 // wait among those that slow is waited once, at the end.
-func (x *exchange) take(p party, want func(*Limit) bool) *stop {
+func (x *exchange) take(p party, want func(*Limit) bool) (s *stop) {
 	if x.g.opts.KV == nil || x.allow != nil {
 		return nil
 	}
@@ -42,6 +42,11 @@ func (x *exchange) take(p party, want func(*Limit) bool) *stop {
 		}
 		return nil
 	}
+	defer func() {
+		if s != nil {
+			x.giveBack(asked, results, s)
+		}
+	}()
 	slowest := -1
 	var longest reading
 	for i, a := range asked {
@@ -58,6 +63,28 @@ func (x *exchange) take(p party, want func(*Limit) bool) *stop {
 		return nil
 	}
 	return x.slowDown(asked[slowest], longest)
+}
+
+// giveBack returns what a request that is stopped took of the limits that did not
+// stop it: what one attacker is refused must not use up what a thousand
+// neighbours behind the same address have together.
+func (x *exchange) giveBack(asked []question, results []kv.Result, s *stop) {
+	var back []kv.Op
+	for i, a := range asked {
+		if a.limit.Name != s.rule && results[i].Allowed {
+			op := a.op
+			op.Back = true
+			back = append(back, op)
+		}
+	}
+	if len(back) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), kvTimeout)
+	defer cancel()
+	if _, err := x.g.opts.KV.Do(ctx, back...); err != nil {
+		x.g.opts.Log.Debug("limits keep what a stopped request took", "site", x.shop.Name, "err", err)
+	}
 }
 
 // question is one limit asked for one request.
@@ -113,7 +140,7 @@ func (x *exchange) suits(t Then, r reading) bool {
 	case ThenLine:
 		return x.canLine()
 	case ThenCheck:
-		return x.pass == "" && x.session == "" && x.canCheck()
+		return x.pass == "" && x.session == "" && x.device == "" && x.canCheck()
 	}
 	return true
 }

@@ -67,6 +67,9 @@ type Take struct {
 	Rate Rate
 	Cost int  // 0 counts as 1
 	Peek bool // look without taking
+	// Back gives Cost back instead of taking it: what was taken and not used
+	// after all. A bucket never holds more than its rate. It is always Allowed.
+	Back bool
 }
 
 // Count is an exact sliding window: how many were added with At later than

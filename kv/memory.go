@@ -134,6 +134,10 @@ func (s *shard) dropOldest() {
 
 func (c *cell) take(t Take) Result {
 	now, interval := t.At.UnixMicro(), t.Rate.Interval()
+	if t.Back {
+		c.tat = max(c.tat-interval*t.cost(), min(c.tat, now))
+		return Result{Allowed: true, Remaining: max(0, now-max(c.tat, now)+interval*t.Rate.Capacity()) / interval}
+	}
 	next := max(c.tat, now) + interval*t.cost()
 	allowAt := next - interval*t.Rate.Capacity()
 	if now < allowAt {

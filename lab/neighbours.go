@@ -76,7 +76,6 @@ type neighbours struct {
 
 	quiet, loud visits
 	flood       FloodDone
-	heavy       int
 }
 
 // visits are what the neighbour's visitors saw.

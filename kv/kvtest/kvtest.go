@@ -24,6 +24,7 @@ func Run(t *testing.T, open func(t *testing.T) kv.Store) {
 		run  func(t *testing.T, s kv.Store)
 	}{
 		{"take refills by the interval", takeRefills},
+		{"what is given back can be taken again", takeBack},
 		{"take never exceeds the rate in parallel", takeParallel},
 		{"take with another rate", takeChangesRate},
 		{"count is an exact sliding window", countWindow},
@@ -98,6 +99,28 @@ func takeRefills(t *testing.T, s kv.Store) {
 	}
 	if r := do(t, s, kv.Take{Key: k, At: start.Add(time.Hour), Rate: rate, Cost: 8}); !r.Allowed {
 		t.Errorf("a cost of the capacity: got %+v", r)
+	}
+}
+
+func takeBack(t *testing.T, s kv.Store) {
+	k, rate := key(), kv.Rate{Events: 2, Per: time.Minute}
+	op := func(back bool) kv.Result { return do(t, s, kv.Take{Key: k, At: start, Rate: rate, Back: back}) }
+	op(false)
+	op(false)
+	if op(false).Allowed {
+		t.Fatal("three of two")
+	}
+	if r := op(true); !r.Allowed || r.Remaining != 1 {
+		t.Errorf("given back: %+v", r)
+	}
+	if !op(false).Allowed || op(false).Allowed {
+		t.Error("what was given back is not exactly one")
+	}
+	for range 5 {
+		op(true)
+	}
+	if r := op(true); r.Remaining != 2 {
+		t.Errorf("a bucket of two holds %d", r.Remaining)
 	}
 }
 
@@ -427,7 +450,7 @@ func randomOp(r *rand.Rand, now time.Time) kv.Op {
 	switch r.IntN(4) {
 	case 0:
 		return kv.Take{Key: k, At: now, Rate: kv.Rate{Events: 1 + r.IntN(5), Per: time.Duration(1+r.IntN(20)) * time.Second, Burst: r.IntN(4)},
-			Cost: r.IntN(4), Peek: r.IntN(4) == 0}
+			Cost: r.IntN(4), Peek: r.IntN(4) == 0, Back: r.IntN(5) == 0}
 	case 1:
 		return kv.Count{Key: k, At: now, Window: time.Duration(1+r.IntN(30)) * time.Second, ID: fmt.Sprint(r.IntN(30)), Peek: r.IntN(4) == 0, Cap: r.IntN(12)}
 	case 2:

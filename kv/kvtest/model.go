@@ -63,8 +63,18 @@ func (m *Model) take(t kv.Take) kv.Result {
 		full = now
 	}
 	units := func(n int) *big.Int { return new(big.Int).Mul(interval, big.NewInt(int64(n))) }
-	after := new(big.Int).Add(full, units(max(1, t.Cost)))
 	deepest := new(big.Int).Add(now, units(t.Rate.Events+t.Rate.Burst))
+	if t.Back {
+		if full.Cmp(now) > 0 { // a full bucket is left as it is
+			if full = new(big.Int).Sub(full, units(max(1, t.Cost))); full.Cmp(now) < 0 {
+				full = now
+			}
+			m.buckets[t.Key] = full
+		}
+		left := max(0, new(big.Int).Sub(deepest, full).Int64())
+		return kv.Result{Allowed: true, Remaining: left / interval.Int64()}
+	}
+	after := new(big.Int).Add(full, units(max(1, t.Cost)))
 	left := new(big.Int).Sub(deepest, after) // until the bucket were empty
 	if left.Sign() < 0 {
 		return kv.Result{RetryAfter: time.Duration(-left.Int64()) * time.Microsecond}

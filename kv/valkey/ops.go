@@ -22,7 +22,7 @@ func (l *library) call(op kv.Op) (call, error) {
 	switch op := op.(type) {
 	case kv.Take:
 		return call{l.take, []string{"noren:t:" + op.Key},
-			[]any{op.At.UnixMicro(), op.Rate.Interval(), op.Rate.Capacity(), max(1, op.Cost), flag(op.Peek)}}, nil
+			[]any{op.At.UnixMicro(), op.Rate.Interval(), op.Rate.Capacity(), max(1, op.Cost), takes(op)}}, nil
 	case kv.Count:
 		return l.countCall("noren:c:"+op.Key, op), nil
 	case kv.Beat:
@@ -32,6 +32,17 @@ func (l *library) call(op kv.Op) (call, error) {
 		return l.tailCall(op), nil
 	}
 	return call{}, noren.Errorf(noren.Internal, "kv: unknown op %T", op)
+}
+
+// takes is what a Take does: 0 take, 1 look, 2 give back.
+func takes(t kv.Take) int {
+	switch {
+	case t.Back:
+		return 2
+	case t.Peek:
+		return 1
+	}
+	return 0
 }
 
 func (l *library) countCall(key string, op kv.Count) call {

@@ -16,10 +16,20 @@ func newLibrary() *library {
 // server's clock; everything else follows the times of the ops.
 const (
 	// takeText: the generic cell rate algorithm. KEYS[1] holds the theoretical
-	// arrival time. ARGV: now, interval, capacity, cost, peek.
+	// arrival time. ARGV: now, interval, capacity, cost, and 0 to take, 1 to look
+	// or 2 to give back.
 	takeText = `
 local now, interval, capacity, cost = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local tat = tonumber(redis.call('GET', KEYS[1]) or '0')
+if ARGV[5] == '2' then
+  if tat > now then
+    tat = math.max(tat - interval * cost, now)
+    redis.call('SET', KEYS[1], string.format('%.0f', tat), 'PX', math.floor((tat - now) / 1000) + 60000)
+  else
+    tat = now
+  end
+  return {1, math.floor(math.max(now - tat + interval * capacity, 0) / interval), 0}
+end
 if tat < now then tat = now end
 local nxt = tat + interval * cost
 local allow = nxt - interval * capacity

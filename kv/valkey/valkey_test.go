@@ -117,7 +117,7 @@ func drawOp(t *rapid.T, at time.Time) kv.Op {
 	window := time.Duration(1+number("window", 20_000_000)) * time.Microsecond
 	switch number("kind", 2) {
 	case 0:
-		return kv.Take{Key: key, At: at, Peek: peek, Cost: number("cost", 4),
+		return kv.Take{Key: key, At: at, Peek: peek, Back: number("back", 3) == 0, Cost: number("cost", 4),
 			Rate: kv.Rate{Events: 1 + number("events", 1000), Per: window + time.Second, Burst: number("burst", 5)}}
 	case 1:
 		return kv.Count{Key: key, At: at, Window: window + time.Millisecond, Peek: peek, Cap: number("cap", 6), ID: rapid.StringMatching(`[a-f\x00é]`).Draw(t, "id")}
