@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -30,11 +31,13 @@ func TestLadderFaults(t *testing.T) {
 		}
 	}
 	for line, want := range map[string]string{
-		"{name: a, by: session, rate: 5/1m, then: slow}":            "cannot keep",
-		"{name: a, by: net, rate: 5/1m, then: ban}":                 "many visitors",
-		"{name: a, by: asn, rate: 5/1m, then: block}":               "many visitors",
-		"{name: a, by: 'fact:request.path', rate: 5/1m, then: ban}": "many visitors",
-		"{name: a, by: 'fact', rate: 5/1m}":                         "fact:NAME",
+		"{name: a, by: session, rate: 1/24h, burst: 400}":                                       "fill again",
+		"{name: a, by: session, rate: 1/24h, burst: 90, then: [line, check, wait, block, ban]}": "fill again",
+		"{name: a, by: session, rate: 5/1m, then: slow}":                                        "cannot keep",
+		"{name: a, by: net, rate: 5/1m, then: ban}":                                             "many visitors",
+		"{name: a, by: asn, rate: 5/1m, then: block}":                                           "many visitors",
+		"{name: a, by: 'fact:request.path', rate: 5/1m, then: ban}":                             "many visitors",
+		"{name: a, by: 'fact', rate: 5/1m}":                                                     "fact:NAME",
 	} {
 		if _, err := ParseLimits("limits.yaml", []byte("version: 1\nlimits:\n  - "+line+"\n")); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", line, err, want)
@@ -356,4 +359,42 @@ func TestLimitFactsAreChecked(t *testing.T) {
 			t.Errorf("%s: %v, want %q and the line", fact, err, want)
 		}
 	}
+}
+
+// Whatever loads can be asked, and its answers are in order.
+func FuzzParseLimits(f *testing.F) {
+	f.Add(limitsYAML)
+	f.Add([]byte("version: 1\nlimits:\n  - {name: a, by: 'fact:request.path', rate: 1/24h, burst: 365, then: slow}\n"))
+	f.Add([]byte("version: 1\nlimits:\n  - {name: a, by: session, rate: 1000000/1s, burst: 1000000, then: [slow, line, check, wait, block, ban]}\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		limits, err := ParseLimits("limits.yaml", data)
+		if err != nil {
+			return
+		}
+		for i := range limits {
+			l := &limits[i]
+			for _, share := range []int64{1, 3, 1000} {
+				op := l.take("k", testTime, false)
+				op.Rate = op.Rate.Divide(share)
+				if err := op.Valid(); err != nil {
+					t.Fatalf("%+v cannot be asked: %v", l, err)
+				}
+				res, err := kv.NewMemory(1).Do(t.Context(), op)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if r := l.read(res[0], share); r.step != 0 {
+					t.Fatalf("%+v answers the first request with step %d", l, r.step)
+				}
+			}
+			last := -1
+			for _, step := range l.steps() {
+				at := slices.Index(thens, step)
+				if at <= last {
+					t.Fatalf("steps %v", l.steps())
+				}
+				last = at
+			}
+		}
+	})
 }

@@ -58,6 +58,10 @@ type limitFile struct {
 	Limits  []Limit `yaml:"limits"`
 }
 
+// maxFill is how long a bucket may take to fill again: what the shared state can
+// count (kv), and longer than anybody remembers.
+const maxFill = 366 * 24 * time.Hour
+
 // maxLimits bounds what one request asks of the shared state.
 const maxLimits = 100
 
@@ -119,6 +123,9 @@ func (l *Limit) Valid() error {
 		fault("burst %d is out of range", l.Burst)
 	}
 	errs = append(errs, l.validSteps()...)
+	if deep := l.deep(); l.Rate.Events > 0 && l.Burst >= 0 && deep.Capacity() > maxFill.Microseconds()/deep.Interval() {
+		fault("limit %s takes %s to fill again and more; lower burst or leave out answers", l.Name, maxFill)
+	}
 	return errors.Join(errs...)
 }
 

@@ -181,7 +181,7 @@ func (o *Orient) declare() error {
 			facts = append(facts, f)
 		}
 	}
-	o.catalogue = noren.NewCatalogue(facts, append([]noren.Family{o.sequenceFacts()}, o.parser.families()...))
+	o.catalogue = noren.NewCatalogue(facts, append(o.sequenceFacts(), o.parser.families()...))
 	return nil
 }
 

@@ -83,12 +83,14 @@ func (cs *chains) room(step int, at int64) bool {
 	return cs.rows[i] <= most
 }
 
-// sequenceFacts is the family of the declared sequences.
-func (o *Orient) sequenceFacts() noren.Family {
-	example := sequencePrefix + "break_in"
-	return noren.Family{
+// sequenceFacts is the family of the declared sequences, none without any.
+func (o *Orient) sequenceFacts() []noren.Family {
+	if len(o.sequences) == 0 {
+		return nil
+	}
+	return []noren.Family{{
 		Pattern: sequencePrefix + "<name>",
-		Example: example,
+		Example: sequencePrefix + o.sequences[0].Name,
 		Meaning: noren.Text{Ja: "この出来事が一連の手順（sequences）の何段目まで進めたか。手順でなければ0", En: "How far this event brought somebody in a sequence of a policy file: the number of the step; 0 when it is none"},
 		Lookup: func(name string) (noren.Fact, bool, error) {
 			q := o.sequence(strings.TrimPrefix(name, sequencePrefix))
@@ -102,7 +104,7 @@ func (o *Orient) sequenceFacts() noren.Family {
 				Ja: "この出来事が" + q.Name + "（" + q.stepNames("→") + "）の何段目まで進めたか", En: "How far this event brought somebody in " + q.Name + " (" + q.stepNames(" → ") + ")",
 			}}, true, nil
 		},
-	}
+	}}
 }
 
 func (s *sequence) stepNames(between string) string {
