@@ -39,6 +39,13 @@ func reloadKinds() []reloadChange {
 			}
 			return err
 		}},
+		{"header", func(o *onlooker, i int) error {
+			_, h, _, err := o.get("/products/cha")
+			if want := headerOf(i); err == nil && h.Get("Permissions-Policy") != want {
+				err = fmt.Errorf("the header is %q instead of %q", h.Get("Permissions-Policy"), want)
+			}
+			return err
+		}},
 		{"zone", func(o *onlooker, i int) error {
 			if err := o.wants(fmt.Sprintf("/attic-%d", i), http.StatusForbidden); err != nil {
 				return err
@@ -104,7 +111,7 @@ func (f *reloadFiles) change(c reloadChange, i int) error {
 	case "certificate":
 		return f.certificate(int64(i) + 1)
 	}
-	return f.put("noren.yaml", fmt.Sprintf(configText, f.plain, f.safe, f.upstream, f.last["zone"], f.last["text"], f.last["text"]))
+	return f.put("noren.yaml", fmt.Sprintf(configText, f.plain, f.safe, f.upstream, f.last["zone"], f.last["text"], f.last["text"], headerOf(f.last["header"])))
 }
 
 const policyText = `version: 1
@@ -130,7 +137,20 @@ sites:
     tls: {cert: cert.pem, key: key.pem}
     zones: {must_be_403: ["/attic-%d"]}
     contact: {ja: "desk-%d", en: "desk-%d"}
+    headers: {permissions_policy: "%s"}
 `
+
+// headerOf is the header that the i-th change sets: who may use what, another
+// one each time.
+func headerOf(i int) string {
+	parts := []string{"camera=()"}
+	for bit, name := range []string{"microphone", "geolocation", "usb", "midi", "payment", "serial", "hid", "bluetooth", "gyroscope", "magnetometer", "fullscreen"} {
+		if i>>bit&1 == 1 {
+			parts = append(parts, name+"=()")
+		}
+	}
+	return strings.Join(parts, ", ")
+}
 
 func (f *reloadFiles) put(name, text string) error { return put(filepath.Join(f.dir, name), text) }
 
