@@ -81,7 +81,7 @@ func (o *Orient) carryOut(c *change, l *layout, now int64, pins func(party) int)
 	}
 	for _, p := range c.settle {
 		o.touch(p, l, func(st *state) {
-			st.settle(c.group, c.m, now)
+			st.settle(c.group, c.m.settled(), now)
 			st.pins += pins(p)
 		})
 	}
@@ -115,10 +115,16 @@ func (o *Orient) unpin(r *record) {
 		return
 	}
 	c := r.did.Load()
-	for i, p := range append(clip(c.reserve), c.settle...) {
+	o.let(c.reserve, c, c.m, false)
+	o.let(c.settle, c, c.m.settled(), true)
+}
+
+// let lets states go in which m is committed.
+func (o *Orient) let(of []party, c *change, m mark, settled bool) {
+	for _, p := range of {
 		o.existing(p, func(st *state) {
 			st.pins = max(st.pins-1, 0)
-			st.commit(c.group, c.m, i >= len(c.reserve), o.shared)
+			st.commit(c.group, m, settled, o.shared)
 		})
 	}
 }
@@ -141,25 +147,21 @@ func (o *Orient) Cancel(ev *noren.Event) {
 		return
 	}
 	c := r.did.Load()
-	o.takeBack(c.reserve, c, false)
-	o.takeBack(c.settle, c, true)
+	o.takeBack(c.reserve, c, c.m, itemCancel)
+	o.takeBack(c.settle, c, c.m.settled(), itemUnsettle)
 	if r.settles != nil {
 		o.registry.unsettle(r)
 	}
 }
 
-func (o *Orient) takeBack(from []party, c *change, successOnly bool) {
-	kind := itemCancel
-	if successOnly {
-		kind = itemUnsettle
-	}
+func (o *Orient) takeBack(from []party, c *change, m mark, kind itemKind) {
 	for _, p := range from {
 		o.existing(p, func(st *state) {
-			st.cancel(c.group, c.m, successOnly)
+			st.cancel(c.group, m, kind == itemUnsettle)
 			st.pins = max(st.pins-1, 0)
 		})
 		if o.shared {
-			o.unsent.add(p, encodeItem(kind, c.group, c.m))
+			o.unsent.add(p, encodeItem(kind, c.group, m))
 		}
 	}
 }

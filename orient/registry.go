@@ -131,8 +131,9 @@ func (g *registry) change(r *record, used func(slot) bool) *change {
 		return c
 	}
 	c.m = r.settles.m
-	c.m.open = r.m.open << 1 // openMark to openSettle
+	c.m.open = r.m.open
 	if r.success {
+		c.m.open |= r.m.open << 1 // openMark to openSettle
 		c.settle = slices.DeleteFunc(clip(r.settles.parties), func(p party) bool {
 			return !used(p.slot) || slices.Contains(r.parties, p)
 		})
