@@ -25,11 +25,12 @@ func (o *Orient) ObserveSteps(ctx context.Context, ev *noren.Event, needs []stri
 	}
 	w := work{ev: ev, at: ev.At.UnixMicro(), plan: p}
 	o.parties(ev, &w)
-	record, again, degraded := o.effect(ctx, ev, &w.parties)
-	w.record, w.degraded = record, degraded
-
-	if record != nil {
-		o.apply(&w, !again)
+	w.record, w.again, w.degraded = o.effect(ctx, ev, &w.parties)
+	switch {
+	case w.again:
+		w.record.applied.Wait()
+	case w.record != nil:
+		o.apply(&w)
 	}
 	o.ask(ctx, &w)
 	obs := Observation{Facts: make(noren.Facts, p.facts)}
@@ -40,7 +41,7 @@ func (o *Orient) ObserveSteps(ctx context.Context, ev *noren.Event, needs []stri
 	o.readSources(ctx, &w, obs.Facts)
 	steps := o.takeSteps(ctx, &w, seen, obs.Facts)
 	obs.Degraded = w.degraded
-	if record != nil && o.db != nil {
+	if w.record != nil && o.db != nil {
 		obs.Rows = o.rows(&w)
 	}
 	obs.Rows = append(obs.Rows, steps...)
@@ -55,20 +56,19 @@ type work struct {
 	parties  parties
 	info     *AddressInfo
 	record   *record
+	again    bool    // it counted already
 	rates    []int64 // of layout.requests, by index
 	degraded bool
 }
 
 // apply reserves or settles the event in the states of its parties.
-func (o *Orient) apply(w *work, pin bool) {
-	c, l := w.record.did.Load(), o.layout.Load()
-	pins := func(party) int {
-		if pin && o.db != nil {
-			return 1
-		}
-		return 0
+func (o *Orient) apply(w *work) {
+	defer w.record.applied.Done()
+	pins := 0
+	if o.db != nil {
+		pins = 1
 	}
-	o.carryOut(c, l, w.at, pins)
+	o.carryOut(w.record.did.Load(), o.layout.Load(), w.at, func(party) int { return pins })
 }
 
 // carryOut applies a change under a layout.
