@@ -115,6 +115,7 @@ func (o *Orient) effect(ctx context.Context, ev *noren.Event, ps *parties) (r *r
 	}
 	r = &record{group: g, m: o.newMark(ev, g, half, ps), parties: ps.carrying(g)}
 	r.id, r.pending = r.m.id, 1
+	r.applied.Add(1)
 	switch half {
 	case noren.Attempt:
 		r.ref = r.id

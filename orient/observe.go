@@ -25,11 +25,12 @@ func (o *Orient) ObserveSteps(ctx context.Context, ev *noren.Event, needs []stri
 	}
 	w := work{ev: ev, at: ev.At.UnixMicro(), plan: p}
 	o.parties(ev, &w)
-	record, again, degraded := o.effect(ctx, ev, &w.parties)
-	w.record, w.degraded = record, degraded
-
-	if record != nil {
-		o.apply(&w, !again)
+	w.record, w.again, w.degraded = o.effect(ctx, ev, &w.parties)
+	switch {
+	case w.again:
+		w.record.applied.Wait()
+	case w.record != nil:
+		o.apply(&w)
 	}
 	o.ask(ctx, &w)
 	obs := Observation{Facts: make(noren.Facts, p.facts)}
@@ -40,7 +41,7 @@ func (o *Orient) ObserveSteps(ctx context.Context, ev *noren.Event, needs []stri
 	o.readSources(ctx, &w, obs.Facts)
 	steps := o.takeSteps(ctx, &w, seen, obs.Facts)
 	obs.Degraded = w.degraded
-	if record != nil && o.db != nil {
+	if w.record != nil && o.db != nil {
 		obs.Rows = o.rows(&w)
 	}
 	obs.Rows = append(obs.Rows, steps...)
@@ -55,20 +56,19 @@ type work struct {
 	parties  parties
 	info     *AddressInfo
 	record   *record
+	again    bool    // it counted already
 	rates    []int64 // of layout.requests, by index
 	degraded bool
 }
 
 // apply reserves or settles the event in the states of its parties.
-func (o *Orient) apply(w *work, pin bool) {
-	c, l := w.record.did.Load(), o.layout.Load()
-	pins := func(party) int {
-		if pin && o.db != nil {
-			return 1
-		}
-		return 0
+func (o *Orient) apply(w *work) {
+	defer w.record.applied.Done()
+	pins := 0
+	if o.db != nil {
+		pins = 1
 	}
-	o.carryOut(c, l, w.at, pins)
+	o.carryOut(w.record.did.Load(), o.layout.Load(), w.at, func(party) int { return pins })
 }
 
 // carryOut applies a change under a layout.
@@ -81,7 +81,7 @@ func (o *Orient) carryOut(c *change, l *layout, now int64, pins func(party) int)
 	}
 	for _, p := range c.settle {
 		o.touch(p, l, func(st *state) {
-			st.settle(c.group, c.m, now)
+			st.settle(c.group, c.m.settled(), now)
 			st.pins += pins(p)
 		})
 	}
@@ -115,10 +115,16 @@ func (o *Orient) unpin(r *record) {
 		return
 	}
 	c := r.did.Load()
-	for i, p := range append(clip(c.reserve), c.settle...) {
+	o.let(c.reserve, c, c.m, false)
+	o.let(c.settle, c, c.m.settled(), true)
+}
+
+// let lets states go in which m is committed.
+func (o *Orient) let(of []party, c *change, m mark, settled bool) {
+	for _, p := range of {
 		o.existing(p, func(st *state) {
 			st.pins = max(st.pins-1, 0)
-			st.commit(c.group, c.m, i >= len(c.reserve), o.shared)
+			st.commit(c.group, m, settled, o.shared)
 		})
 	}
 }
@@ -141,25 +147,21 @@ func (o *Orient) Cancel(ev *noren.Event) {
 		return
 	}
 	c := r.did.Load()
-	o.takeBack(c.reserve, c, false)
-	o.takeBack(c.settle, c, true)
+	o.takeBack(c.reserve, c, c.m, itemCancel)
+	o.takeBack(c.settle, c, c.m.settled(), itemUnsettle)
 	if r.settles != nil {
 		o.registry.unsettle(r)
 	}
 }
 
-func (o *Orient) takeBack(from []party, c *change, successOnly bool) {
-	kind := itemCancel
-	if successOnly {
-		kind = itemUnsettle
-	}
+func (o *Orient) takeBack(from []party, c *change, m mark, kind itemKind) {
 	for _, p := range from {
 		o.existing(p, func(st *state) {
-			st.cancel(c.group, c.m, successOnly)
+			st.cancel(c.group, m, kind == itemUnsettle)
 			st.pins = max(st.pins-1, 0)
 		})
 		if o.shared {
-			o.unsent.add(p, encodeItem(kind, c.group, c.m))
+			o.unsent.add(p, encodeItem(kind, c.group, m))
 		}
 	}
 }

@@ -22,7 +22,9 @@ type record struct {
 	success bool // it was the one that made it a success
 
 	did     atomic.Pointer[change] // what it did to states
+	applied sync.WaitGroup         // until it did
 	pending int                    // how many Observes wait for Committed or Cancel
+	durable bool                   // its rows are in SQL: there is nothing to wait for any more
 }
 
 // ownMark names the mark that an event's facts count as its own.
@@ -74,7 +76,9 @@ func (g *registry) enter(r *record, used func(slot) bool) (was *record, gone []*
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if was = g.byID[r.id]; was != nil {
-		was.pending += r.pending
+		if !was.durable {
+			was.pending += r.pending
+		}
 		return was, nil
 	}
 	g.byID[r.id] = r
@@ -131,8 +135,9 @@ func (g *registry) change(r *record, used func(slot) bool) *change {
 		return c
 	}
 	c.m = r.settles.m
-	c.m.open = r.m.open << 1 // openMark to openSettle
+	c.m.open = r.m.open
 	if r.success {
+		c.m.open |= r.m.open << 1 // openMark to openSettle
 		c.settle = slices.DeleteFunc(clip(r.settles.parties), func(p party) bool {
 			return !used(p.slot) || slices.Contains(r.parties, p)
 		})
@@ -199,7 +204,7 @@ func (g *registry) release(id key, undo bool) *record {
 		return nil
 	}
 	if !undo {
-		r.pending = 0 // durable once is durable
+		r.pending, r.durable = 0, true // durable once is durable
 		return r
 	}
 	if r.pending--; r.pending > 0 {

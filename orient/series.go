@@ -18,13 +18,22 @@ type mark struct {
 	parties  [dims]key
 }
 
-// open says which rows of a mark may not be in SQL yet.
+// open says which rows of a mark may not be in SQL yet. Each bit is one event's
+// at most, in one entity's series: the one that gave the entity the mark (the
+// event itself, or the first outcome that named the entity) and the one that
+// made it a success. The two may be different outcomes, committed one by one.
 type open uint8
 
 const (
 	openMark   open = 1
 	openSettle open = 2
 )
+
+// settled is m as those see it succeed who have it from another event.
+func (m mark) settled() mark {
+	m.ok, m.open = true, m.open&openSettle
+	return m
+}
 
 func before(a, b *mark) bool { return a.at < b.at || a.at == b.at && a.id < b.id }
 

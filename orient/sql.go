@@ -164,7 +164,7 @@ func (v *markValues) set(m *mark) group {
 
 // findAttempt looks the attempt of an outcome up; nil when there is none.
 func (o *Orient) findAttempt(ctx context.Context, ref key, g group) (*record, error) {
-	r := &record{group: g, ref: ref}
+	r := &record{group: g, ref: ref, durable: true}
 	var v markValues
 	var device, network, asn, country, card, bin, item, site int64
 	dest := append(v.into(&r.m), &device, &network, &asn, &country, &card, &bin, &item, &site)

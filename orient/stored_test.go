@@ -22,6 +22,8 @@ type node struct {
 	o    *orient.Orient
 	d    *db.DB
 	open []pendingEvent
+	// known are the events that count, received since the process started.
+	known []*noren.Event
 }
 
 type pendingEvent struct {
@@ -34,7 +36,21 @@ func (n *node) observe(ev *noren.Event, names []string) noren.Facts {
 	if err != nil || obs.Degraded {
 		n.t.Fatalf("observe %s: %v, degraded %v", ev.ID, err, obs.Degraded)
 	}
-	n.open = append(n.open, pendingEvent{ev, obs.Rows})
+	n.open, n.known = append(n.open, pendingEvent{ev, obs.Rows}), append(n.known, ev)
+	return obs.Facts
+}
+
+// again is an event received a second time: it changes nothing. Its rows are
+// those that wait, or none.
+func (n *node) again(ev *noren.Event, names []string) noren.Facts {
+	obs, err := n.o.Observe(n.t.Context(), ev, names)
+	if err != nil || obs.Degraded {
+		n.t.Fatalf("observe %s again: %v, degraded %v", ev.ID, err, obs.Degraded)
+	}
+	waits := slices.ContainsFunc(n.open, func(p pendingEvent) bool { return p.ev == ev })
+	if !waits && len(obs.Rows) > 0 {
+		n.t.Fatalf("event %s again: got %d rows of what is committed", ev.ID, len(obs.Rows))
+	}
 	return obs.Facts
 }
 
@@ -55,7 +71,7 @@ func (n *node) crash(m *model, o *orient.Orient) {
 	for _, p := range slices.Backward(n.open) {
 		m.cancel(p.ev)
 	}
-	n.open, n.o = nil, o
+	n.open, n.known, n.o = nil, nil, o
 }
 
 var sites atomic.Int64
@@ -79,6 +95,10 @@ func TestStoredCountsLikeTheReference(t *testing.T) {
 			m, g := newModel(), &gen{site: fmt.Sprintf("shop%d", sites.Add(1)), now: start, late: late}
 			n := &node{t: t, o: fresh(), d: d}
 			for range rapid.IntRange(1, 50).Draw(t, "events") {
+				if len(n.known) > 0 && rapid.IntRange(0, 9).Draw(t, "again?") == 0 {
+					ev := rapid.SampledFrom(n.known).Draw(t, "again")
+					expect(t, m, ev, m.observe(ev), asked, n.again(ev, asked))
+				}
 				ev := g.next(t)
 				names := asked
 				if rapid.IntRange(0, 3).Draw(t, "few?") == 0 {
@@ -92,7 +112,7 @@ func TestStoredCountsLikeTheReference(t *testing.T) {
 				case 1:
 					n.o.Cancel(ev)
 					m.cancel(ev)
-					n.open = n.open[:len(n.open)-1]
+					n.open, n.known = n.open[:len(n.open)-1], n.known[:len(n.known)-1]
 				case 2:
 					if _, err := n.o.Roll(t.Context(), g.now); err != nil {
 						t.Fatal(err)

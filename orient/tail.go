@@ -58,9 +58,7 @@ func decodeItem(b []byte) (kind itemKind, g group, m mark, ok bool) {
 // tails adds the exchange of marks: the event's to those of its parties, and
 // what other nodes wrote about them and about the entities needed.
 func (a *asking) tails() {
-	if r := a.w.record; r != nil {
-		r.did.Load().items(func(p party, item []byte) { a.exchange(p, item) })
-	}
+	a.w.news(func(p party, item []byte) { a.exchange(p, item) })
 	for i := range a.w.plan.slots {
 		s := a.w.plan.slots[i].slot
 		if k := a.w.parties.of(s); k != 0 && !a.exchanged(k) {
@@ -69,6 +67,14 @@ func (a *asking) tails() {
 	}
 	if !a.o.alone() {
 		a.resend()
+	}
+}
+
+// news are what the event tells other nodes, who learn of it once: what they
+// heard long ago they would count again.
+func (w *work) news(f func(party, []byte)) {
+	if w.record != nil && !w.again {
+		w.record.did.Load().items(f)
 	}
 }
 
@@ -233,9 +239,7 @@ func (a *asking) keepUnsent() {
 	if !a.o.shared {
 		return
 	}
-	if r := a.w.record; r != nil {
-		r.did.Load().items(a.o.unsent.add)
-	}
+	a.w.news(a.o.unsent.add)
 	for _, u := range a.resent {
 		a.o.unsent.add(u.party, u.item)
 	}

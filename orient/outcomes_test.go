@@ -1,0 +1,83 @@
+package orient_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"noren"
+	"noren/db"
+	"noren/db/dbtest"
+	"noren/kv"
+	"noren/orient"
+)
+
+// track is an Orient over d that was told what will be asked.
+func track(t testing.TB, d *db.DB, needs ...string) *orient.Orient {
+	t.Helper()
+	o := must(orient.New(orient.Options{DB: d, KV: kv.NewMemory(0), Token: token}))
+	if err := o.Track(needs); err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+// observe takes ev in and returns its rows, not committed yet.
+func observe(t testing.TB, o *orient.Orient, ev *noren.Event) []db.Row {
+	t.Helper()
+	obs, err := o.Observe(t.Context(), ev, nil)
+	if err != nil || obs.Degraded {
+		t.Fatalf("observe %s: %v, degraded %v", ev.ID, err, obs.Degraded)
+	}
+	return obs.Rows
+}
+
+// nameless is an attempt that does not say whose it is: its outcome does.
+func nameless(id string) *noren.Event {
+	ev := login(id, "", 0)
+	ev.Entities = noren.Entities{"address": "203.0.113.7"}
+	return ev
+}
+
+// The first outcome of an attempt names the account, the second is the success.
+// When the rows of the first are committed those of the second are not, so a
+// load between the two must keep the success that memory knows of.
+func TestSuccessNotCommittedYetOutlivesTheCommitOfAnEarlierOutcome(t *testing.T) {
+	needs := []string{"account.logins_failed_30d", "account.login_failure_rate_30d", "account.logins_30d"}
+	for _, tt := range []struct {
+		name     string
+		outcomes []*noren.Event // of attempt a, in order
+		commit   []int          // which of them are committed, and in which order
+		failed   int64          // of two attempts, the one that asks included
+	}{
+		{"the one that names the account", []*noren.Event{withAccount(answer("o1", "a", false, time.Second)), answer("o2", "a", true, 2*time.Second)}, []int{0}, 1},
+		{"both", []*noren.Event{withAccount(answer("o1", "a", false, time.Second)), answer("o2", "a", true, 2*time.Second)}, []int{0, 1}, 1},
+		{"the success alone", []*noren.Event{withAccount(answer("o1", "a", false, time.Second)), answer("o2", "a", true, 2*time.Second)}, []int{1}, 1},
+		{"a success that names the account before a failure", []*noren.Event{withAccount(answer("o1", "a", true, time.Second)), answer("o2", "a", false, 2*time.Second)}, []int{1}, 1},
+		{"the success before one that names the account", []*noren.Event{answer("o1", "a", true, time.Second), withAccount(answer("o2", "a", false, 2*time.Second))}, []int{0}, 1},
+		{"none", []*noren.Event{withAccount(answer("o1", "a", false, time.Second)), answer("o2", "a", true, 2*time.Second)}, nil, 1},
+		{"two failures", []*noren.Event{withAccount(answer("o1", "a", false, time.Second)), answer("o2", "a", false, 2*time.Second)}, []int{0}, 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dbtest.Each(t, func(t *testing.T, d *db.DB) {
+				o := track(t, d, needs...)
+				keep(t, d, o, nameless("a"))
+				rows := make([][]db.Row, len(tt.outcomes))
+				for i, ev := range tt.outcomes {
+					rows[i] = observe(t, o, ev)
+				}
+				for _, i := range tt.commit {
+					commit(t, d, rows[i])
+					o.Committed(tt.outcomes[i])
+				}
+				// Later than what is kept in any case; the account is loaded now.
+				got := facts(t, o, login("b", "hanako", time.Hour), needs...)
+				want := noren.Facts{needs[0]: tt.failed, needs[1]: float64(tt.failed) / 2, needs[2]: int64(2)}
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("(-want +got)\n%s", diff)
+				}
+			})
+		})
+	}
+}
