@@ -47,7 +47,7 @@ func TestPageSpeaksTheVisitorsLanguage(t *testing.T) {
 	site := &Site{Title: noren.Text{Ja: "のれん堂", En: "Norendo"}, Contact: noren.Text{Ja: "電話 03-0000-0000", En: "phone +81-3-0000-0000"}}
 	ja := render(t, &stop{cause: noren.CauseWAF, rule: "942100", status: 403}, site, "Accept: text/html", "Accept-Language: ja").Body.String()
 	en := render(t, &stop{cause: noren.CauseWAF, rule: "942100", status: 403}, site, "Accept: text/html", "Accept-Language: en-GB").Body.String()
-	for _, want := range []string{`lang="ja"`, "お通しできませんでした", "のれん堂", "電話 03-0000-0000", "7K2QX-M4D9T", "14時04分09秒"} {
+	for _, want := range []string{`lang="ja"`, "お通しできませんでした", "のれん堂", `電話 <a href="tel:0300000000">03-0000-0000</a>`, "7K2QX-M4D9T", "14時04分09秒"} {
 		if !strings.Contains(ja, want) {
 			t.Errorf("the Japanese page lacks %q", want)
 		}
