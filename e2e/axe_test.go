@@ -6,6 +6,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,6 +25,34 @@ const axeSum = "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c
 func TestAxeIsAsPublished(t *testing.T) {
 	if sum := sha256.Sum256([]byte(axe)); hex.EncodeToString(sum[:]) != axeSum {
 		t.Errorf("axe.min.js has the sum %x, want %s", sum, axeSum)
+	}
+}
+
+// What the checkers say of the pages is worth as much as what they find in a bad one.
+func TestCheckersFindFaults(t *testing.T) {
+	bad := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, `<!doctype html><html><meta charset="utf-8"><meta http-equiv="refresh" content="900"><title></title>
+<style>p { color: #999; background: #fff } a { outline: none !important } .wide { width: 400px } @keyframes x { to { margin-left: 1px } } b { animation: x 1s infinite }</style>
+<main><p>うすい字</p><img src="/x.png"><input><div class="wide">広い</div><a href="/2" style="position:absolute;top:500px">下</a><a href="/1">上</a><b>動く</b></main>`)
+	}))
+	t.Cleanup(bad.Close)
+	b := openBrowser(t, 360, 740)
+	b.open(bad.URL)
+	found, _ := b.axe()
+	for _, rule := range []string{"html-has-lang", "document-title", "meta-refresh", "color-contrast", "image-alt", "label"} {
+		if !slices.ContainsFunc(found, func(f finding) bool { return f.Rule == rule && !f.Unsure }) {
+			t.Errorf("axe does not find %s in a bad page: %v", rule, found)
+		}
+	}
+	v := &visitor{b, nil, "ja"}
+	if got := v.unreachable(); len(got) < 2 {
+		t.Errorf("focus without outline and out of order: %q", got)
+	}
+	if got := v.cut(); len(got) == 0 {
+		t.Error("a wide page fits")
+	}
+	if v.moving() == 0 {
+		t.Error("nothing moves")
 	}
 }
 

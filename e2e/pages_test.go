@@ -289,6 +289,7 @@ func TestPagesForEverybody(t *testing.T) {
 			}
 		})
 	}
+	t.Run("the line does not chatter", func(t *testing.T) { s.visitor(t, "ja").listens() })
 	t.Logf("%d pages, %d variants, %d rules applied, %d violations, %d undecided, the largest page %d bytes", seen.pages, seen.variants, seen.rules, seen.broken, seen.unsure, seen.largest)
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
@@ -26,9 +27,12 @@ func (v *visitor) check(p sight, seen *tally) {
 	}
 	v.media("light", false)
 	v.named(p, seen)
-	v.reachedByKeys()
-	v.fits()
-	v.still()
+	for _, fault := range append(v.unreachable(), v.cut()...) {
+		v.t.Error(fault)
+	}
+	if n := v.moving(); n > 0 {
+		v.t.Errorf("%d animations for who asked for none", n)
+	}
 }
 
 // unwillingly is what is broken and stays so: without scripts the line can only
@@ -83,13 +87,12 @@ func (v *visitor) named(p sight, seen *tally) {
 	v.t.Logf("%d bytes", f.Bytes)
 }
 
-// reachedByKeys walks through the page with the tab key: everything that can be
-// used is reached, from top to bottom, and is seen to be.
-func (v *visitor) reachedByKeys() {
+// unreachable walks through the page with the tab key: everything that can be
+// used is reached, from top to bottom, and is seen to be. It returns what is not.
+func (v *visitor) unreachable() (faults []string) {
 	v.t.Helper()
-	var want []string
-	v.json(`(document.activeElement && document.activeElement.blur(), getSelection().removeAllRanges(), [...document.querySelectorAll("a[href], button")].filter(e => e.checkVisibility()).map(e => e.textContent))`, &want)
-	var got []string
+	var want, got []string
+	v.json(`(document.activeElement.blur(), getSelection().removeAllRanges(), [...document.querySelectorAll("a[href], button")].filter(e => e.checkVisibility()).map(e => e.textContent))`, &want)
 	last := -1.0
 	for range want {
 		v.do(chromedp.KeyEvent(kb.Tab))
@@ -98,23 +101,27 @@ func (v *visitor) reachedByKeys() {
 			Wide, Top     float64
 		}
 		v.json(`(e => { const s = getComputedStyle(e); return {text: e.textContent, outline: s.outlineStyle, wide: parseFloat(s.outlineWidth), top: e.getBoundingClientRect().top + scrollY} })(document.activeElement)`, &at)
-		if at.Outline == "none" || at.Wide < 2 || at.Top < last {
-			v.t.Errorf("focus at %q: outline %s %v wide, at %v after %v", at.Text, at.Outline, at.Wide, at.Top, last)
+		if at.Outline == "none" || at.Wide < 2 {
+			faults = append(faults, fmt.Sprintf("focus is not seen at %q: outline %s %v wide", at.Text, at.Outline, at.Wide))
+		}
+		if at.Top < last {
+			faults = append(faults, fmt.Sprintf("focus goes back up to %q", at.Text))
 		}
 		got, last = append(got, at.Text), at.Top
 	}
 	if !slices.Equal(got, want) {
-		v.t.Errorf("the tab key reaches %q, want %q", got, want)
+		faults = append(faults, fmt.Sprintf("the tab key reaches %q, want %q", got, want))
 	}
 	v.json(`(document.activeElement.blur(), 0)`, new(int))
+	return faults
 }
 
 // overflowing is everything that stands out to the right of the window.
 const overflowing = `[...document.querySelectorAll("header, main, main *, footer")].filter(e => e.getBoundingClientRect().right > innerWidth + 1).map(e => e.tagName + "." + e.className)`
 
-// fits checks that nothing is cut off or needs sideways scrolling: 320 CSS pixels
-// (1.4.10), letters twice as large (1.4.4), wide spacing (1.4.12).
-func (v *visitor) fits() {
+// cut returns what is cut off or needs sideways scrolling: at 320 CSS pixels
+// (1.4.10), with letters twice as large (1.4.4), with wide spacing (1.4.12).
+func (v *visitor) cut() (faults []string) {
 	v.t.Helper()
 	for _, c := range []struct {
 		name, set string
@@ -128,23 +135,49 @@ func (v *visitor) fits() {
 		var out []string
 		v.json(`(`+c.set+`, document.scrollingElement.scrollWidth > innerWidth ? ["the page"] : `+overflowing+`)`, &out)
 		if len(out) > 0 {
-			v.shot("cut-" + c.name)
-			v.t.Errorf("%s: cut off: %q", c.name, out)
+			v.shot("cut")
+			faults = append(faults, fmt.Sprintf("%s: cut off: %q", c.name, out))
 		}
-		v.json(`(document.querySelectorAll("[style]").forEach(e => e.removeAttribute("style")), 0)`, new(int))
+		v.json(`(document.documentElement.removeAttribute("style"), document.querySelectorAll("[style]").forEach(e => e.removeAttribute("style")), 0)`, new(int))
 	}
+	return faults
 }
 
-// still checks that nothing moves for who asked for it.
-func (v *visitor) still() {
+// moving is how much moves for who asked that nothing should.
+func (v *visitor) moving() (n int) {
 	v.t.Helper()
 	v.media("light", true)
-	var moving int
-	v.json(`document.getAnimations().length`, &moving)
-	if moving > 0 {
-		v.t.Errorf("%d animations though none were asked for", moving)
-	}
+	v.json(`document.getAnimations().length`, &n)
 	v.media("light", false)
+	return n
+}
+
+// listens stands in the line with time running fast, and hears every change.
+func (v *visitor) listens() {
+	v.t.Helper()
+	fast := page.AddScriptToEvaluateOnNewDocumentParams{Source: `window.setInterval = f => { window.norenTick = f; return 1 };
+		const now = Date.now; window.norenSkew = 0; Date.now = () => now() + window.norenSkew * 1000; window.fetch = () => new Promise(() => {})`}
+	if _, err := chromedp.Call(v.ctx, page.AddScriptToEvaluateOnNewDocument, fast); err != nil {
+		v.t.Fatal(err)
+	}
+	v.header(map[string]any{"X-Forwarded-For": "198.51.100.40"})
+	v.walk("line", "/sale")
+	var heard struct {
+		Wait int
+		Said []string
+	}
+	v.json(`(() => {
+		const e = document.getElementById("wait"), said = [e.textContent], wait = +e.dataset.wait;
+		for (; window.norenSkew < wait; window.norenSkew++) {
+			window.norenTick();
+			if (e.textContent !== said[said.length - 1]) said.push(e.textContent);
+		}
+		return {wait, said};
+	})()`, &heard)
+	v.t.Logf("in %d s: %q", heard.Wait, heard.Said)
+	if most := heard.Wait/60 + 5; heard.Wait < 60 || len(heard.Said) > most || !strings.Contains(heard.Said[len(heard.Said)-1], "まもなく") {
+		v.t.Errorf("%d changes in %d s, want %d at most: %q", len(heard.Said), heard.Wait, most, heard.Said)
+	}
 }
 
 // json evaluates a script of the page into out.
