@@ -140,6 +140,12 @@ func TestVisitorsPages(t *testing.T) {
 		b.shot("line")
 		b.see(40*time.Second, shop, "/sale")
 	})
+	t.Run("busy without scripts", func(t *testing.T) { // the page loads itself again
+		b := openBrowser(t, 390, 844, chromedp.Flag("blink-settings", "scriptEnabled=false"))
+		b.open(g.public + "/sale")
+		b.see(5*time.Second, "順番にご案内")
+		b.see(60*time.Second, shop, "/sale")
+	})
 	t.Run("closed", func(t *testing.T) {
 		g.mode(503, "closed", "--for", "2h")
 		b := openBrowser(t, 390, 844)

@@ -79,6 +79,7 @@ type stop struct {
 	address string
 	// shopDown: no server of the shop was reached, so nothing was sent to it.
 	shopDown bool
+	until    time.Time // when a closed shop is back, as its owner said; zero when not said
 }
 
 // path lists the steps before the upstream, in the order of ARCHITECTURE.md.
