@@ -405,7 +405,7 @@ func (s *sampler) roll(now time.Time) []Line {
 func (x *exchange) line() Line {
 	p := x.requestPayload()
 	l := Line{
-		At: x.at, Zone: x.place.Zone, Address: x.client.String(), Method: p.Method, Host: p.Host, Path: p.Path, Query: p.Query,
+		At: x.at, Zone: x.place.Zone, Address: x.clientText, Method: p.Method, Host: p.Host, Path: p.Path, Query: p.Query,
 		Proto: p.Protocol, Status: x.w.status, Verdict: x.verdict, Cause: x.note, Shadow: x.accessShadow, Score: x.result.Score, Bytes: x.w.bytes,
 		Millis: millis(time.Since(x.begun)), UpstreamMS: millis(x.upstream), HeldMS: millis(x.held), UA: p.UserAgent, Referer: p.Referer, JA4: x.ja4,
 	}

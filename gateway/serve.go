@@ -26,6 +26,8 @@ type exchange struct {
 
 	peer    netip.AddrPort
 	client  netip.Addr
+	// clientText is client as events, headers and log write it.
+	clientText string
 	scheme  string
 	shop    *shop
 	place   Place
@@ -129,6 +131,7 @@ func (g *Gateway) begin(w http.ResponseWriter, r *http.Request) *exchange {
 			x.ja4 = ja4Of(r.Context())
 		}
 	}
+	x.clientText = x.client.String()
 	return x
 }
 
