@@ -1,6 +1,9 @@
 package orient_test
 
 import (
+	"context"
+	"database/sql"
+	"fmt"
 	"testing"
 	"time"
 
@@ -79,5 +82,72 @@ func TestSuccessNotCommittedYetOutlivesTheCommitOfAnEarlierOutcome(t *testing.T)
 				}
 			})
 		})
+	}
+}
+
+// An event that is committed while its account is being loaded is as any other
+// afterwards: it is erased with the person, also while the load goes on.
+func TestCommittedWhileLoadingIsErasedWithThePerson(t *testing.T) {
+	needs := []string{"account.logins_30d", "account.first_seen_days"}
+	for _, during := range []bool{false, true} {
+		t.Run(fmt.Sprintf("during the load %v", during), func(t *testing.T) {
+			dbtest.Each(t, func(t *testing.T, d *db.DB) { committedWhileLoading(t, d, needs, during) })
+		})
+	}
+}
+
+func committedWhileLoading(t *testing.T, d *db.DB, needs []string, during bool) {
+	o := track(t, d, needs...)
+	first := login("a", "hanako", 0)
+	commit(t, d, observe(t, o, first))
+
+	goOn := holdReaders(t, d)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	waits := login("b", "hanako", time.Second)
+	if obs := must(o.Observe(ended, waits, needs)); !obs.Degraded {
+		t.Fatal("the account was loaded although nothing can be read")
+	}
+	o.Cancel(waits)
+	o.Committed(first)
+	if during {
+		erase(t, d, o, "hanako")
+	}
+	goOn()
+	if !during {
+		if got := facts(t, o, waits, needs...); got[needs[0]] != int64(2) {
+			t.Errorf("after the load: got %v, want both", got)
+		}
+		o.Cancel(waits)
+		erase(t, d, o, "hanako")
+	}
+	want := noren.Facts{needs[0]: int64(1), needs[1]: int64(-1)}
+	if diff := cmp.Diff(want, facts(t, o, login("c", "hanako", time.Minute), needs...)); diff != "" {
+		t.Errorf("after the erasure: (-want +got)\n%s", diff)
+	}
+}
+
+func erase(t *testing.T, d *db.DB, o *orient.Orient, account string) {
+	t.Helper()
+	err := d.Write(t.Context(), func(tx *db.Tx) error {
+		return o.Erase(t.Context(), tx, "shop", noren.Subject{Kind: noren.EntityAccount, ID: account})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// holdReaders takes every connection that reads, so that a load begins and does
+// not end.
+func holdReaders(t *testing.T, d *db.DB) (goOn func()) {
+	t.Helper()
+	var held []*sql.Conn
+	for range d.Read().Stats().MaxOpenConnections {
+		held = append(held, must(d.Read().Conn(t.Context())))
+	}
+	return func() {
+		for _, c := range held {
+			c.Close()
+		}
 	}
 }
