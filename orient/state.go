@@ -56,9 +56,10 @@ type closing struct {
 }
 
 type toldMark struct {
-	group group
-	m     mark
-	since int64
+	group   group
+	m       mark
+	settled bool // it was told as a success of what was known
+	since   int64
 }
 
 // firstMarks are the two earliest marks of an entity: one may be the event's
