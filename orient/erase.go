@@ -156,7 +156,7 @@ func (st *state) forget(e erasure) {
 // takes reports whether a mark in the state of an entity goes: the person's own
 // marks, and those of sessions, mail addresses and the like that were theirs.
 func (e *erasure) takes(st *state, m *mark) bool {
-	if m.at > e.upTo || m.open != 0 {
+	if m.at > e.upTo || st.stillOpen(m) {
 		return false
 	}
 	return st.key == e.token || st.slot >= columns && e.column != noren.EntityAddress && slices.Contains(m.parties[:], e.token)

@@ -93,7 +93,7 @@ func (o *Orient) run(st *state, w wanted, l *load) {
 
 	s := o.cache.lock(w.party.key)
 	defer s.mu.Unlock()
-	st.loading = nil
+	defer st.endLoad()
 	if l.err != nil {
 		o.log.Warn("history of an entity could not be loaded", "entity", o.entities.names[w.party.slot], "err", l.err)
 		return

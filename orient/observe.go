@@ -147,18 +147,19 @@ func (o *Orient) Cancel(ev *noren.Event) {
 		return
 	}
 	c := r.did.Load()
-	o.takeBack(c.reserve, c, c.m, itemCancel)
-	o.takeBack(c.settle, c, c.m.settled(), itemUnsettle)
+	o.takeBack(c.reserve, c, c.m, itemCancel, 1)
+	o.takeBack(c.settle, c, c.m.settled(), itemUnsettle, 1)
 	if r.settles != nil {
-		o.registry.unsettle(r)
+		o.takeBack(o.registry.unsettle(r), c, c.m.settled(), itemUnsettle, 0)
 	}
 }
 
-func (o *Orient) takeBack(from []party, c *change, m mark, kind itemKind) {
+// takeBack takes a mark, or its success, from parties that c pinned so often.
+func (o *Orient) takeBack(from []party, c *change, m mark, kind itemKind, pins int) {
 	for _, p := range from {
 		o.existing(p, func(st *state) {
 			st.cancel(c.group, m, kind == itemUnsettle)
-			st.pins = max(st.pins-1, 0)
+			st.pins = max(st.pins-pins, 0)
 		})
 		if o.shared {
 			o.unsent.add(p, encodeItem(kind, c.group, m))

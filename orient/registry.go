@@ -159,7 +159,8 @@ func (g *registry) retrack(used func(slot) bool) (again []retracked) {
 		now := *was
 		now.reserve = slices.DeleteFunc(clip(was.named), func(p party) bool { return !used(p.slot) })
 		if r.settles != nil {
-			now.settle = g.change(r, used).settle
+			fresh := g.change(r, used)
+			now.m, now.settle = fresh.m, fresh.settle // a success may have been taken back
 		}
 		r.did.Store(&now)
 		again = append(again, retracked{&now, was})
@@ -214,17 +215,21 @@ func (g *registry) release(id key, undo bool) *record {
 	return r
 }
 
-// unsettle reverses settle, once the change it made is known.
-func (g *registry) unsettle(r *record) {
+// unsettle reverses settle, once the change it made is known. It returns whom
+// outcomes after r named: they were told of a success that is none.
+func (g *registry) unsettle(r *record) (misled []party) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	a := r.settles
-	if r.success {
-		a.m.ok = false
-	}
 	if len(r.parties) > 0 {
 		a.parties = slices.DeleteFunc(clip(a.parties), func(p party) bool { return slices.Contains(r.parties, p) })
 	}
+	if !r.success {
+		return nil
+	}
+	a.m.ok = false
+	told := r.did.Load().settle
+	return slices.DeleteFunc(clip(a.parties), func(p party) bool { return slices.Contains(told, p) })
 }
 
 func (g *registry) remove(r *record) {

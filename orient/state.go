@@ -34,6 +34,7 @@ type state struct {
 	hoursFrom int64 // every hour from it on is here
 	full      bool  // more marks than are kept: there is no use in loading more
 	loading   *load
+	closing   []closing // committed during the load, which may have missed it
 
 	// pins keep it in the cache: events in hand, and those whose rows may not be
 	// committed yet.
@@ -48,10 +49,17 @@ type state struct {
 	older, newer *state // by last use
 }
 
-type toldMark struct {
+// closing is a mark, or its success, that is committed.
+type closing struct {
 	group group
 	m     mark
-	since int64
+}
+
+type toldMark struct {
+	group   group
+	m       mark
+	settled bool // it was told as a success of what was known
+	since   int64
 }
 
 // firstMarks are the two earliest marks of an entity: one may be the event's
@@ -204,14 +212,41 @@ func (st *state) noteOldest() {
 
 // commit notes that the rows of a mark, or of its settlement, are in SQL.
 func (st *state) commit(g group, m mark, settled, remember bool) {
-	if s := st.series[g]; s != nil && st.loading == nil {
-		if i, found := s.find(m.at, m.id); found {
-			s.marks[i].open &^= m.open
-		}
+	if st.loading != nil {
+		st.closing = append(st.closing, closing{g, m})
+	} else {
+		st.closeMark(g, m)
 	}
 	if st.hours != nil {
 		st.hours.commit(effectKey{m.id, settled}, st.loading != nil, remember)
 	}
+}
+
+func (st *state) closeMark(g group, m mark) {
+	if s := st.series[g]; s != nil {
+		if i, found := s.find(m.at, m.id); found {
+			s.marks[i].open &^= m.open
+		}
+	}
+}
+
+// stillOpen reports whether rows of m may not be in SQL yet.
+func (st *state) stillOpen(m *mark) bool {
+	left := m.open
+	for i := range st.closing {
+		if left != 0 && st.closing[i].m.id == m.id {
+			left &^= st.closing[i].m.open
+		}
+	}
+	return left != 0
+}
+
+// endLoad ends the wait of marks that were committed during a load.
+func (st *state) endLoad() {
+	for _, c := range st.closing {
+		st.closeMark(c.group, c.m)
+	}
+	st.loading, st.closing = nil, nil
 }
 
 // trim keeps s within what is asked for and st within its limit.

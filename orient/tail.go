@@ -172,14 +172,21 @@ func (st *state) remember(kind itemKind, g group, m mark, now int64) {
 	if m.at > now-recently {
 		return
 	}
-	if kind == itemCancel || kind == itemUnsettle {
+	switch kind {
+	case itemCancel:
 		st.told = slices.DeleteFunc(st.told, func(t toldMark) bool { return t.m.id == m.id })
+		return
+	case itemUnsettle:
+		st.told = slices.DeleteFunc(st.told, func(t toldMark) bool { return t.m.id == m.id && t.settled })
+		for i := range st.told {
+			st.told[i].m.ok = st.told[i].m.ok && st.told[i].m.id != m.id
+		}
 		return
 	}
 	if len(st.told) >= 32 {
 		st.told = slices.DeleteFunc(st.told, func(t toldMark) bool { return t.since <= now-recently })
 	}
-	st.told = append(st.told, toldMark{g, m, now})
+	st.told = append(st.told, toldMark{g, m, kind == itemSettle, now})
 }
 
 // receive is reserve for another node's mark, which may be of an event that was
