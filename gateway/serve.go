@@ -24,23 +24,23 @@ type exchange struct {
 	at    noren.Time
 	id    string
 
-	peer    netip.AddrPort
-	client  netip.Addr
+	peer   netip.AddrPort
+	client netip.Addr
 	// clientText is client as events, headers and log write it.
 	clientText string
-	scheme  string
-	shop    *shop
-	place   Place
-	path    string // of the request line, as it came
-	session string // keyed hash
-	device  string // id of the device cookie the visitor brought, "" without one
-	resign  *token // that cookie, when an old key signed it
-	ja4     string // of the TLS client, "" when not known
-	pass    string // name of the pass the visitor holds, "" without one
-	puzzle  string // the puzzle to show again
-	turn    string // the visitor's place in the line, unread
-	allow   *Entry // the allow-list entry the client is under
-	counted bool   // among the client's requests under way
+	scheme     string
+	shop       *shop
+	place      Place
+	path       string // of the request line, as it came
+	session    string // keyed hash
+	device     string // id of the device cookie the visitor brought, "" without one
+	resign     *token // that cookie, when an old key signed it
+	ja4        string // of the TLS client, "" when not known
+	pass       string // name of the pass the visitor holds, "" without one
+	puzzle     string // the puzzle to show again
+	turn       string // the visitor's place in the line, unread
+	allow      *Entry // the allow-list entry the client is under
+	counted    bool   // among the client's requests under way
 
 	accessShadow string // the access rule in shadow that would have refused
 
