@@ -39,20 +39,33 @@ func (o *Orient) Roll(ctx context.Context, now time.Time) (hours int, err error)
 		return 0, noren.Errorf(noren.Unavailable, "find hours to roll up: %w", err)
 	}
 	for _, d := range due {
-		if err := o.db.Write(ctx, func(tx *db.Tx) error { return rollHour(ctx, tx, d[0], d[1]) }); err != nil {
+		var rolled bool
+		err := o.db.Write(ctx, func(tx *db.Tx) (err error) {
+			rolled, err = rollHour(ctx, tx, d[0], d[1])
+			return err
+		})
+		if err != nil {
 			return hours, fmt.Errorf("roll up hour %d: %w", d[1], err)
 		}
-		hours++
+		if rolled {
+			hours++
+		}
 	}
 	return hours, nil
 }
 
 // rollHour sums one hour of a site. The inbox is emptied first: an event that
 // is committed in between stays in it, and may be in the sums as well, which
-// are made anew the next time.
-func rollHour(ctx context.Context, tx *db.Tx, site, hour int64) error {
-	if _, err := tx.ExecContext(ctx, `DELETE FROM orient_inbox WHERE site = $1 AND hour = $2`, site, hour); err != nil {
-		return err
+// are made anew the next time. Rows of the inbox are also the lock between nodes:
+// who finds none was overtaken, and sums of its own could be older than those
+// that are there.
+func rollHour(ctx context.Context, tx *db.Tx, site, hour int64) (rolled bool, err error) {
+	res, err := tx.ExecContext(ctx, `DELETE FROM orient_inbox WHERE site = $1 AND hour = $2`, site, hour)
+	if err != nil {
+		return false, err
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return false, err
 	}
 	for _, column := range coarseColumns() {
 		_, err := tx.ExecContext(ctx, `INSERT INTO orient_hours (token, grp, hour, n, failed, amount, quantity)
@@ -61,10 +74,10 @@ func rollHour(ctx context.Context, tx *db.Tx, site, hour int64) error {
 			ON CONFLICT (token, grp, hour) DO UPDATE SET n = excluded.n, failed = excluded.failed, amount = excluded.amount, quantity = excluded.quantity`,
 			site, hour, hour*hourMicros, (hour+1)*hourMicros)
 		if err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return true, nil
 }
 
 // pruneBatch is how many events one transaction of Prune deletes.
