@@ -4,6 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"noren"
@@ -130,28 +134,66 @@ func (o *Orient) sites(ctx context.Context) (out []int64, err error) {
 	}
 }
 
-// pruneSome deletes one batch of a site: the hours of its coarse parties, what
-// hangs on the events, the events.
+// pruneSome deletes one batch of a site: the events, what hangs on them, the
+// hours of their coarse parties. What goes with the events goes with those that
+// were deleted here: another node may be at the same batch, and looking twice
+// for the oldest ones finds others once it is done.
 func pruneSome(ctx context.Context, tx *db.Tx, site, limit int64) (int64, error) {
-	const batch = `(SELECT id FROM orient_events WHERE site = $1 AND at < $2 ORDER BY at, id LIMIT $3)`
-	for _, column := range coarseColumns() {
-		_, err := tx.ExecContext(ctx, `DELETE FROM orient_hours WHERE hour < $4 AND token IN
-			(SELECT `+column+` FROM orient_events WHERE id IN `+batch+`)`, site, limit, pruneBatch, limit/hourMicros)
-		if err != nil {
+	ids, tokens, err := pruneEvents(ctx, tx, site, limit)
+	if err != nil {
+		return 0, err
+	}
+	for _, table := range []string{"orient_links", "orient_settles"} {
+		if err := deleteWhere(ctx, tx, `DELETE FROM `+table+` WHERE id IN `, ids); err != nil {
 			return 0, err
 		}
 	}
-	for _, table := range []string{"orient_links", "orient_settles"} {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE id IN `+batch, site, limit, pruneBatch); err != nil {
-			return 0, err
-		}
+	hours := `DELETE FROM orient_hours WHERE hour < ` + strconv.FormatInt(limit/hourMicros, 10) + ` AND token IN `
+	if err := deleteWhere(ctx, tx, hours, tokens); err != nil {
+		return 0, err
 	}
 	if _, err := tx.ExecContext(ctx, `DELETE FROM orient_inbox WHERE site = $1 AND hour < $2`, site, limit/hourMicros); err != nil {
 		return 0, err
 	}
-	res, err := tx.ExecContext(ctx, `DELETE FROM orient_events WHERE id IN `+batch, site, limit, pruneBatch)
+	return int64(len(ids)), nil
+}
+
+// pruneEvents deletes the oldest events and returns them with their coarse parties.
+func pruneEvents(ctx context.Context, tx *db.Tx, site, limit int64) (ids, tokens []key, err error) {
+	names := coarseColumns()
+	rows, err := tx.QueryContext(ctx, `DELETE FROM orient_events WHERE id IN
+		(SELECT id FROM orient_events WHERE site = $1 AND at < $2 ORDER BY at, id LIMIT $3)
+		RETURNING id, `+strings.Join(names, ", "), site, limit, pruneBatch)
 	if err != nil {
-		return 0, err
+		return nil, nil, err
 	}
-	return res.RowsAffected()
+	defer rows.Close()
+	values, dest := make([]sql.NullInt64, 1+len(names)), make([]any, 1+len(names))
+	for i := range values {
+		dest[i] = &values[i]
+	}
+	seen := map[key]bool{}
+	for rows.Next() {
+		if err := rows.Scan(dest...); err != nil {
+			return nil, nil, err
+		}
+		ids = append(ids, key(values[0].Int64))
+		for _, v := range values[1:] {
+			if v.Valid {
+				seen[key(v.Int64)] = true
+			}
+		}
+	}
+	return ids, slices.Sorted(maps.Keys(seen)), rows.Err()
+}
+
+// deleteWhere completes a statement with some of the keys at a time.
+func deleteWhere(ctx context.Context, tx *db.Tx, statement string, keys []key) error {
+	for some := range slices.Chunk(keys, maxKeys) {
+		in, args := keyList(some)
+		if _, err := tx.ExecContext(ctx, statement+in, args...); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -80,3 +80,45 @@ func stuck(t *testing.T, d *db.DB, ended <-chan error) bool {
 	t.Fatal("the slow node neither waits nor ends")
 	return false
 }
+
+// Two nodes prune at once. Each deletes what hangs on the very events that it
+// deletes, so that nothing of a person stays behind.
+func TestNodesThatPruneAtOnceLeaveNothingBehind(t *testing.T) {
+	d := dbtest.Open(t, db.Postgres)
+	const site = 7
+	var rows []db.Row
+	for id := int64(1); id <= 2*pruneBatch; id++ {
+		v := make([]any, 7+columns)
+		v[0], v[2], v[3], v[4], v[5], v[6], v[7+int(slotSite)] = id, int64(groupLogin), id, false, int64(0), int64(0), int64(site)
+		rows = append(rows, db.Row{Table: eventsTable, Values: v}, db.Row{Table: settlesTable, Values: []any{id}},
+			db.Row{Table: linksTable, Values: []any{int64(1), id, id, code("session")}})
+	}
+	prune := func(tx *db.Tx) error { _, err := pruneSome(t.Context(), tx, site, hourMicros); return err }
+	if err := d.Write(t.Context(), func(tx *db.Tx) error { return tx.Insert(t.Context(), rows) }); err != nil {
+		t.Fatal(err)
+	}
+	slow := make(chan error, 1)
+	err := d.Write(t.Context(), func(fast *db.Tx) error {
+		if err := prune(fast); err != nil {
+			return err
+		}
+		go func() { slow <- d.Write(context.Background(), prune) }()
+		if !stuck(t, d, slow) {
+			slow <- nil
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := <-slow; err != nil {
+		t.Fatal(err)
+	}
+	var events, links, settles int
+	if err := d.Read().QueryRow(`SELECT (SELECT COUNT(*) FROM orient_events), (SELECT COUNT(*) FROM orient_links), (SELECT COUNT(*) FROM orient_settles)`).Scan(&events, &links, &settles); err != nil {
+		t.Fatal(err)
+	}
+	if events > pruneBatch || links != events || settles != events {
+		t.Errorf("%d events left, %d links and %d settlements; want as many of each", events, links, settles)
+	}
+}
