@@ -142,22 +142,30 @@ func sumHours(ctx context.Context, q querier, query string, token key, hour, end
 // fetchPresent says whose events and settlements are in SQL.
 func (o *Orient) fetchPresent(ctx context.Context, q querier, ids []key) (map[effectKey]bool, error) {
 	out := make(map[effectKey]bool, len(ids))
-	for batch := range slices.Chunk(ids, 500) {
-		args := make([]any, len(batch))
-		marks := make([]string, len(batch))
-		for i, id := range batch {
-			args[i], marks[i] = int64(id), fmt.Sprintf("$%d", i+1)
-		}
-		in := ` WHERE id IN (` + strings.Join(marks, ", ") + `)`
-		err := eachID(ctx, q, func(id key) { out[effectKey{id, false}] = true }, `SELECT id FROM orient_events`+in, args...)
+	for batch := range slices.Chunk(ids, maxKeys) {
+		in, args := keyList(batch)
+		err := eachID(ctx, q, func(id key) { out[effectKey{id, false}] = true }, `SELECT id FROM orient_events WHERE id IN `+in, args...)
 		if err == nil {
-			err = eachID(ctx, q, func(id key) { out[effectKey{id, true}] = true }, `SELECT id FROM orient_settles`+in, args...)
+			err = eachID(ctx, q, func(id key) { out[effectKey{id, true}] = true }, `SELECT id FROM orient_settles WHERE id IN `+in, args...)
 		}
 		if err != nil {
 			return nil, noren.Errorf(noren.Unavailable, "look up open events: %w", err)
 		}
 	}
 	return out, nil
+}
+
+// maxKeys bounds the keys of one statement.
+const maxKeys = 500
+
+// keyList writes keys as SQL: ($1, $2).
+func keyList(keys []key) (in string, args []any) {
+	args = make([]any, len(keys))
+	marks := make([]string, len(keys))
+	for i, k := range keys {
+		args[i], marks[i] = int64(k), fmt.Sprintf("$%d", i+1)
+	}
+	return `(` + strings.Join(marks, ", ") + `)`, args
 }
 
 func eachID(ctx context.Context, q querier, f func(key), query string, args ...any) error {

@@ -4,6 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"noren"
@@ -39,20 +43,33 @@ func (o *Orient) Roll(ctx context.Context, now time.Time) (hours int, err error)
 		return 0, noren.Errorf(noren.Unavailable, "find hours to roll up: %w", err)
 	}
 	for _, d := range due {
-		if err := o.db.Write(ctx, func(tx *db.Tx) error { return rollHour(ctx, tx, d[0], d[1]) }); err != nil {
+		var rolled bool
+		err := o.db.Write(ctx, func(tx *db.Tx) (err error) {
+			rolled, err = rollHour(ctx, tx, d[0], d[1])
+			return err
+		})
+		if err != nil {
 			return hours, fmt.Errorf("roll up hour %d: %w", d[1], err)
 		}
-		hours++
+		if rolled {
+			hours++
+		}
 	}
 	return hours, nil
 }
 
 // rollHour sums one hour of a site. The inbox is emptied first: an event that
 // is committed in between stays in it, and may be in the sums as well, which
-// are made anew the next time.
-func rollHour(ctx context.Context, tx *db.Tx, site, hour int64) error {
-	if _, err := tx.ExecContext(ctx, `DELETE FROM orient_inbox WHERE site = $1 AND hour = $2`, site, hour); err != nil {
-		return err
+// are made anew the next time. Rows of the inbox are also the lock between nodes:
+// who finds none was overtaken, and sums of its own could be older than those
+// that are there.
+func rollHour(ctx context.Context, tx *db.Tx, site, hour int64) (rolled bool, err error) {
+	res, err := tx.ExecContext(ctx, `DELETE FROM orient_inbox WHERE site = $1 AND hour = $2`, site, hour)
+	if err != nil {
+		return false, err
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return false, err
 	}
 	for _, column := range coarseColumns() {
 		_, err := tx.ExecContext(ctx, `INSERT INTO orient_hours (token, grp, hour, n, failed, amount, quantity)
@@ -61,10 +78,10 @@ func rollHour(ctx context.Context, tx *db.Tx, site, hour int64) error {
 			ON CONFLICT (token, grp, hour) DO UPDATE SET n = excluded.n, failed = excluded.failed, amount = excluded.amount, quantity = excluded.quantity`,
 			site, hour, hour*hourMicros, (hour+1)*hourMicros)
 		if err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return true, nil
 }
 
 // pruneBatch is how many events one transaction of Prune deletes.
@@ -117,28 +134,66 @@ func (o *Orient) sites(ctx context.Context) (out []int64, err error) {
 	}
 }
 
-// pruneSome deletes one batch of a site: the hours of its coarse parties, what
-// hangs on the events, the events.
+// pruneSome deletes one batch of a site: the events, what hangs on them, the
+// hours of their coarse parties. What goes with the events goes with those that
+// were deleted here: another node may be at the same batch, and looking twice
+// for the oldest ones finds others once it is done.
 func pruneSome(ctx context.Context, tx *db.Tx, site, limit int64) (int64, error) {
-	const batch = `(SELECT id FROM orient_events WHERE site = $1 AND at < $2 ORDER BY at, id LIMIT $3)`
-	for _, column := range coarseColumns() {
-		_, err := tx.ExecContext(ctx, `DELETE FROM orient_hours WHERE hour < $4 AND token IN
-			(SELECT `+column+` FROM orient_events WHERE id IN `+batch+`)`, site, limit, pruneBatch, limit/hourMicros)
-		if err != nil {
+	ids, tokens, err := pruneEvents(ctx, tx, site, limit)
+	if err != nil {
+		return 0, err
+	}
+	for _, table := range []string{"orient_links", "orient_settles"} {
+		if err := deleteWhere(ctx, tx, `DELETE FROM `+table+` WHERE id IN `, ids); err != nil {
 			return 0, err
 		}
 	}
-	for _, table := range []string{"orient_links", "orient_settles"} {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE id IN `+batch, site, limit, pruneBatch); err != nil {
-			return 0, err
-		}
+	hours := `DELETE FROM orient_hours WHERE hour < ` + strconv.FormatInt(limit/hourMicros, 10) + ` AND token IN `
+	if err := deleteWhere(ctx, tx, hours, tokens); err != nil {
+		return 0, err
 	}
 	if _, err := tx.ExecContext(ctx, `DELETE FROM orient_inbox WHERE site = $1 AND hour < $2`, site, limit/hourMicros); err != nil {
 		return 0, err
 	}
-	res, err := tx.ExecContext(ctx, `DELETE FROM orient_events WHERE id IN `+batch, site, limit, pruneBatch)
+	return int64(len(ids)), nil
+}
+
+// pruneEvents deletes the oldest events and returns them with their coarse parties.
+func pruneEvents(ctx context.Context, tx *db.Tx, site, limit int64) (ids, tokens []key, err error) {
+	names := coarseColumns()
+	rows, err := tx.QueryContext(ctx, `DELETE FROM orient_events WHERE id IN
+		(SELECT id FROM orient_events WHERE site = $1 AND at < $2 ORDER BY at, id LIMIT $3)
+		RETURNING id, `+strings.Join(names, ", "), site, limit, pruneBatch)
 	if err != nil {
-		return 0, err
+		return nil, nil, err
 	}
-	return res.RowsAffected()
+	defer rows.Close()
+	values, dest := make([]sql.NullInt64, 1+len(names)), make([]any, 1+len(names))
+	for i := range values {
+		dest[i] = &values[i]
+	}
+	seen := map[key]bool{}
+	for rows.Next() {
+		if err := rows.Scan(dest...); err != nil {
+			return nil, nil, err
+		}
+		ids = append(ids, key(values[0].Int64))
+		for _, v := range values[1:] {
+			if v.Valid {
+				seen[key(v.Int64)] = true
+			}
+		}
+	}
+	return ids, slices.Sorted(maps.Keys(seen)), rows.Err()
+}
+
+// deleteWhere completes a statement with some of the keys at a time.
+func deleteWhere(ctx context.Context, tx *db.Tx, statement string, keys []key) error {
+	for some := range slices.Chunk(keys, maxKeys) {
+		in, args := keyList(some)
+		if _, err := tx.ExecContext(ctx, statement+in, args...); err != nil {
+			return err
+		}
+	}
+	return nil
 }

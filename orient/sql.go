@@ -59,7 +59,7 @@ func (o *Orient) settleRows(r *record, site key) []db.Row {
 	var rows []db.Row
 	a := r.settles
 	if r.success {
-		rows = append(rows, db.Row{Table: settlesTable, Values: []any{int64(a.id)}}, inboxRow(site, a.m.at, a.id))
+		rows = append(rows, db.Row{Table: settlesTable, Values: []any{int64(a.id)}}, inboxRow(site, a.m.at, r.id))
 	}
 	for _, p := range r.did.Load().named {
 		rows = append(rows, o.linkRow(p, a.m.at, a.id))
@@ -67,6 +67,9 @@ func (o *Orient) settleRows(r *record, site key) []db.Row {
 	return rows
 }
 
+// inboxRow says that an hour changed. id is the event's that changed it: with
+// the attempt's an outcome would find the row there, leave it, and not see it go
+// with a roll-up that does not see the outcome.
 func inboxRow(site key, at int64, id key) db.Row {
 	return db.Row{Table: inboxTable, Values: []any{int64(site), hourOf(at), int64(id)}}
 }
