@@ -290,6 +290,7 @@ func TestPagesForEverybody(t *testing.T) {
 		})
 	}
 	t.Run("the line does not chatter", func(t *testing.T) { s.visitor(t, "ja").listens() })
+	t.Run("the check on a slow device", func(t *testing.T) { s.visitor(t, "ja").pressesTheButton() })
 	t.Logf("%d pages, %d variants, %d rules applied, %d violations, %d undecided, the largest page %d bytes", seen.pages, seen.variants, seen.rules, seen.broken, seen.unsure, seen.largest)
 }
 
@@ -319,4 +320,17 @@ func (v *visitor) media(scheme string, still bool) {
 	if _, err := chromedp.Call(v.ctx, emulation.SetEmulatedMedia, p); err != nil {
 		v.t.Fatal(err)
 	}
+}
+
+// pressesTheButton has a device whose script never comes to an end: after a while
+// the button is there, and lets one in.
+func (v *visitor) pressesTheButton() {
+	v.t.Helper()
+	v.holdForms()
+	v.header(map[string]any{"X-Forwarded-For": "198.51.100.41"})
+	v.walk("check", "/slow")
+	v.see(10*time.Second, "確認しています")
+	v.see(40*time.Second, "お店へ進む")
+	v.submit("button")
+	v.see(10*time.Second, "いらっしゃいませ", "/slow")
 }

@@ -29,7 +29,7 @@ const fixed = `(() => {
 	document.querySelectorAll("main p").forEach(p => {
 		if (p.children.length) return;
 		p.textContent = p.textContent.replace(/\d+月\d+日（.）\d+時\d+分/, "11月27日（金）15時30分").replace(/\d+:\d+ on \w+ \d+ \w+/, "15:30 on Friday 27 November")
-			.replace(/(8\d|90)(分| minutes)/, "90$2").replace(/(3\d|40)(秒| seconds)/, "40$2");
+			.replace(/(8\d|90)(分| minutes)/, "90$2").replace(/あと\d分ほどです/, "あと4分ほどです").replace(/about \d minutes more/, "about 4 minutes more").replace(/(3\d|40)(秒| seconds)/, "40$2");
 	});
 	document.getAnimations().forEach(a => { a.pause(); a.currentTime = 600 });
 	scrollTo(0, 0);

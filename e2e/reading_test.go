@@ -135,7 +135,6 @@ func (v *visitor) cut() (faults []string) {
 		var out []string
 		v.json(`(`+c.set+`, document.scrollingElement.scrollWidth > innerWidth ? ["the page"] : `+overflowing+`)`, &out)
 		if len(out) > 0 {
-			v.shot("cut")
 			faults = append(faults, fmt.Sprintf("%s: cut off: %q", c.name, out))
 		}
 		v.json(`(document.documentElement.removeAttribute("style"), document.querySelectorAll("[style]").forEach(e => e.removeAttribute("style")), 0)`, new(int))
