@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -87,6 +88,8 @@ type AccessLog struct {
 	// The writer's own:
 	file      *os.File
 	out       *bufio.Writer // holds whole lines only
+	line      bytes.Buffer  // the one being written
+	json      *json.Encoder // into it
 	size      int64         // of the file, as this process knows it
 	torn      bool          // the file may end inside a line
 	day       string
@@ -120,6 +123,7 @@ func OpenAccessLog(o AccessOptions) (*AccessLog, error) {
 		opts: o, queue: make(chan Line, accessQueue), calls: make(chan func()), done: make(chan struct{}),
 		compressor: make(chan struct{}, 1),
 	}
+	a.json = json.NewEncoder(&a.line)
 	if err := a.open(); err != nil {
 		return nil, noren.WithHint(fmt.Errorf("access log: %w", err), "Let the user Noren runs as write to "+o.Dir+".")
 	}
@@ -228,15 +232,15 @@ func (a *AccessLog) put(l Line) {
 }
 
 func (a *AccessLog) encode(l *Line) {
-	b, err := json.Marshal(l)
-	if err != nil {
+	a.line.Reset()
+	if err := a.json.Encode(l); err != nil { // a line break is part of it
 		a.lost(1, err)
 		return
 	}
-	if a.out.Available() < len(b)+1 {
+	if a.out.Available() < a.line.Len() {
 		a.flush()
 	}
-	if _, err := a.out.Write(append(b, '\n')); err != nil {
+	if _, err := a.out.Write(a.line.Bytes()); err != nil {
 		a.failed(err)
 	}
 }
