@@ -50,6 +50,14 @@ func (c *watchfulConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
+// CloseWrite ends our side alone, as WebSockets do.
+func (c *watchfulConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return c.Conn.Close()
+}
+
 // hungUp peeks at the socket without waiting. Nothing there is the good case;
 // the end of the stream or an error is a connection that is gone.
 func (c *watchfulConn) hungUp() (gone bool) {
