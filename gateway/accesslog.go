@@ -373,7 +373,7 @@ func (s *sampler) reset(minute time.Time) {
 }
 
 func (s *sampler) keep(l *Line) bool {
-	if l.Verdict != noren.Block && l.Verdict != noren.Limit {
+	if l.Verdict != noren.Block && l.Verdict != noren.Limit && l.Verdict != noren.Challenge {
 		return true
 	}
 	client := l.Site + "|" + l.Address
