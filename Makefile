@@ -43,6 +43,7 @@ pages: deps ## what visitors see, in real Chromium: checked for accessibility, p
 	$(GO) test -count=1 ./e2e/ -run PicturesOfAllPages
 
 bench: deps build ## the table of docs/internals/performance.md; big stores go to $$NOREN_BENCH_DIR
+	@scripts/deps --bench || echo "nginx with libmodsecurity will not be measured"
 	$(GO) run ./bench
 
 soak: deps build ## what an issue states in full: kills, storms, fuzz; resumable, one verb at a time: make soak VERB=kill

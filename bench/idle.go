@@ -37,10 +37,35 @@ func (b *bencher) idle() error {
 	}
 	n := idleConnections()
 	for _, way := range []struct{ name, ca string }{{"HTTP/1.1", ""}, {"HTTP/2 over TLS", pair.cert}} {
-		if err := b.idleOnce(way.name, way.ca, n, shop.said, pair); err != nil {
+		if err := b.idleBeside(way.name, way.ca, n, shop.said, pair); err != nil {
 			return fmt.Errorf("%s: %w", way.name, err)
 		}
 	}
+	return nil
+}
+
+// idleBeside measures noren and, as what net/http itself needs, the peer.
+func (b *bencher) idleBeside(way, ca string, n int, shop string, pair certificate) error {
+	noren, err := b.startNoren("idle-"+filepath.Base(way), shop, pair, "on")
+	if err != nil {
+		return err
+	}
+	defer noren.stop()
+	each, alone, err := b.idleOnce(noren, ca, n)
+	if err != nil {
+		return err
+	}
+	peer, err := b.startPlain(shop, pair)
+	if err != nil {
+		return err
+	}
+	defer peer.stop()
+	plain, _, err := b.idleOnce(peer, ca, n)
+	if err != nil {
+		return err
+	}
+	b.add(fmt.Sprintf("memory of an idle connection, %s, %d of them", way, n), "RSS ≤ 60 KiB each",
+		fmt.Sprintf("plain httputil.ReverseProxy: %.1f KiB; noren itself: %d MiB", plain, alone/1024), "%.1f KiB", each)
 	return nil
 }
 
@@ -53,37 +78,30 @@ func idleConnections() int {
 	return max(100, int(limit.Cur)-500)
 }
 
-func (b *bencher) idleOnce(way, ca string, n int, shop string, pair certificate) error {
-	c, err := b.startNoren("idle-"+filepath.Base(way), shop, pair, "on")
-	if err != nil {
-		return err
-	}
-	defer c.stop()
+// idleOnce returns what each of n connections takes in KiB, and what the process
+// took before.
+func (b *bencher) idleOnce(c *contender, ca string, n int) (each float64, before int, err error) {
 	plan := loadPlan{Addr: c.plain, CA: ca, Conns: idleWarm}
 	if ca != "" {
 		plan.Addr = c.secure
 	}
 	if err := plan.hold(b.ctx, func() {}); err != nil { // everything was made and used once
-		return err
+		return 0, 0, err
 	}
 	time.Sleep(2 * time.Second)
-	before := residentKiB(c.pids[0])
+	before = residentKiB(c.pids[0])
 	plan.Round, plan.Conns = 1, n
 	text, err := json.Marshal(plan)
 	if err != nil {
-		return err
+		return 0, 0, err
 	}
 	holder, err := startChild(b.ctx, string(text)+"\n", "hold")
 	if err != nil {
-		return err
+		return 0, 0, err
 	}
 	defer holder.stop()
-	at := residentKiB(c.pids[0])
 	time.Sleep(idleSettle)
-	after := residentKiB(c.pids[0])
-	b.add(fmt.Sprintf("memory of an idle connection, %s, %d of them", way, n), "RSS ≤ 60 KiB each",
-		fmt.Sprintf("just opened: %.1f KiB; noren itself: %d MiB", float64(at-before)/float64(n), before/1024), "%.1f KiB", float64(after-before)/float64(n))
-	return nil
+	return float64(residentKiB(c.pids[0])-before) / float64(n), before, nil
 }
 
 func childHold(ctx context.Context) error {
@@ -129,8 +147,13 @@ func (p *loadPlan) hold(ctx context.Context, then func()) error {
 	return errors.Join(faults[:min(len(faults), 3)]...)
 }
 
+// askWithin keeps a proxy that does not answer from holding up the bench.
+const askWithin = 30 * time.Second
+
 // askOnce opens a connection, asks once and leaves it open.
 func (p *loadPlan) askOnce(ctx context.Context, conn int) (hangUp func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
 	ask, hangUp, err := p.dial(ctx, conn)
 	if err != nil {
 		return nil, err

@@ -87,12 +87,11 @@ func (b *bencher) proxy() error {
 
 // startContenders starts the peer first, and nginx last where it is installed.
 func (b *bencher) startContenders(shop string, pair certificate) ([]*contender, error) {
-	peer, err := startChild(b.ctx, "", "plain", shop, pair.cert, pair.key)
+	peer, err := b.startPlain(shop, pair)
 	if err != nil {
 		return nil, err
 	}
-	plain, secure, _ := strings.Cut(peer.said, " ")
-	all := []*contender{{name: "plain httputil.ReverseProxy", plain: plain, secure: secure, pids: []int{peer.cmd.Process.Pid}, stop: peer.stop}}
+	all := []*contender{peer}
 	for _, waf := range []string{"off", "on"} {
 		c, err := b.startNoren("proxy-waf-"+waf, shop, pair, waf)
 		if err != nil {
@@ -112,6 +111,15 @@ func (b *bencher) startContenders(shop string, pair certificate) ([]*contender, 
 		all = append(all, c)
 	}
 	return all, nil
+}
+
+func (b *bencher) startPlain(shop string, pair certificate) (*contender, error) {
+	peer, err := startChild(b.ctx, "", "plain", shop, pair.cert, pair.key)
+	if err != nil {
+		return nil, err
+	}
+	plain, secure, _ := strings.Cut(peer.said, " ")
+	return &contender{name: "plain httputil.ReverseProxy", plain: plain, secure: secure, pids: []int{peer.cmd.Process.Pid}, stop: peer.stop}, nil
 }
 
 // startNoren starts the real program with a site as `noren init` writes it. The
