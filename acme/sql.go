@@ -70,7 +70,8 @@ type holder struct {
 }
 
 // takeLock makes owner the holder of a free lock, or of one whose holder is
-// still the one that was seen, and reports who holds it.
+// still the one that was seen, and reports who holds it: the zero holder when it
+// was given back between the statements.
 func (l *locks) takeLock(ctx context.Context, id, owner string, seen *holder) (holder, error) {
 	var now holder
 	err := l.db.Write(ctx, func(tx *db.Tx) error {
@@ -82,14 +83,21 @@ func (l *locks) takeLock(ctx context.Context, id, owner string, seen *holder) (h
 		if err != nil {
 			return err
 		}
-		return tx.QueryRowContext(ctx, `SELECT owner, beat FROM acme_locks WHERE id = $1`, id).Scan(&now.owner, &now.beat)
+		now, _, err = findLock(ctx, tx, id)
+		return err
 	})
 	return now, err
 }
 
 // readLock reports who holds a lock; ok is false when nobody does.
 func (l *locks) readLock(ctx context.Context, id string) (h holder, ok bool, err error) {
-	err = l.db.Read().QueryRowContext(ctx, `SELECT owner, beat FROM acme_locks WHERE id = $1`, id).Scan(&h.owner, &h.beat)
+	return findLock(ctx, l.db.Read(), id)
+}
+
+func findLock(ctx context.Context, q interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}, id string) (h holder, ok bool, err error) {
+	err = q.QueryRowContext(ctx, `SELECT owner, beat FROM acme_locks WHERE id = $1`, id).Scan(&h.owner, &h.beat)
 	if errors.Is(err, sql.ErrNoRows) {
 		return holder{}, false, nil
 	}
