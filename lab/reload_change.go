@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -33,9 +34,9 @@ type reloadChange struct {
 func reloadKinds() []reloadChange {
 	return []reloadChange{
 		{"text", func(o *onlooker, i int) error {
-			_, _, body, err := o.get("/.env")
+			status, _, body, err := o.get("/.env")
 			if want := fmt.Sprintf("desk-%d", i); err == nil && !strings.Contains(body, want) {
-				err = fmt.Errorf("the page of a stopped visitor does not name %s", want)
+				err = fmt.Errorf("the page of a stopped visitor (%d) names %q instead of %s", status, deskName.FindAllString(body, -1), want)
 			}
 			return err
 		}},
@@ -86,6 +87,8 @@ func firewallChange() reloadChange {
 		return o.wants(fmt.Sprintf("/?voucher=v%d", i+1), http.StatusOK)
 	}}
 }
+
+var deskName = regexp.MustCompile(`desk-[0-9]+`)
 
 // write writes everything as it is at the beginning.
 func (f *reloadFiles) write(i int) error {
