@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"noren/lab/peer"
 )
 
 // nginxModule is what Debian's libnginx-mod-http-modsecurity installs.
@@ -46,7 +48,7 @@ func (b *bencher) startNginx(shop string, pair certificate) (*contender, error) 
 	}
 	ports := [2]int{}
 	for i := range ports {
-		if ports[i], err = freePort(); err != nil {
+		if ports[i], err = peer.FreePort(); err != nil {
 			return nil, err
 		}
 	}

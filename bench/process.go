@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"noren"
+	"noren/lab/peer"
 )
 
 // replay measures `noren replay` on sign-in events with the shipped policies,
@@ -122,7 +123,7 @@ func (b *bencher) start() error {
 
 // startOnce starts noren over a data directory and waits for its first answer.
 func (b *bencher) startOnce(dir, upstream string) (time.Duration, error) {
-	port, err := freePort()
+	port, err := peer.FreePort()
 	if err != nil {
 		return 0, err
 	}
@@ -163,15 +164,6 @@ func writeConfig(dir string, port int, upstream string) (string, error) {
 	return config, os.WriteFile(config, []byte(text), 0o600)
 }
 
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
-}
-
 // fillStore makes a store of so many events once; the marker says it is whole.
 func (b *bencher) fillStore(dir, upstream string, events int) error {
 	marker := filepath.Join(dir, "whole")
@@ -210,7 +202,7 @@ func (b *bencher) fillStore(dir, upstream string, events int) error {
 func (b *bencher) demo() error {
 	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
 	defer cancel()
-	port, err := freePort()
+	port, err := peer.FreePort()
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"noren/lab/peer"
 )
 
 // contender is one proxy before the shop, in a process of its own.
@@ -132,7 +134,7 @@ func (b *bencher) startNoren(name, shop string, pair certificate, waf string) (*
 	var ports [2]int
 	var err error
 	for i := range ports {
-		if ports[i], err = freePort(); err != nil {
+		if ports[i], err = peer.FreePort(); err != nil {
 			return nil, err
 		}
 	}

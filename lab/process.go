@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"noren/lab/peer"
 )
 
 // process is a `noren serve` of its own, as an operator starts it.
@@ -106,9 +108,6 @@ func (p *process) memory() (int64, error) {
 
 // freeAddress is a loopback address nothing listens on just now.
 func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
+	port, err := peer.FreePort()
+	return fmt.Sprintf("127.0.0.1:%d", port), err
 }

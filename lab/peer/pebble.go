@@ -154,8 +154,8 @@ func (p *Pebble) configure() error {
 	if err != nil {
 		return err
 	}
-	if p.port, err = freePort(); err == nil {
-		p.admin, err = freePort()
+	if p.port, err = FreePort(); err == nil {
+		p.admin, err = FreePort()
 	}
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ package peer
 import (
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -91,11 +92,18 @@ func (s *server) said(name string) error {
 	return fmt.Errorf("%s did not start:\n%s", name, log)
 }
 
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+// FreePort is a loopback port nobody listens on. It lies below those that the
+// kernel gives to outgoing connections (from 32768 on, ip_local_port_range), so
+// that none of them takes it before the server has opened it.
+func FreePort() (int, error) {
+	const lowest, highest, tries = 20_000, 32_000, 100
+	var err error
+	for range tries {
+		port := lowest + rand.IntN(highest-lowest)
+		var l net.Listener
+		if l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			return port, l.Close()
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	return 0, fmt.Errorf("find a free port: %w", err)
 }

@@ -78,7 +78,7 @@ func (s *Postgres) start(ctx context.Context, bin string, settings []string) err
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w\n%s", err, out)
 	}
-	if s.port, err = freePort(); err != nil {
+	if s.port, err = FreePort(); err != nil {
 		return err
 	}
 	program := []string{filepath.Join(bin, "postgres"), "-D", data,

@@ -49,7 +49,7 @@ func findValkey() (string, error) {
 }
 
 func (v *Valkey) start(ctx context.Context, bin string, args []string) (err error) {
-	if v.port, err = freePort(); err != nil {
+	if v.port, err = FreePort(); err != nil {
 		return err
 	}
 	program := append([]string{bin, "--bind", "127.0.0.1", "--port", strconv.Itoa(v.port), "--save", "", "--appendonly", "no", "--dir", v.dir}, args...)
