@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -21,6 +22,7 @@ import (
 	"noren"
 	"noren/db"
 	"noren/gateway"
+	"noren/lab/peer"
 	"noren/settings"
 )
 
@@ -64,13 +66,11 @@ func (p *ports) free() (string, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for range 100 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		n, err := peer.FreePort()
 		if err != nil {
 			return "", err
 		}
-		_, port, _ := net.SplitHostPort(l.Addr().String())
-		l.Close()
-		if !p.used[port] {
+		if port := strconv.Itoa(n); !p.used[port] {
 			if p.used == nil {
 				p.used = map[string]bool{}
 			}

@@ -262,6 +262,22 @@ func (s *server) close(ctx context.Context) error {
 func (in *instance) apply(ctx context.Context, cfg *Config, g *gateway.Gateway) error {
 	in.applying.Lock()
 	defer in.applying.Unlock()
+	return in.putInForce(ctx, cfg, g)
+}
+
+// applySettings is apply for settings that changed under the configuration in
+// force. Which one that is, is asked when it is our turn: one that was taken over
+// meanwhile must not be undone. took is false when these settings came with it.
+func (in *instance) applySettings(ctx context.Context, hash string, g *gateway.Gateway) (took bool, err error) {
+	in.applying.Lock()
+	defer in.applying.Unlock()
+	if hash == in.rulesHash() {
+		return false, nil
+	}
+	return true, in.putInForce(ctx, in.present(), g)
+}
+
+func (in *instance) putInForce(ctx context.Context, cfg *Config, g *gateway.Gateway) error {
 	set, err := in.settings.Current(ctx)
 	if err != nil {
 		return err
@@ -330,11 +346,12 @@ func (s *server) watchSettings(ctx context.Context) {
 			continue
 		}
 		seen = hash
-		if err := s.in.apply(ctx, s.in.present(), s.gateway); err != nil {
+		switch took, err := s.in.applySettings(ctx, hash, s.gateway); {
+		case err != nil:
 			s.in.log.Error("new settings not used; the running ones stay", "alarm", true, "settings", hash, "err", err)
-			continue
+		case took:
+			s.in.log.Info("new settings in force", "settings", hash)
 		}
-		s.in.log.Info("new settings in force", "settings", hash)
 	}
 }
 
