@@ -89,12 +89,7 @@ func (st *state) installHours(res *loaded) {
 		s.buckets = res.buckets[g]
 		slices.SortFunc(s.buckets, func(a, b bucket) int { return int(a.hour - b.hour) })
 	}
-	for k, e := range open {
-		s := st.hours.groups[e.group]
-		if s != nil && e.state != effectClosed && !res.present[k] {
-			s.apply(e.m, k.settled, 1)
-		}
-	}
+	st.hours.applyOpen(res.present)
 }
 
 // installEdges keeps exact hours, with the effects that may not be in SQL yet.

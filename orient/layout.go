@@ -211,12 +211,14 @@ func (o *Orient) setLayout(l *layout) {
 		o.registry.keepFor(l.longest() + lateness)
 		return
 	}
-	for _, r := range o.registry.retrack(l.used) {
-		o.carryOut(r.now, l, r.now.m.at, func(p party) int {
-			if slices.Contains(r.was.reserve, p) || slices.Contains(r.was.settle, p) {
-				return 0 // it is pinned
-			}
-			return 1
+	for _, r := range o.registry.uncommitted() {
+		o.registry.retrack(r, l.used, func(now, was *change) {
+			o.carryOut(now, l, now.m.at, func(p party) int {
+				if slices.Contains(was.reserve, p) || slices.Contains(was.settle, p) {
+					return 0 // it is pinned
+				}
+				return 1
+			})
 		})
 	}
 }

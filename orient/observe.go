@@ -68,7 +68,7 @@ func (o *Orient) apply(w *work) {
 	if o.db != nil {
 		pins = 1
 	}
-	o.carryOut(w.record.did.Load(), o.layout.Load(), w.at, func(party) int { return pins })
+	o.carryOut(o.registry.begin(w.record), o.layout.Load(), w.at, func(party) int { return pins })
 }
 
 // carryOut applies a change under a layout.

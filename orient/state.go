@@ -127,10 +127,7 @@ func (st *state) adapt(l *layout) {
 			st.series[g].watch(sl.windows[g])
 		}
 	}
-	st.hours = nil
-	if sl.reach > 0 {
-		st.hours = newHours(sl)
-	}
+	st.hours = st.hours.adapt(sl)
 	st.loaded, st.full = !l.stored, !l.stored
 }
 
