@@ -117,6 +117,10 @@ func TestStoredCountsLikeTheReference(t *testing.T) {
 					if _, err := n.o.Roll(t.Context(), g.now); err != nil {
 						t.Fatal(err)
 					}
+				case 8: // the policies change
+					if err := n.o.Track(rapid.SliceOfDistinct(rapid.SampledFrom(asked), rapid.ID).Draw(t, "policies")); err != nil {
+						t.Fatal(err)
+					}
 				case 3, 4, 5, 6, 7:
 					n.commit(rapid.IntRange(0, len(n.open)).Draw(t, "commit"))
 				}
