@@ -4,7 +4,7 @@ import "slices"
 
 // install takes over what a load brought. The state's shard is locked.
 func (st *state) install(res *loaded, w *wanted, shared bool) {
-	if !st.of().equal(&w.layout.slots[st.slot]) {
+	if st.of().since != w.layout.slots[st.slot].since {
 		return // the policies changed meanwhile; the next event loads again
 	}
 	if !w.all {

@@ -34,6 +34,7 @@ type slotLayout struct {
 	horizon int64                // the longest exact window
 	reach   int64                // the longest over whole hours
 	first   bool
+	since   uint64 // the layout it came with: no event since then was missed
 }
 
 func (l *slotLayout) equal(o *slotLayout) bool {
@@ -84,12 +85,21 @@ func (o *Orient) newLayout(gen uint64, facts map[string]tracked, keepAll bool) (
 	if len(l.requests) > maxRates {
 		return nil, noren.Errorf(noren.Invalid, "%d different request rates are asked for; at most %d can be counted for every request", len(l.requests), maxRates)
 	}
-	if keepAll {
-		for i := range l.slots {
+	for i := range l.slots {
+		if keepAll {
 			l.slots[i].horizon = maxWindow.Microseconds()
 		}
+		l.slots[i].since = l.since(i, o.core.layout.Load())
 	}
 	return l, nil
+}
+
+// since is when slot i came to be as it is, given the layout before.
+func (l *layout) since(i int, before *layout) uint64 {
+	if before != nil && before.keepAll == l.keepAll && before.slots[i].equal(&l.slots[i]) {
+		return before.slots[i].since
+	}
+	return l.gen
 }
 
 // track reads the name of a fact.

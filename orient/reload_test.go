@@ -110,3 +110,32 @@ func TestUncommittedEventsSurviveChangesOfPolicies(t *testing.T) {
 		})
 	}
 }
+
+// Policies stop asking for a counter and ask for it again, as when a change is
+// tried and undone. What happened meanwhile counts.
+func TestCounterThatWasNotAskedForMeanwhileMissesNothing(t *testing.T) {
+	needs := []string{"account.logins_24h", "site.logins_24h", "site.logins_1h", "device.first_seen_days"}
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		o := track(t, d, needs...)
+		signIn := func(id string, after time.Duration) *noren.Event {
+			ev := login(id, "hanako", after)
+			ev.Entities["device"] = "d1"
+			return ev
+		}
+		keep(t, d, o, signIn("a", 0), needs...)
+		for _, set := range [][]string{{}, {"account.orders_1h"}} {
+			if err := o.Track(set); err != nil {
+				t.Fatal(err)
+			}
+			keep(t, d, o, signIn("b"+fmt.Sprint(set), 24*time.Hour-time.Minute), set...)
+		}
+		if err := o.Track(needs); err != nil {
+			t.Fatal(err)
+		}
+		got := facts(t, o, signIn("c", 24*time.Hour-time.Second), needs...)
+		want := noren.Facts{needs[0]: int64(4), needs[1]: int64(4), needs[2]: int64(3), needs[3]: int64(0)}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+	})
+}

@@ -117,7 +117,7 @@ func (st *state) adapt(l *layout) {
 		return
 	}
 	sl := &l.slots[st.slot]
-	same := st.layout != nil && st.layout.keepAll == l.keepAll && st.of().equal(sl)
+	same := st.layout != nil && st.of().since == sl.since
 	st.layout = l
 	if same {
 		return
