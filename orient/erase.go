@@ -137,7 +137,7 @@ func erasureOf(m mark) (e erasure, ok bool) {
 // is loaded again.
 func (st *state) forget(e erasure) {
 	st.loaded = st.loaded && !st.layout.stored
-	st.first = firstMarks{}
+	st.first = st.first.uncommitted()
 	st.told = slices.DeleteFunc(st.told, func(t toldMark) bool { return e.takes(st, &t.m) })
 	for g, s := range st.series {
 		if s == nil {
@@ -147,7 +147,7 @@ func (st *state) forget(e erasure) {
 		s.head = 0
 		for i := range s.marks {
 			e.blank(&s.marks[i])
-			st.first.note(s.marks[i].at, s.marks[i].id)
+			st.first.note(s.marks[i].sight())
 		}
 		s.watch(st.of().windows[g])
 	}

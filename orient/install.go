@@ -14,9 +14,9 @@ func (st *state) install(res *loaded, w *wanted, shared bool) {
 	}
 	st.full = false
 	st.installMarks(res)
-	for _, m := range res.first {
-		if m.id != 0 {
-			st.first.note(m.at, m.id)
+	for _, s := range res.first.two {
+		if s.id != 0 {
+			st.first.note(s)
 		}
 	}
 	if st.hours != nil {

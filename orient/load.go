@@ -209,7 +209,7 @@ func (o *Orient) fetchFirst(ctx context.Context, q querier, p party, res *loaded
 		queries = append(queries, firstLinkedQuery)
 	}
 	for _, query := range queries {
-		if err := eachPair(ctx, q, func(at, id int64) { res.first.note(at, key(id)) }, query, int64(p.key)); err != nil {
+		if err := eachPair(ctx, q, func(at, id int64) { res.first.note(sight{at, key(id), false}) }, query, int64(p.key)); err != nil {
 			return noren.Errorf(noren.Unavailable, "read first sight: %w", err)
 		}
 	}
