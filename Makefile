@@ -8,7 +8,7 @@ NOREN_SEED := $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
 endif
 export NOREN_SEED
 
-.PHONY: build run test check e2e e2e-real bench soak docs deps clean
+.PHONY: build run test check e2e e2e-real pages bench soak docs deps clean
 
 build: ## one static binary in bin/
 	@mkdir -p bin
@@ -38,7 +38,12 @@ e2e-real: build ## shops that are not ours, in real Chromium: WordPress from Deb
 	@scripts/deps --real
 	NOREN_REAL=1 $(GO) test -count=1 -timeout 30m -v ./e2e/ -run Real
 
+pages: deps ## what visitors see, in real Chromium: checked for accessibility, pictures into docs/operate/pages
+	NOREN_SHOTS=$(CURDIR)/docs/operate/pages $(GO) test -count=1 -timeout 15m -v ./e2e/ -run 'PagesForEverybody'
+	$(GO) test -count=1 ./e2e/ -run PicturesOfAllPages
+
 bench: deps build ## the table of docs/internals/performance.md; big stores go to $$NOREN_BENCH_DIR
+	@scripts/deps --bench || echo "nginx with libmodsecurity will not be measured"
 	$(GO) run ./bench
 
 soak: deps build ## what an issue states in full: kills, storms, fuzz; resumable, one verb at a time: make soak VERB=kill

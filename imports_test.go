@@ -73,6 +73,7 @@ var owners = map[string]struct{ pkg, why string }{
 	"github.com/alecthomas/kong":                 {"cmd/noren", "sub-commands declared as types, no dependencies"},
 	"github.com/invopop/jsonschema":              {"cmd/noren", "JSON Schema from the Go types"},
 	"github.com/chromedp/chromedp":               {"tests", "drives a real Chromium"},
+	"github.com/chromedp/cdproto":                {"tests", "the commands of its protocol that chromedp has no word for"},
 	"github.com/google/go-cmp":                   {"tests", "readable differences"},
 	"github.com/rogpeppe/go-internal":            {"tests", "testscript: the binary's behaviour as text"},
 	"pgregory.net/rapid":                         {"tests", "property tests that shrink"},

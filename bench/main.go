@@ -39,7 +39,12 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	debug.SetGCPercent(200) // as cmd/noren does
-	if err := run(ctx, os.Args[1:]); err != nil {
+	do := run
+	args := os.Args[1:]
+	if len(args) > 0 && args[0] == childArg {
+		do, args = runChild, args[1:]
+	}
+	if err := do(ctx, args); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -58,6 +63,7 @@ func run(ctx context.Context, only []string) error {
 		do   func() error
 	}{
 		{"disk", b.disk}, {"decide", b.decide}, {"journal", b.measureJournal}, {"replay", b.replay}, {"start", b.start}, {"demo", b.demo},
+		{"proxy", b.proxy}, {"idle", b.idle},
 	} {
 		if len(only) > 0 && !strings.Contains(" "+strings.Join(only, " ")+" ", " "+m.name+" ") {
 			continue

@@ -228,15 +228,15 @@ func (b *bencher) demo() error {
 
 // memory reads VmRSS and VmHWM in MiB.
 func memory(pid int) (rss, peak int) {
+	rss, peak = memoryKiB(pid)
+	return rss / 1024, peak / 1024
+}
+
+func memoryKiB(pid int) (rss, peak int) {
 	data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	for line := range strings.SplitSeq(string(data), "\n") {
-		var kib int
-		if n, _ := fmt.Sscanf(line, "VmRSS: %d kB", &kib); n == 1 {
-			rss = kib / 1024
-		}
-		if n, _ := fmt.Sscanf(line, "VmHWM: %d kB", &kib); n == 1 {
-			peak = kib / 1024
-		}
+		fmt.Sscanf(line, "VmRSS: %d kB", &rss)
+		fmt.Sscanf(line, "VmHWM: %d kB", &peak)
 	}
 	return rss, peak
 }

@@ -36,7 +36,7 @@ func openBrowser(t *testing.T, width, height int64, more ...chromedp.ExecAllocat
 	opts = append(opts, more...)
 	alloc, stop := chromedp.NewExecAllocator(context.Background(), opts...)
 	ctx, cancel := chromedp.NewContext(alloc)
-	ctx, expire := context.WithTimeout(ctx, 3*time.Minute)
+	ctx, expire := context.WithTimeout(ctx, 10*time.Minute)
 	t.Cleanup(func() { expire(); cancel(); stop() })
 	b := &browser{t: t, ctx: ctx}
 	// The browser lives as long as the context of the first call.

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -87,6 +88,8 @@ type AccessLog struct {
 	// The writer's own:
 	file      *os.File
 	out       *bufio.Writer // holds whole lines only
+	line      bytes.Buffer  // the one being written
+	json      *json.Encoder // into it
 	size      int64         // of the file, as this process knows it
 	torn      bool          // the file may end inside a line
 	day       string
@@ -120,6 +123,7 @@ func OpenAccessLog(o AccessOptions) (*AccessLog, error) {
 		opts: o, queue: make(chan Line, accessQueue), calls: make(chan func()), done: make(chan struct{}),
 		compressor: make(chan struct{}, 1),
 	}
+	a.json = json.NewEncoder(&a.line)
 	if err := a.open(); err != nil {
 		return nil, noren.WithHint(fmt.Errorf("access log: %w", err), "Let the user Noren runs as write to "+o.Dir+".")
 	}
@@ -228,15 +232,15 @@ func (a *AccessLog) put(l Line) {
 }
 
 func (a *AccessLog) encode(l *Line) {
-	b, err := json.Marshal(l)
-	if err != nil {
+	a.line.Reset()
+	if err := a.json.Encode(l); err != nil { // a line break is part of it
 		a.lost(1, err)
 		return
 	}
-	if a.out.Available() < len(b)+1 {
+	if a.out.Available() < a.line.Len() {
 		a.flush()
 	}
-	if _, err := a.out.Write(append(b, '\n')); err != nil {
+	if _, err := a.out.Write(a.line.Bytes()); err != nil {
 		a.failed(err)
 	}
 }
@@ -369,7 +373,7 @@ func (s *sampler) reset(minute time.Time) {
 }
 
 func (s *sampler) keep(l *Line) bool {
-	if l.Verdict != noren.Block && l.Verdict != noren.Limit {
+	if l.Verdict != noren.Block && l.Verdict != noren.Limit && l.Verdict != noren.Challenge {
 		return true
 	}
 	client := l.Site + "|" + l.Address
@@ -405,7 +409,7 @@ func (s *sampler) roll(now time.Time) []Line {
 func (x *exchange) line() Line {
 	p := x.requestPayload()
 	l := Line{
-		At: x.at, Zone: x.place.Zone, Address: x.client.String(), Method: p.Method, Host: p.Host, Path: p.Path, Query: p.Query,
+		At: x.at, Zone: x.place.Zone, Address: x.clientText, Method: p.Method, Host: p.Host, Path: p.Path, Query: p.Query,
 		Proto: p.Protocol, Status: x.w.status, Verdict: x.verdict, Cause: x.note, Shadow: x.accessShadow, Score: x.result.Score, Bytes: x.w.bytes,
 		Millis: millis(time.Since(x.begun)), UpstreamMS: millis(x.upstream), HeldMS: millis(x.held), UA: p.UserAgent, Referer: p.Referer, JA4: x.ja4,
 	}

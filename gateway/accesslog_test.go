@@ -156,7 +156,7 @@ func TestAccessLogSamplesBlocks(t *testing.T) {
 	a := openAccess(t, AccessOptions{Dir: dir})
 	at := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	for i := range 1000 {
-		a.Write(Line{At: noren.At(at.Add(time.Duration(i) * time.Millisecond)), Site: "shop", Address: "203.0.113.7", Verdict: noren.Block, Cause: "waf"})
+		a.Write(Line{At: noren.At(at.Add(time.Duration(i) * time.Millisecond)), Site: "shop", Address: "203.0.113.7", Verdict: noren.Challenge, Cause: "waf"})
 		a.Write(Line{At: noren.At(at.Add(time.Duration(i) * time.Millisecond)), Site: "shop", Address: "203.0.113.8", Verdict: noren.Allow})
 	}
 	a.Write(Line{At: noren.At(at.Add(time.Minute)), Site: "shop", Address: "203.0.113.7", Verdict: noren.Block, Cause: "waf"})
@@ -166,7 +166,7 @@ func TestAccessLogSamplesBlocks(t *testing.T) {
 		switch {
 		case l.Count > 0:
 			counted += l.Count
-		case l.Verdict == noren.Block:
+		case l.Verdict != noren.Allow:
 			blocked++
 		default:
 			allowed++

@@ -142,7 +142,7 @@ func dialShop(ctx context.Context, network, addr string) (net.Conn, error) {
 	if err != nil {
 		return nil, &dialError{err}
 	}
-	return c, nil
+	return watchful(c), nil
 }
 
 // dialTLS connects and shakes hands, so that a failed handshake is known to have

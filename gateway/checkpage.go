@@ -12,7 +12,7 @@ import (
 var checkWords = struct{ heading, body, working, byHand, button, resend noren.Text }{
 	heading: noren.Text{Ja: "お通しする前に、少しだけ確認します", En: "A short check before you come in"},
 	body: noren.Text{
-		Ja: "お店に機械的なアクセスが増えているため、ご来店の方に短い確認をお願いしています。ふつうは1秒ほどで、そのままページが開きます。",
+		Ja: "お店に機械的なアクセスが増えているため、お越しの方に短い確認をお願いしています。ふつうは1秒ほどで、そのままページが開きます。",
 		En: "The shop is seeing a lot of automated traffic, so visitors pass a short check first. It usually takes about a second, and the page opens by itself.",
 	},
 	working: noren.Text{Ja: "確認しています", En: "Checking"},

@@ -31,7 +31,7 @@ func (s *standing) https() string {
 
 // secure gives the only site a certificate.
 func secure(t testing.TB, o *Options) {
-	pair := issue(t, t.TempDir(), "a.example.jp")
+	pair := issueFor(t, t.TempDir(), []string{"a.example.jp"}, []net.IP{net.IPv4(127, 0, 0, 1)})
 	o.Settings.Sites[0].TLS = &pair
 }
 

@@ -104,7 +104,7 @@ func firedPolicy(d noren.Decision, v noren.Verdict) string {
 }
 
 func (x *exchange) entities() noren.Entities {
-	es := noren.Entities{noren.EntityAddress: x.client.String()}
+	es := noren.Entities{noren.EntityAddress: x.clientText}
 	if x.session != "" {
 		es[noren.EntitySession] = x.session
 	}

@@ -134,6 +134,7 @@ func FuzzRawRequests(f *testing.F) {
 	shop := &wireShop{}
 	go shop.serve(l)
 	s := stand(f, func(o *Options) {
+		o.Settings.Connections = Connections{Most: 1_000_000, PerClient: 1_000_000, Rate: Rate{1_000_000, time.Second}, Burst: 1_000_000} // a fuzzer comes faster than any visitor
 		o.Settings.Sites[0].Upstream, o.KV, o.Inspector = "http://"+l.Addr().String(), nil, nil
 	})
 	logged := map[string]int{}

@@ -246,7 +246,7 @@ func readText(t testing.TB, file string) string {
 // address.
 func (s *standing) secure(t testing.TB) string {
 	t.Helper()
-	pair := issue(t, t.TempDir(), "x")
+	pair := issueFor(t, t.TempDir(), []string{"x"}, []net.IP{net.IPv4(127, 0, 0, 1)})
 	site := s.Sites()[0]
 	site.TLS = &pair
 	if err := s.Apply(Settings{Sites: []Site{site}, Limits: s.opts.Settings.Limits}); err != nil {

@@ -33,9 +33,7 @@ func (x *exchange) take(p party, want func(*Limit) bool) (s *stop) {
 	if len(asked) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(x.r.Context(), kvTimeout)
-	defer cancel()
-	results, err := x.g.opts.KV.Do(ctx, ops(asked)...)
+	results, err := x.g.askKV(x.r.Context(), ops(asked))
 	if err != nil {
 		if x.r.Context().Err() == nil {
 			x.g.alarm("limits cannot be asked; the request passes", x.shop.Name, "zone", x.place.Zone, "err", err)
@@ -80,11 +78,20 @@ func (x *exchange) giveBack(asked []question, results []kv.Result, s *stop) {
 	if len(back) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), kvTimeout)
-	defer cancel()
-	if _, err := x.g.opts.KV.Do(ctx, back...); err != nil {
+	if _, err := x.g.askKV(context.WithoutCancel(x.r.Context()), back); err != nil {
 		x.g.opts.Log.Debug("limits keep what a stopped request took", "site", x.shop.Name, "err", err)
 	}
+}
+
+// askKV waits no longer than kvTimeout. A store in this process waits for
+// nobody, and a timer for it would cost more than the answer.
+func (g *Gateway) askKV(ctx context.Context, ops []kv.Op) ([]kv.Result, error) {
+	if _, own := g.opts.KV.(*kv.Memory); !own {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, kvTimeout)
+		defer cancel()
+	}
+	return g.opts.KV.Do(ctx, ops...)
 }
 
 // question is one limit asked for one request.
@@ -102,12 +109,18 @@ func ops(asked []question) []kv.Op {
 	return out
 }
 
+// usualLimits is how many limits most requests are asked for.
+const usualLimits = 4
+
 // takes are the questions to a request's limits.
 func (s *shop) takes(z noren.Zone, method string, p party, at time.Time, peek bool, want func(*Limit) bool) (asked []question) {
 	for i := range s.limits {
 		l := &s.limits[i]
 		if !l.applies(z, method) || !want(l) {
 			continue
+		}
+		if asked == nil {
+			asked = make([]question, 0, usualLimits)
 		}
 		if key, by, ok := l.key(s.Name, p); ok {
 			asked = append(asked, question{l, by, l.take(key, at, peek)})

@@ -17,7 +17,7 @@ import (
 const (
 	lingerBytes = 64 << 20
 	lingerTime  = 10 * time.Second
-	lingerIdle  = time.Second
+	lingerIdle  = 3 * time.Second
 	lingerMost  = 256
 )
 

@@ -27,8 +27,10 @@ const (
 	insideFor = 45 * time.Minute
 	// insideMost ends a stay that is renewed by every page.
 	insideMost = 6 * time.Hour
-	// lookEvery is how often the page of a waiting visitor looks again.
-	lookEvery = 15 * time.Second
+	// lookEvery is how often the page of a waiting visitor without scripts loads
+	// again: often enough to notice a turn that comes early, seldom enough that who
+	// has it read aloud hears it to the end. With scripts it looks without loading.
+	lookEvery = time.Minute
 )
 
 // checkMode does what the site was switched to. Machines are never kept waiting,
@@ -46,7 +48,7 @@ func (x *exchange) checkMode() *stop {
 	}
 	switch mode.Mode {
 	case ModeClosed:
-		return &stop{cause: noren.CauseClosed, rule: ruleClosed, status: http.StatusServiceUnavailable, retry: closedFor(mode, x.at.Time)}
+		return &stop{cause: noren.CauseClosed, rule: ruleClosed, status: http.StatusServiceUnavailable, retry: closedFor(mode, x.at.Time), until: mode.Until.Time}
 	case ModeAttack:
 		return x.underAttack()
 	case ModeBusy:

@@ -47,7 +47,7 @@ func TestPageSpeaksTheVisitorsLanguage(t *testing.T) {
 	site := &Site{Title: noren.Text{Ja: "のれん堂", En: "Norendo"}, Contact: noren.Text{Ja: "電話 03-0000-0000", En: "phone +81-3-0000-0000"}}
 	ja := render(t, &stop{cause: noren.CauseWAF, rule: "942100", status: 403}, site, "Accept: text/html", "Accept-Language: ja").Body.String()
 	en := render(t, &stop{cause: noren.CauseWAF, rule: "942100", status: 403}, site, "Accept: text/html", "Accept-Language: en-GB").Body.String()
-	for _, want := range []string{`lang="ja"`, "お通しできませんでした", "のれん堂", "電話 03-0000-0000", "7K2QX-M4D9T", "14時04分09秒"} {
+	for _, want := range []string{`lang="ja"`, "お通しできませんでした", "のれん堂", `電話 <a href="tel:0300000000">03-0000-0000</a>`, "7K2QX-M4D9T", "14時04分09秒"} {
 		if !strings.Contains(ja, want) {
 			t.Errorf("the Japanese page lacks %q", want)
 		}
@@ -62,6 +62,9 @@ func TestPageSpeaksTheVisitorsLanguage(t *testing.T) {
 		if strings.Contains(ja, detail) || strings.Contains(en, ">"+detail) {
 			t.Errorf("the page names %q", detail)
 		}
+	}
+	if slow := render(t, &stop{cause: noren.CauseMalformed, status: 408}, site, "Accept: text/html").Body.String(); !strings.Contains(slow, "読み取れませんでした") {
+		t.Error("who sends too slowly is told of an attack")
 	}
 	ban := render(t, &stop{cause: noren.CauseBan, rule: "x", status: 403}, site, "Accept: text/html", "Accept-Language: ja").Body.String()
 	if ban != ja {
@@ -133,13 +136,70 @@ func TestEveryStopHasWords(t *testing.T) {
 			}
 		}
 	}
-	for d, want := range map[time.Duration]string{0: "1秒", 30 * time.Second: "30秒", 2 * time.Minute: "2分", 2 * time.Hour: "2時間"} {
+	for d, want := range map[time.Duration]string{0: "1秒", 30 * time.Second: "30秒", 2 * time.Minute: "2分", 2 * time.Hour: "2時間", 72 * time.Hour: "3日"} {
 		if got := waiting(d, "ja"); got != want {
 			t.Errorf("waiting(%s) = %s, want %s", d, got, want)
 		}
 	}
 	if got := waiting(time.Second, "en"); got != "1 second" {
 		t.Errorf("waiting(1s) = %s", got)
+	}
+}
+
+// The line's script stands in its page, and nothing else may run there.
+func TestLinePage(t *testing.T) {
+	w := render(t, &stop{cause: noren.CauseQueue, status: 503, retry: 200 * time.Second, line: true}, nil, "Accept: text/html")
+	body, csp := w.Body.String(), w.Header().Get("Content-Security-Policy")
+	_, rest, _ := strings.Cut(body, "<script>")
+	script, _, _ := strings.Cut(rest, "</script>")
+	sum := sha256.Sum256([]byte(script))
+	if script == "" || !strings.Contains(csp, "script-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'; connect-src 'self'") || strings.Contains(csp, "unsafe") {
+		t.Errorf("CSP %q", csp)
+	}
+	for _, want := range []string{`<noscript><meta http-equiv="refresh" content="60"></noscript>`, `data-wait="200"`, "あと4分ほど", `role="status"`, "順番は変わりません"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the line lacks %q", want)
+		}
+	}
+	if strings.Count(body, "http-equiv") != 1 || len(body) > 8<<10 {
+		t.Errorf("%d bytes: %s", len(body), body)
+	}
+	other := render(t, &stop{status: 403}, nil, "Accept: text/html")
+	if strings.Contains(other.Header().Get("Content-Security-Policy"), "script") || strings.Contains(other.Body.String(), "<script") {
+		t.Error("a refusal has a script")
+	}
+}
+
+// A closed shop says when it is back only if its owner did.
+func TestClosedUntil(t *testing.T) {
+	at := time.Date(2026, 11, 21, 5, 4, 9, 0, time.UTC)
+	for lang, want := range map[string][2]string{
+		"ja": {"11月22日（日）13時30分ごろ（あと24時間ほど）", "しばらくたってから"},
+		"en": {"around 13:30 on Sunday 22 November (Japan), in about 24 hours", "come back in a while"},
+	} {
+		until := &stop{cause: noren.CauseClosed, status: 503, retry: time.Hour, until: time.Date(2026, 11, 22, 4, 30, 0, 0, time.UTC)}
+		open := &stop{cause: noren.CauseClosed, status: 503, retry: time.Hour}
+		if got := until.againLine(lang, at); !strings.Contains(got, want[0]) {
+			t.Errorf("%s: %s", lang, got)
+		}
+		if got := open.againLine(lang, at); !strings.Contains(got, want[1]) || strings.ContainsAny(got, "0123456789") {
+			t.Errorf("%s without a time: %s", lang, got)
+		}
+	}
+}
+
+// Whoever may come again soon gets a button for it; after a form there is none,
+// because it would ask for another page.
+func TestTryAgain(t *testing.T) {
+	p, err := newPages()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for method, want := range map[string]bool{"GET": true, "HEAD": true, "POST": false} {
+		body, err := p.page(&stop{status: 429, retry: time.Second}, method, &Site{}, "ja", time.Now())
+		if err != nil || strings.Contains(string(body), `class="button" href=""`) != want || strings.Contains(string(body), `href="/"`) == want {
+			t.Errorf("%s: %v %s", method, err, body)
+		}
 	}
 }
 

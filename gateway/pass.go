@@ -123,6 +123,9 @@ func macOf(key, raw []byte, kind tokenKind, b bearer) []byte {
 // and whose time is not over.
 func (c clerk) open(text string, kind tokenKind, b bearer, now time.Time) (*token, bool) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	if strings.ContainsAny(text, "\r\n") { // which the decoder passes over
+		return nil, false
+	}
 	if err != nil || len(raw) != tokenBytes+macBytes || tokenKind(raw[0]) != kind {
 		return nil, false
 	}

@@ -152,8 +152,10 @@ func (p *pool) send(b *backend, req *http.Request, body io.ReadCloser, fresh boo
 	case safe(req):
 		// With a body it cannot rewind the standard library repeats nothing. By
 		// itself it would send a GET again for every kept connection that breaks
-		// under it: a dozen times, where a request breaks the shop.
-		out.Body, out.GetBody, out.ContentLength = emptyBody{}, nil, 0
+		// under it: a dozen times, where a request breaks the shop. Nothing goes
+		// over the wire: named identity, the body is written as it is; unnamed, it
+		// would be tried for a first byte, with a goroutine and a timer for each.
+		out.Body, out.GetBody, out.ContentLength, out.TransferEncoding = emptyBody{}, nil, 0, identity[:]
 	}
 	via := b.brief
 	switch {
@@ -256,11 +258,17 @@ func (o *openBody) Read(p []byte) (int, error) {
 
 func (o *openBody) Close() error { return nil }
 
+// identity is the transfer encoding of a body that is written as it is.
+var identity = [...]string{"identity"}
+
 // emptyBody is a body of nothing.
 type emptyBody struct{}
 
 func (emptyBody) Read([]byte) (int, error) { return 0, io.EOF }
 func (emptyBody) Close() error             { return nil }
+
+// WriteTo spares the transport a buffer to copy nothing with.
+func (emptyBody) WriteTo(io.Writer) (int64, error) { return 0, nil }
 
 type failingReader struct{ err error }
 

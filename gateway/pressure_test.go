@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -91,5 +93,65 @@ func TestPressureGoesOnEndsAndIsOverruled(t *testing.T) {
 				t.Errorf("switched a %s site", m)
 			}
 		}
+	}
+}
+
+// press makes a site look flooded for as long as it takes.
+func (s *switched) press(t *testing.T, p *pressure) {
+	t.Helper()
+	flood := moment{400, 120 * time.Millisecond, 0}
+	for range pressureFor {
+		s.ease(t.Context(), s.state.Load().shops["shop"], p, flood)
+	}
+}
+
+// A stranger meets the check as soon as the site has switched itself, who holds a
+// pass does not, and the record says who switched and why.
+func TestPressureSwitchesTheSite(t *testing.T) {
+	s := standSwitched(t, SiteMode{Mode: ModeNormal}, nil)
+	if res, _ := s.do("GET", "/", ""); res.StatusCode != 200 {
+		t.Fatalf("before: %d", res.StatusCode)
+	}
+	s.press(t, &pressure{})
+	if res, body := s.do("GET", "/", ""); res.StatusCode != 403 || !strings.Contains(body, checkPath) {
+		t.Errorf("a stranger under attack: %d", res.StatusCode)
+	}
+	if res, _ := s.do("POST", "/payment/notify", "id=1"); res.StatusCode != 200 {
+		t.Errorf("a call of the payment provider: %d", res.StatusCode)
+	}
+	var last *noren.SiteModeChange
+	for _, ev := range s.loop.of(noren.ModeChange) {
+		last = ev.Payload.(*noren.SiteModeChange)
+	}
+	if last == nil || last.Author != autoAuthor || last.Mode != string(ModeAttack) || !strings.Contains(last.Reason, "400 strangers a second") {
+		t.Errorf("the record says %+v", last)
+	}
+	s.now.Store((attackFor + time.Second).Milliseconds())
+	if res, _ := s.do("GET", "/", ""); res.StatusCode != 200 {
+		t.Errorf("after the flood: %d", res.StatusCode)
+	}
+}
+
+func TestPressureByHandOnly(t *testing.T) {
+	s := standSwitched(t, SiteMode{Mode: ModeNormal}, func(o *Options) { o.Settings.Sites[0].AttackMode = AttackByHand })
+	s.press(t, &pressure{})
+	if res, _ := s.do("GET", "/", ""); res.StatusCode != 200 {
+		t.Errorf("switched although people do it: %d", res.StatusCode)
+	}
+}
+
+// A switch that nobody can record is not made; it is tried again.
+func TestPressureThatCannotBeRecorded(t *testing.T) {
+	s := standSwitched(t, SiteMode{Mode: ModeNormal}, nil)
+	p := &pressure{}
+	s.modes.RaiseTo(&loopback{answer: func(noren.Event) (noren.Decision, error) { return noren.Decision{}, errors.New("no record") }})
+	s.press(t, p)
+	if res, _ := s.do("GET", "/", ""); res.StatusCode != 200 {
+		t.Errorf("switched without a record: %d", res.StatusCode)
+	}
+	s.modes.RaiseTo(s.loop)
+	s.press(t, p)
+	if res, _ := s.do("GET", "/", ""); res.StatusCode != 403 {
+		t.Errorf("not tried again: %d", res.StatusCode)
 	}
 }

@@ -24,21 +24,23 @@ type exchange struct {
 	at    noren.Time
 	id    string
 
-	peer    netip.AddrPort
-	client  netip.Addr
-	scheme  string
-	shop    *shop
-	place   Place
-	path    string // of the request line, as it came
-	session string // keyed hash
-	device  string // id of the device cookie the visitor brought, "" without one
-	resign  *token // that cookie, when an old key signed it
-	ja4     string // of the TLS client, "" when not known
-	pass    string // name of the pass the visitor holds, "" without one
-	puzzle  string // the puzzle to show again
-	turn    string // the visitor's place in the line, unread
-	allow   *Entry // the allow-list entry the client is under
-	counted bool   // among the client's requests under way
+	peer   netip.AddrPort
+	client netip.Addr
+	// clientText is client as events, headers and log write it.
+	clientText string
+	scheme     string
+	shop       *shop
+	place      Place
+	path       string // of the request line, as it came
+	session    string // keyed hash
+	device     string // id of the device cookie the visitor brought, "" without one
+	resign     *token // that cookie, when an old key signed it
+	ja4        string // of the TLS client, "" when not known
+	pass       string // name of the pass the visitor holds, "" without one
+	puzzle     string // the puzzle to show again
+	turn       string // the visitor's place in the line, unread
+	allow      *Entry // the allow-list entry the client is under
+	counted    bool   // among the client's requests under way
 
 	accessShadow string // the access rule in shadow that would have refused
 
@@ -79,6 +81,7 @@ type stop struct {
 	address string
 	// shopDown: no server of the shop was reached, so nothing was sent to it.
 	shopDown bool
+	until    time.Time // when a closed shop is back, as its owner said; zero when not said
 }
 
 // path lists the steps before the upstream, in the order of ARCHITECTURE.md.
@@ -128,6 +131,7 @@ func (g *Gateway) begin(w http.ResponseWriter, r *http.Request) *exchange {
 			x.ja4 = ja4Of(r.Context())
 		}
 	}
+	x.clientText = x.client.String()
 	return x
 }
 

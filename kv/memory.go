@@ -28,14 +28,26 @@ type Memory struct {
 
 type shard struct {
 	mu    sync.Mutex
-	most  int                      // keys
-	marks int                      // weight of all cells, at most marksPerKey*most and one cell
-	keys  map[string]*list.Element // of *cell
-	use   list.List                // front: used last
+	most  int                             // keys
+	marks int                             // weight of all cells, at most marksPerKey*most and one cell
+	keys  [kinds]map[string]*list.Element // of *cell
+	use   list.List                       // front: used last
 }
 
-// cell is the state of one key; which part is in use is told by the key.
+// kind is what a key counts: the same key of two kinds is two.
+type kind uint8
+
+const (
+	taken kind = iota
+	counted
+	tailed
+	beaten
+	kinds
+)
+
+// cell is the state of one key; which part is in use is told by the kind.
 type cell struct {
+	kind   kind
 	key    string
 	tat    int64 // Take: theoretical arrival time, Unix µs
 	window window
@@ -64,7 +76,9 @@ func NewMemory(maxKeys int) *Memory {
 	m := &Memory{seed: maphash.MakeSeed()}
 	for i := range m.shard {
 		m.shard[i].most = max(1, maxKeys/shards)
-		m.shard[i].keys = make(map[string]*list.Element)
+		for k := range m.shard[i].keys {
+			m.shard[i].keys[k] = make(map[string]*list.Element)
+		}
 	}
 	return m
 }
@@ -82,14 +96,14 @@ func (m *Memory) do(ops []Op) ([]Result, error) {
 	for i, op := range ops {
 		switch op := op.(type) {
 		case Take:
-			m.with("t:"+op.Key, func(c *cell) { out[i] = c.take(op) })
+			m.with(taken, op.Key, func(c *cell) { out[i] = c.take(op) })
 		case Count:
-			m.with("c:"+op.Key, func(c *cell) { out[i] = c.window.count(op) })
+			m.with(counted, op.Key, func(c *cell) { out[i] = c.window.count(op) })
 		case Tail:
-			m.with("l:"+op.Key, func(c *cell) { out[i] = c.exchange(op) })
+			m.with(tailed, op.Key, func(c *cell) { out[i] = c.exchange(op) })
 		case Beat:
 			beat := op.Count()
-			m.with("b:"+beat.Key, func(c *cell) { out[i] = Result{N: c.window.count(beat).N} })
+			m.with(beaten, beat.Key, func(c *cell) { out[i] = Result{N: c.window.count(beat).N} })
 		default:
 			return nil, noren.Errorf(noren.Internal, "kv: unknown op %T", op)
 		}
@@ -101,11 +115,11 @@ func (m *Memory) do(ops []Op) ([]Result, error) {
 func (m *Memory) Close() error { return nil }
 
 // with runs f on the key's cell, alone.
-func (m *Memory) with(key string, f func(c *cell)) {
+func (m *Memory) with(k kind, key string, f func(c *cell)) {
 	s := &m.shard[maphash.String(m.seed, key)%shards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := s.cell(key)
+	c := s.cell(k, key)
 	before := c.weight()
 	f(c)
 	s.marks += c.weight() - before
@@ -115,20 +129,20 @@ func (m *Memory) with(key string, f func(c *cell)) {
 }
 
 // cell finds or makes the key's cell and puts it in front.
-func (s *shard) cell(key string) *cell {
-	e, ok := s.keys[key]
+func (s *shard) cell(k kind, key string) *cell {
+	e, ok := s.keys[k][key]
 	if ok {
 		s.use.MoveToFront(e)
 	} else {
-		e = s.use.PushFront(&cell{key: key})
-		s.keys[key] = e
+		e = s.use.PushFront(&cell{kind: k, key: key})
+		s.keys[k][key] = e
 	}
 	return e.Value.(*cell)
 }
 
 func (s *shard) dropOldest() {
 	c := s.use.Remove(s.use.Back()).(*cell)
-	delete(s.keys, c.key)
+	delete(s.keys[c.kind], c.key)
 	s.marks -= c.weight()
 }
 

@@ -49,7 +49,11 @@ func (b bound) most(r Raid) int64 {
 		n = min(n, int64(b.perSource*len(r.Sources)))
 	}
 	if b.perSecond > 0 {
-		n = min(n, floodBurst+int64(float64(b.perSecond)*r.Took.Seconds()))
+		paced := floodBurst + int64(float64(b.perSecond)*r.Took.Seconds())
+		if r.Took.Seconds()*float64(4*b.perSecond) > float64(r.Attempts) {
+			return min(int64(r.Attempts), paced) // so slow on this machine that it was no flood
+		}
+		n = min(n, paced)
 	}
 	return n
 }

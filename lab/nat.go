@@ -31,6 +31,9 @@ const (
 	// natArrival is how many buyers come in a second; each stays for half a
 	// minute at the usual speed.
 	natArrival = 4
+	// natCrowd is how many buyers are there when the attacker comes. An attacker
+	// who has an address for himself is banned, and so are those who come after.
+	natCrowd = 20
 	// natLost: of so many buyers one may be lost.
 	natLost = 1000
 )
@@ -103,7 +106,11 @@ func (n *nat) play(ctx context.Context) {
 		Home: netip.AddrFrom4([4]byte{127, 18, 0, byte(1 + n.p.Seed%200)}), Observe: n.observe}
 	raiding, over := context.WithCancel(ctx)
 	var wg sync.WaitGroup
-	wg.Go(func() { n.raid(raiding, o) })
+	wg.Go(func() {
+		if wait(raiding, natCrowd*time.Second/natArrival) == nil {
+			n.raid(raiding, o)
+		}
+	})
 	n.journeys = n.buy(ctx, o)
 	over()
 	wg.Wait()

@@ -48,7 +48,7 @@ func oneOfEach() map[noren.Verdict][]noren.Event {
 	return map[noren.Verdict][]noren.Event{
 		noren.Allow: {of(noren.HTTPRequest, &noren.Request{}), of(noren.HTTPLogged, &noren.Request{}), of(noren.HTTPExposed, &noren.Request{}), of(noren.HTTPAnswered, &noren.Request{}),
 			of(noren.MailLogin, &noren.MailSignIn{}), of(noren.MailRefused, &noren.MailRefusal{}), of(noren.LoginOutcome, &noren.LoginResult{Success: true}), of(noren.AccountChanged, &noren.AccountChange{}),
-			of(noren.PaymentAttempt, &noren.Payment{Amount: noren.Yen(1)}), of(noren.PaymentOutcome, &noren.PaymentResult{Amount: noren.Yen(1)}), of(noren.ClockStep, &noren.ClockJump{}), of(noren.UpstreamChange, &noren.ServerState{})},
+			of(noren.PaymentAttempt, &noren.Payment{Amount: noren.Yen(1)}), of(noren.PaymentOutcome, &noren.PaymentResult{Amount: noren.Yen(1)}), of(noren.ClockStep, &noren.ClockJump{}), of(noren.UpstreamChange, &noren.ServerState{}), of(noren.CertState, &noren.CertificateState{})},
 		noren.StepUp: {of(noren.LoginAttempt, &noren.Login{})},
 		noren.Review: {of(noren.OrderPlaced, &noren.Order{Total: noren.Yen(1)})},
 		noren.Block: {of(noren.StaffLogin, &noren.StaffSignIn{}), of(noren.StaffAction, &noren.Operation{}), of(noren.SettingsChange, &noren.SettingsVersion{}), of(noren.BanChange, &noren.BanEntry{}), of(noren.ModeChange, &noren.SiteModeChange{}),

@@ -57,6 +57,7 @@ type keyring struct {
 	version int64 // of vault_state "keys" when it was read
 	byID    map[string]*purposeKey
 	active  map[string]*purposeKey
+	secrets map[string][][]byte // given to parts, by purpose, as Secrets lists them
 }
 
 func newKeyring(version int64, keys []*purposeKey) *keyring {
@@ -67,7 +68,22 @@ func newKeyring(version int64, keys []*purposeKey) *keyring {
 			r.active[k.purpose] = k
 		}
 	}
+	r.deriveSecrets()
 	return r
+}
+
+// deriveSecrets makes what parts are given once for all requests: every visitor
+// with a cookie asks for it.
+func (r *keyring) deriveSecrets() {
+	r.secrets = map[string][][]byte{}
+	for _, purpose := range r.purposes() {
+		if purpose == PurposeSeal || purpose == PurposeSearch {
+			continue // they never leave the vault
+		}
+		for _, k := range r.newestFirst(purpose) {
+			r.secrets[purpose] = append(r.secrets[purpose], derive(k.secret, "noren secret 1"))
+		}
+	}
 }
 
 // newestFirst lists the keys of a purpose, the active one first.

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"slices"
 
 	"noren"
 	"noren/db"
@@ -148,6 +149,7 @@ func (v *Vault) Secret(ctx context.Context, purpose string) ([]byte, error) {
 // Secrets returns the active secret first, then the retired ones, newest first:
 // sign with the first, accept what any of them signed. Another node may sign
 // with a key rotated in during the last second; it is in the list within another.
+// The secrets are everybody's and must not be changed.
 func (v *Vault) Secrets(ctx context.Context, purpose string) ([][]byte, error) {
 	if purpose == PurposeSeal || purpose == PurposeSearch {
 		return nil, noren.Errorf(noren.Denied, "the %s key never leaves the vault", purpose)
@@ -156,11 +158,7 @@ func (v *Vault) Secrets(ctx context.Context, purpose string) ([][]byte, error) {
 	if _, err := v.purposeKey(ctx, purpose); err != nil {
 		return nil, err
 	}
-	var out [][]byte
-	for _, k := range v.ring.Load().newestFirst(purpose) {
-		out = append(out, derive(k.secret, "noren secret 1"))
-	}
-	return out, nil
+	return slices.Clone(v.ring.Load().secrets[purpose]), nil
 }
 
 // SigningKey returns the active Ed25519 key of a purpose and its id.

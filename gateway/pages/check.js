@@ -54,7 +54,13 @@
     compress();
     return H[0] === 0 ? 32 : Math.clz32(H[0]);
   }
-  document.documentElement.className += " working";
+  var page = document.documentElement, busy = document.getElementById("busy");
+  page.classList.add("working");
+  busy.textContent = busy.dataset.says;
+  // A device this slow has waited long enough: its visitor may press the button.
+  setTimeout(function () { page.classList.remove("working"); }, 12000);
+  // Who comes back by the browser's own button finds the page as it was left.
+  window.addEventListener("pageshow", function (e) { if (e.persisted) page.classList.remove("working"); });
   var found = [], n = 0;
   // A slice of work at a time: the page stays usable, the bar moves.
   (function work() {
