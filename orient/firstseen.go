@@ -9,7 +9,7 @@ type sight struct {
 	open bool // its rows may not be committed yet: it may be taken back, and a load does not find it
 }
 
-func (m *mark) sight() sight { return sight{m.at, m.id, m.open&openMark != 0} }
+func (m *mark) sight() sight { return sight{m.at, m.id, m.open&(openMark|openLink) != 0} }
 
 func (s sight) before(o sight) bool { return s.at < o.at || s.at == o.at && s.id < o.id }
 

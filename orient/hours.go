@@ -290,6 +290,7 @@ func (h *hours) note(g group, m mark, settled bool, now int64) {
 		h.sweep(now - recently)
 		h.sweepAt = max(minSweep, 2*len(h.open))
 	}
+	m.parties = [dims]key{} // hours do not know whose they are
 	h.open[k] = openEffect{group: g, m: m, since: now, own: m.open != 0}
 	s.apply(m, settled, 1)
 }

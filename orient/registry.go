@@ -127,6 +127,7 @@ type change struct {
 	named   []party // whom the event itself brought
 	reserve []party // get the mark
 	settle  []party // have it and see it succeed
+	erased  []party // of settle, those that have it no more
 }
 
 func (g *registry) change(r *record, used func(slot) bool) *change {
@@ -136,7 +137,7 @@ func (g *registry) change(r *record, used func(slot) bool) *change {
 		return c
 	}
 	c.m = r.settles.m
-	c.m.open = r.m.open
+	c.m.open = r.m.open << 2 // openMark to openLink
 	if r.success {
 		c.m.open |= r.m.open << 1 // openMark to openSettle
 		c.settle = slices.DeleteFunc(clip(r.settles.parties), func(p party) bool {
@@ -228,23 +229,23 @@ func (g *registry) attempt(ref key, of group) *record {
 }
 
 // release ends the wait of one Observe of the event id. It returns the record
-// when it was the last, and, with undo, takes it out.
-func (g *registry) release(id key, undo bool) *record {
+// and what it did when it was the last, and, with undo, takes it out.
+func (g *registry) release(id key, undo bool) (*record, *change) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	r := g.byID[id]
 	if r == nil || r.pending == 0 {
-		return nil
+		return nil, nil
 	}
 	if !undo {
 		r.pending, r.durable = 0, true // durable once is durable
-		return r
+		return r, r.did.Load()
 	}
 	if r.pending--; r.pending > 0 {
-		return nil
+		return nil, nil
 	}
 	g.remove(r)
-	return r
+	return r, r.did.Load()
 }
 
 // unsettle reverses settle, once the change it made is known. It returns whom
@@ -301,16 +302,4 @@ func (g *registry) past(r *record) bool {
 		return len(g.queue)-g.head > g.most
 	}
 	return r.m.at < g.newest-g.keep
-}
-
-// forget drops the records of a party, so that nothing settles what was erased.
-// Those still to be committed stay: their rows come after the erasure.
-func (g *registry) forget(k key) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, r := range g.byID {
-		if r.pending == 0 && slices.ContainsFunc(r.parties, func(p party) bool { return p.key == k }) {
-			g.remove(r)
-		}
-	}
 }

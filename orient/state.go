@@ -183,15 +183,15 @@ func (st *state) closeMark(g group, m mark) {
 	}
 }
 
-// stillOpen reports whether rows of m may not be in SQL yet.
-func (st *state) stillOpen(m *mark) bool {
+// stillOpen says which rows of m may not be in SQL yet.
+func (st *state) stillOpen(m *mark) open {
 	left := m.open
 	for i := range st.closing {
 		if left != 0 && st.closing[i].m.id == m.id {
 			left &^= st.closing[i].m.open
 		}
 	}
-	return left != 0
+	return left
 }
 
 // endLoad ends the wait of marks that were committed during a load.

@@ -90,6 +90,18 @@ func (n *node) cancelOutcome(t *rapid.T, m *model) {
 	n.known = slices.DeleteFunc(n.known, func(k *noren.Event) bool { return k == ev })
 }
 
+// erase takes a person out of history.
+func (n *node) erase(t *rapid.T, m *model, site string) {
+	who := rapid.SampledFrom([]noren.Subject{{Kind: "account", ID: "hanako@example.jp"}, {Kind: "account", ID: "taro@example.jp"}, {Kind: "device", ID: "d1"}, {Kind: "address", ID: "203.0.113.7"}}).Draw(t, "who")
+	err := n.d.Write(n.t.Context(), func(tx *db.Tx) error { return n.o.Erase(n.t.Context(), tx, site, who) })
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	m.erase(who.Kind, who.ID, func(id string) bool {
+		return slices.ContainsFunc(n.open, func(p pendingEvent) bool { return p.ev.ID == id })
+	})
+}
+
 // crash forgets everything that is not committed.
 func (n *node) crash(m *model, o *orient.Orient) {
 	for _, p := range slices.Backward(n.open) {
@@ -130,7 +142,7 @@ func TestStoredCountsLikeTheReference(t *testing.T) {
 				}
 				got := n.observe(ev, names)
 				expect(t, m, ev, m.observe(ev), names, got)
-				switch rapid.IntRange(0, 11).Draw(t, "then") {
+				switch rapid.IntRange(0, 12).Draw(t, "then") {
 				case 0:
 					n.crash(m, fresh())
 				case 1:
@@ -147,6 +159,8 @@ func TestStoredCountsLikeTheReference(t *testing.T) {
 					}
 				case 9: // an outcome cannot be recorded, others of the attempt can
 					n.cancelOutcome(t, m)
+				case 10:
+					n.erase(t, m, g.site)
 				case 3, 4, 5, 6, 7:
 					n.commit(rapid.IntRange(0, len(n.open)).Draw(t, "commit"))
 				}
