@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -63,20 +64,26 @@ func (o *Orient) erase(ctx context.Context, tx *db.Tx, p party) error {
 	if err != nil {
 		return err
 	}
-	o.forget(e, append(touched, p.key))
+	keys := append(touched, p.key)
+	o.forget(e, keys)
+	if o.shared {
+		for _, k := range keys {
+			o.unsent.add(party{slotUnknown, k}, e.item())
+		}
+	}
 	return nil
 }
 
-// forget takes a person out of memory, and tells other nodes.
+// forget takes a person out of memory: out of what is known of keys, and of those
+// whom outcomes still to be committed named in the person's attempts.
 func (o *Orient) forget(e *erasure, keys []key) {
 	o.erased.add(e, keys)
 	o.chains.forget(e.who.key)
-	o.registry.forget(e)
-	for _, k := range keys {
+	more, events := o.registry.forget(e)
+	o.erased.add(e, more)
+	e = e.including(events)
+	for _, k := range append(more, keys...) {
 		o.existing(party{key: k}, func(st *state) { st.forget(e) })
-		if o.shared {
-			o.unsent.add(party{slotUnknown, k}, e.item())
-		}
 	}
 }
 
@@ -87,6 +94,10 @@ type erasure struct {
 	// That event, and the time of their newest step: while they are there, the
 	// erasure is not committed. 0 for none.
 	last, step int64
+	// Of their events, those that an outcome named them in: marks do not say so.
+	// Who does not know them all looks at everything anew.
+	events map[key]bool
+	anew   bool
 
 	committed atomic.Bool
 }
@@ -115,6 +126,11 @@ func (e *erasure) touched(ctx context.Context, tx *db.Tx, es *entities) (out []k
 	}
 	if err == nil {
 		err = tx.QueryRowContext(ctx, `SELECT COALESCE(MAX(at), 0) FROM orient_steps WHERE token = $1`, who).Scan(&e.step)
+	}
+	if err == nil && e.personal() {
+		e.events = map[key]bool{}
+		err = eachID(ctx, tx, func(id key) { e.events[id] = true }, `SELECT id FROM orient_links WHERE token = $1 LIMIT $2`, who, maxTouched)
+		e.anew = len(e.events) == maxTouched
 	}
 	queries := []string{`SELECT DISTINCT token FROM orient_links WHERE id IN (` + e.mine("id") + `) LIMIT $2`}
 	for s := range columns {
@@ -178,7 +194,13 @@ func erasureOf(m mark) (e *erasure, ok bool) {
 	if m.quantity < 0 || int(m.quantity) >= len(builtins) {
 		return nil, false
 	}
-	return &erasure{who: party{slot(m.quantity), m.id}, upTo: m.at, last: int64(m.parties[0]), step: m.amount}, true
+	return &erasure{who: party{slot(m.quantity), m.id}, upTo: m.at, last: int64(m.parties[0]), step: m.amount, anew: true}, true
+}
+
+// including is e with more events that are the person's.
+func (e *erasure) including(events map[key]bool) *erasure {
+	maps.Copy(events, e.events)
+	return &erasure{who: e.who, upTo: e.upTo, events: events, anew: e.anew}
 }
 
 // forget takes the person out of what is in memory of one entity. What is left
@@ -205,11 +227,20 @@ func (st *state) forget(e *erasure) {
 	}
 }
 
-// takes reports whether a mark in the state of an entity goes. Of a session, a
-// mail address and the like all go that a load finds again if they are somebody
-// else's: a mark does not say whom its outcome named.
+// takes reports whether a mark in the state of an entity goes. On another node
+// all go of a session, a mail address and the like; a load finds again what is
+// somebody else's.
 func (e *erasure) takes(st *state, m *mark) bool {
-	return m.at <= e.upTo && st.stillOpen(m)&(openMark|openLink) == 0 && e.goes(party{st.slot, st.key})
+	left := st.stillOpen(m)
+	switch {
+	case m.at > e.upTo || left&(openMark|openLink) != 0:
+		return false
+	case st.key == e.who.key:
+		return true
+	case !e.goes(party{st.slot, st.key}):
+		return false
+	}
+	return e.events[m.id] || slices.Contains(m.parties[:], e.who.key) || e.anew && left == 0
 }
 
 // blank takes the person out of a mark that stays.

@@ -24,8 +24,8 @@ const (
 	maxErasures = 8
 )
 
-// add remembers e for keys. It reports false when all was known.
-func (es *erased) add(e *erasure, keys []key) (news bool) {
+// add remembers e for keys.
+func (es *erased) add(e *erasure, keys []key) {
 	es.mu.Lock()
 	defer es.mu.Unlock()
 	if es.by == nil || len(es.by)+len(keys) > maxErased {
@@ -33,17 +33,21 @@ func (es *erased) add(e *erasure, keys []key) (news bool) {
 	}
 	for _, k := range keys {
 		list := es.by[k]
-		if slices.ContainsFunc(list, func(o *erasure) bool { return o.who == e.who && o.upTo == e.upTo && o.last == e.last }) {
-			continue
+		if !slices.ContainsFunc(list, e.same) {
+			es.by[k] = append(slices.Clone(list[max(0, len(list)-maxErasures+1):]), e)
 		}
-		es.by[k] = append(slices.Clone(list[max(0, len(list)-maxErasures+1):]), e)
-		news = true
 	}
 	es.n.Add(1)
-	return news
 }
 
-// of are the erasures that touched k. The list does not change.
+// same reports whether two nodes' words of an erasure are of one.
+func (e *erasure) same(o *erasure) bool {
+	return o.who == e.who && o.upTo == e.upTo && o.last == e.last && o.step == e.step
+}
+
+func (es *erased) knows(e *erasure, k key) bool { return slices.ContainsFunc(es.of(k), e.same) }
+
+// of are the erasures that touched k. The list itself does not change.
 func (es *erased) of(k key) []*erasure {
 	if es.n.Load() == 0 {
 		return nil

@@ -14,7 +14,7 @@ func (m *mark) sight() sight { return sight{m.at, m.id, m.open&(openMark|openLin
 func (s sight) before(o sight) bool { return s.at < o.at || s.at == o.at && s.id < o.id }
 
 // firstMarks are the two earliest sights of an entity: one may be the event's
-// own. While one of them may be taken back, next are those that would take its
+// own. They may be taken back or erased; next are those that would take their
 // place and that no load finds.
 type firstMarks struct {
 	two  [2]sight
@@ -48,10 +48,6 @@ func (f *firstMarks) note(s sight) {
 
 // wait keeps a sight that is not among the two.
 func (f *firstMarks) wait(s sight) {
-	if !f.two[0].open && !f.two[1].open {
-		f.next = nil // nothing is taken back
-		return
-	}
 	if s.id == 0 || !s.open {
 		return
 	}
@@ -71,7 +67,6 @@ func (f *firstMarks) commit(id key) {
 		}
 	}
 	f.next = slices.DeleteFunc(f.next, func(s sight) bool { return s.id == id })
-	f.wait(sight{})
 }
 
 // forget takes id out; it reports whether it was one of the two.

@@ -4,21 +4,33 @@ import "slices"
 
 // forget takes a person out of the records, so that no outcome settles what was
 // erased. What is still to be committed stays: its rows come after the erasure.
-func (g *registry) forget(e *erasure) {
-	for _, r := range g.strip(e) {
+// It returns the person's attempts, and everybody whom they name.
+func (g *registry) forget(e *erasure) (named []key, attempts map[key]bool) {
+	theirs, busy := g.strip(e)
+	for _, r := range busy {
 		r.applied.Wait() // it may be settling them just now; states are told next
 	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	attempts = map[key]bool{}
+	for a := range theirs {
+		attempts[a.id] = true
+		for _, p := range a.parties {
+			named = append(named, p.key)
+		}
+	}
+	return named, attempts
 }
 
-// strip returns the records whose Observe may be settling what is erased.
-func (g *registry) strip(e *erasure) (busy []*record) {
+// strip returns as well the records whose Observe may be settling what is erased.
+func (g *registry) strip(e *erasure) (theirs map[*record]bool, busy []*record) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	waiting := g.waitingNames()
-	theirs := map[*record]bool{}
+	theirs = map[*record]bool{}
 	for _, r := range g.byID {
-		if a := r.of(); !theirs[a] {
-			theirs[a] = a.strip(e, waiting[a])
+		if a := r.of(); !theirs[a] && a.strip(e, waiting[a]) {
+			theirs[a] = true
 		}
 	}
 	for _, r := range g.byID {
@@ -33,7 +45,7 @@ func (g *registry) strip(e *erasure) (busy []*record) {
 			}
 		}
 	}
-	return busy
+	return theirs, busy
 }
 
 // of is the attempt that r settles, or r.

@@ -134,9 +134,8 @@ func (o *Orient) mergeTail(k key, r *kv.Result, now int64) {
 // learnErasure takes in that another node erased a person whom k knows.
 func (o *Orient) learnErasure(k key, m mark) (ok bool) {
 	e, ok := erasureOf(m)
-	if ok && o.erased.add(e, []key{k}) {
-		o.chains.forget(e.who.key)
-		o.registry.forget(e)
+	if ok && !o.erased.knows(e, k) {
+		o.forget(e, []key{k})
 	}
 	return ok
 }
