@@ -164,15 +164,20 @@ func (o *Orient) Track(names []string) error {
 	return o.relayout(map[string]tracked{}, names, false)
 }
 
-// extend adds names that nobody tracked to what is counted.
-func (o *Orient) extend(needs []string) error {
+// extend adds names that nobody tracked to what is counted. It returns a layout
+// that has them all: the one in force may change any time.
+func (o *Orient) extend(needs []string) (*layout, error) {
+	if l := o.layout.Load(); !l.lacks(needs) {
+		return l, nil
+	}
 	o.layoutMu.Lock()
 	defer o.layoutMu.Unlock()
-	old := o.layout.Load()
-	if !old.lacks(needs) {
-		return nil
+	if old := o.layout.Load(); old.lacks(needs) {
+		if err := o.relayout(maps.Clone(old.facts), needs, old.keepAll); err != nil {
+			return nil, err
+		}
 	}
-	return o.relayout(maps.Clone(old.facts), needs, old.keepAll)
+	return o.layout.Load(), nil
 }
 
 // relayout makes a layout of facts and names the one in force.
