@@ -2,13 +2,10 @@ package orient
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
-	"strconv"
-	"strings"
 	"sync/atomic"
 
 	"noren"
@@ -56,15 +53,13 @@ func (o *Orient) subject(site string, s noren.Subject) []party {
 // erase takes one party out of rows and out of memory. Memory goes after the
 // rows: a load that began before it is told by the erasure at its end.
 func (o *Orient) erase(ctx context.Context, tx *db.Tx, p party) error {
-	e := &erasure{who: p}
-	touched, err := e.touched(ctx, tx, o.entities)
-	if err == nil {
-		err = e.carryOut(ctx, tx)
-	}
+	e := &erasure{who: p, gone: map[presence]bool{}, events: map[key]bool{}}
+	touched, err := e.carryOut(ctx, tx)
 	if err != nil {
 		return err
 	}
 	keys := append(touched, p.key)
+	o.registry.recent(e)
 	o.forget(e, keys)
 	if o.shared {
 		for _, k := range keys {
@@ -93,89 +88,25 @@ type erasure struct {
 	upTo int64 // their newest event
 	// That event, and the time of their newest step: while they are there, the
 	// erasure is not committed. 0 for none.
-	last, step int64
+	last key
+	step int64
 	// Of their events, those that an outcome named them in: marks do not say so.
 	// Who does not know them all looks at everything anew.
 	events map[key]bool
 	anew   bool
+	// gone are the rows that went of recent events: memory may not have been told
+	// yet that they were committed.
+	gone map[presence]bool
 
 	committed atomic.Bool
 }
 
-// maxTouched bounds how many other entities are loaded anew after an erasure;
-// what is beyond forgets the person when it leaves memory.
-const maxTouched = 5_000
-
-// mine selects a column of the person's events: those that named them, and those
-// whose outcome did.
-func (e *erasure) mine(what string) string {
-	links := `SELECT ` + what + ` FROM orient_links WHERE token = $1`
-	if e.who.slot >= columns {
-		return links
-	}
-	return `SELECT ` + what + ` FROM orient_events WHERE ` + builtins[e.who.slot].name + ` = $1 UNION ` + links
-}
-
-// touched are the other entities on the person's rows: what memory knows of
-// them is out of date.
-func (e *erasure) touched(ctx context.Context, tx *db.Tx, es *entities) (out []key, err error) {
-	who := int64(e.who.key)
-	err = tx.QueryRowContext(ctx, `SELECT at, id FROM (`+e.mine("at, id")+`) AS mine ORDER BY at DESC, id LIMIT 1`, who).Scan(&e.upTo, &e.last)
-	if err == sql.ErrNoRows {
-		err = nil
-	}
-	if err == nil {
-		err = tx.QueryRowContext(ctx, `SELECT COALESCE(MAX(at), 0) FROM orient_steps WHERE token = $1`, who).Scan(&e.step)
-	}
-	if err == nil && e.personal() {
-		e.events = map[key]bool{}
-		err = eachID(ctx, tx, func(id key) { e.events[id] = true }, `SELECT id FROM orient_links WHERE token = $1 LIMIT $2`, who, maxTouched)
-		e.anew = len(e.events) == maxTouched
-	}
-	queries := []string{`SELECT DISTINCT token FROM orient_links WHERE id IN (` + e.mine("id") + `) LIMIT $2`}
-	for s := range columns {
-		name := es.names[s]
-		queries = append(queries, `SELECT DISTINCT `+name+` FROM orient_events WHERE id IN (`+e.mine("id")+`) AND `+name+` IS NOT NULL LIMIT $2`)
-	}
-	for _, q := range queries {
-		if err == nil {
-			err = eachID(ctx, tx, func(k key) { out = append(out, k) }, q, who, maxTouched)
-		}
-	}
-	return slices.DeleteFunc(out, func(k key) bool { return k == e.who.key }), err
-}
-
-func (e *erasure) carryOut(ctx context.Context, tx *db.Tx) error {
-	var statements []string
-	if e.personal() {
-		statements = append(statements, `DELETE FROM orient_links WHERE id IN (`+e.mine("id")+`) AND entity NOT IN (`+columnCodes()+`)`)
-	}
-	statements = append(statements, `DELETE FROM orient_links WHERE token = $1`, `DELETE FROM orient_steps WHERE token = $1`)
-	if e.who.slot < columns {
-		name := builtins[e.who.slot].name
-		statements = append(statements, `UPDATE orient_events SET `+name+` = NULL WHERE `+name+` = $1`)
-	}
-	for _, s := range statements {
-		if _, err := tx.ExecContext(ctx, s, int64(e.who.key)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
+// presence is an entity in an event. The entity 0 stands for the event itself.
+type presence struct{ entity, event key }
 
 // personal reports whether sessions, mail addresses and the like go along: an
 // address is shared by people.
 func (e *erasure) personal() bool { return e.who.slot == slotAccount || e.who.slot == slotDevice }
-
-// columnCodes are what links know the entities by that stay: they have a column,
-// and here an outcome named them.
-func columnCodes() string {
-	var out []string
-	for _, b := range builtins[:columns] {
-		out = append(out, strconv.FormatInt(code(b.name), 10))
-	}
-	return strings.Join(out, ", ")
-}
 
 // goes reports whether an entity of the person's events goes out of them.
 func (e *erasure) goes(p party) bool {
@@ -185,7 +116,7 @@ func (e *erasure) goes(p party) bool {
 // item tells other nodes of an erasure.
 func (e *erasure) item() []byte {
 	m := mark{at: e.upTo, id: e.who.key, amount: e.step, quantity: int32(e.who.slot)}
-	m.parties[0] = key(e.last)
+	m.parties[0] = e.last
 	return encodeItem(itemForget, groupLogin, m)
 }
 
@@ -194,13 +125,13 @@ func erasureOf(m mark) (e *erasure, ok bool) {
 	if m.quantity < 0 || int(m.quantity) >= len(builtins) {
 		return nil, false
 	}
-	return &erasure{who: party{slot(m.quantity), m.id}, upTo: m.at, last: int64(m.parties[0]), step: m.amount, anew: true}, true
+	return &erasure{who: party{slot(m.quantity), m.id}, upTo: m.at, last: m.parties[0], step: m.amount, anew: true}, true
 }
 
 // including is e with more events that are the person's.
 func (e *erasure) including(events map[key]bool) *erasure {
 	maps.Copy(events, e.events)
-	return &erasure{who: e.who, upTo: e.upTo, events: events, anew: e.anew}
+	return &erasure{who: e.who, upTo: e.upTo, events: events, anew: e.anew, gone: e.gone}
 }
 
 // forget takes the person out of what is in memory of one entity. What is left
@@ -208,7 +139,7 @@ func (e *erasure) including(events map[key]bool) *erasure {
 func (st *state) forget(e *erasure) {
 	st.loaded = st.loaded && !st.layout.stored
 	st.reload = st.loading != nil
-	st.first = st.first.uncommitted()
+	st.first = st.first.uncommitted(func(id key) bool { return e.gone[presence{st.key, id}] })
 	st.told = slices.DeleteFunc(st.told, func(t toldMark) bool { return e.takes(st, &t.m) })
 	for i := range st.told {
 		e.blank(st, &st.told[i].m)
@@ -233,6 +164,8 @@ func (st *state) forget(e *erasure) {
 func (e *erasure) takes(st *state, m *mark) bool {
 	left := st.stillOpen(m)
 	switch {
+	case e.gone[presence{st.key, m.id}]:
+		return true
 	case m.at > e.upTo || left&(openMark|openLink) != 0:
 		return false
 	case st.key == e.who.key:
@@ -245,7 +178,7 @@ func (e *erasure) takes(st *state, m *mark) bool {
 
 // blank takes the person out of a mark that stays.
 func (e *erasure) blank(st *state, m *mark) {
-	if m.at > e.upTo || st.stillOpen(m)&openMark != 0 {
+	if !e.gone[presence{0, m.id}] && (m.at > e.upTo || st.stillOpen(m)&openMark != 0) {
 		return // its own row comes after the erasure
 	}
 	m.blank(e.who.key)

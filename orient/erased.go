@@ -79,9 +79,9 @@ func (o *Orient) settled(ctx context.Context, q querier, k key) (out []*erasure,
 func (e *erasure) waits(ctx context.Context, q querier) (there bool, err error) {
 	found := func(key) { there = true }
 	who := int64(e.who.key)
-	err = eachID(ctx, q, found, `SELECT id FROM orient_links WHERE token = $1 AND id = $2`, who, e.last)
+	err = eachID(ctx, q, found, `SELECT id FROM orient_links WHERE token = $1 AND id = $2`, who, int64(e.last))
 	if err == nil && e.who.slot < columns {
-		err = eachID(ctx, q, found, `SELECT id FROM orient_events WHERE `+builtins[e.who.slot].name+` = $1 AND id = $2`, who, e.last)
+		err = eachID(ctx, q, found, `SELECT id FROM orient_events WHERE `+builtins[e.who.slot].name+` = $1 AND id = $2`, who, int64(e.last))
 	}
 	if err == nil && e.step != 0 {
 		err = eachID(ctx, q, found, `SELECT id FROM orient_steps WHERE token = $1 AND at = $2`, who, e.step)

@@ -94,10 +94,10 @@ func (f *firstMarks) take(i int) {
 	f.two[1] = sight{}
 }
 
-// uncommitted are the sights that no load finds.
-func (f *firstMarks) uncommitted() (out firstMarks) {
+// uncommitted are the sights that no load finds, but those that are gone.
+func (f *firstMarks) uncommitted(gone func(id key) bool) (out firstMarks) {
 	for _, s := range append(f.two[:], f.next...) {
-		if s.id != 0 && s.open {
+		if s.id != 0 && s.open && !gone(s.id) {
 			out.note(s)
 		}
 	}

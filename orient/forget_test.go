@@ -2,6 +2,9 @@ package orient_test
 
 import (
 	"context"
+	"fmt"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -137,6 +140,42 @@ func TestEventThatWaitsComesAfterTheErasure(t *testing.T) {
 	})
 }
 
+// Rows are committed and memory was not told yet when the person is erased: they
+// go with the others, and to be told afterwards brings nobody back.
+func TestCommittedAndNotToldYetIsErased(t *testing.T) {
+	needs := []string{"account.logins_30d", "account.first_seen_days", "session.logins_1h", "address.login_accounts_1h", "address.logins_1h"}
+	outcome := with(answer("o", "b", true, time.Second), noren.Entities{"account": "hanako", "session": "s"})
+	for _, order := range []string{"told, asked", "asked, told, asked", "policies change, told, asked"} {
+		t.Run(order, func(t *testing.T) {
+			dbtest.Each(t, func(t *testing.T, d *db.DB) {
+				o := track(t, d, needs...)
+				events := []*noren.Event{ofHanako("a", 0), with(login("b", "", 0), noren.Entities{"address": "203.0.113.7"}), outcome}
+				for _, ev := range events {
+					commit(t, d, observe(t, o, ev))
+				}
+				erase(t, d, o, "hanako")
+				want := noren.Facts{needs[0]: int64(1), needs[1]: int64(-1), needs[2]: int64(1), needs[3]: int64(1), needs[4]: int64(3)}
+				for step := range strings.SplitSeq(order, ", ") {
+					switch step {
+					case "told":
+						for _, ev := range events {
+							o.Committed(ev)
+						}
+					case "policies change":
+						for _, set := range [][]string{{}, needs} {
+							if err := o.Track(set); err != nil {
+								t.Fatal(err)
+							}
+						}
+					case "asked":
+						agree(t, d, o, ofHanako("ask", time.Minute), want, needs...)
+					}
+				}
+			})
+		})
+	}
+}
+
 // gate is a kv store whose round trips wait while it is closed.
 type gate struct {
 	kv.Store
@@ -207,4 +246,68 @@ func TestStepsThatAreLookedUpDuringAnErasure(t *testing.T) {
 			t.Errorf("stage %d after the erasure, want none", got)
 		}
 	})
+}
+
+// People are erased over and over under traffic and changes of policies. Once
+// everything is committed, memory knows what SQL knows.
+func TestErasuresUnderTraffic(t *testing.T) {
+	needs := []string{"account.logins_30d", "account.logins_failed_30d", "account.first_seen_days", "session.logins_30d", "session.logins_failed_30d", "address.login_accounts_24h", "address.logins_failed_24h", "net.login_accounts_24h", "site.logins_30d"}
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		o := track(t, d, needs...)
+		const workers, each = 4, 30
+		var traffic, changes sync.WaitGroup
+		var done atomic.Bool
+		changes.Go(func() {
+			for i := 0; !done.Load(); i++ {
+				erase(t, d, o, []string{"hanako", "taro"}[i%2])
+				if err := o.Track([][]string{needs, needs[:3], {"session.logins_1h"}}[i%3]); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		for w := range workers {
+			traffic.Go(func() {
+				for i := range each {
+					visit(t, d, o, fmt.Sprint(w, "-", i), []string{"hanako", "taro"}[(w+i)%2], i, needs)
+				}
+			})
+		}
+		traffic.Wait()
+		done.Store(true)
+		changes.Wait()
+		erase(t, d, o, "hanako")
+		for _, account := range []string{"hanako", "taro"} {
+			ask := with(login("ask", "", time.Hour), noren.Entities{"account": account, "session": "s", "address": "203.0.113.7"})
+			want := facts(t, track(t, d, needs...), ask, needs...)
+			if diff := cmp.Diff(want, facts(t, o, ask, needs...)); diff != "" {
+				t.Errorf("%s: (-restarted +running)\n%s", account, diff)
+			}
+			o.Cancel(ask)
+		}
+	})
+}
+
+// visit is a sign-in and its outcome, either of which may say whose it is. Every
+// fifth outcome is taken back.
+func visit(t *testing.T, d *db.DB, o *orient.Orient, id, account string, i int, needs []string) {
+	who := noren.Entities{"account": account, "session": "s"}
+	attempt := with(login(id, "", time.Duration(i)*time.Second), noren.Entities{"address": "203.0.113.7"})
+	outcome := answer(id+"o", id, i%3 > 0, time.Duration(i)*time.Second)
+	if i%2 == 0 {
+		attempt.Entities["account"], attempt.Entities["session"] = account, "s"
+	} else {
+		outcome.Entities = who
+	}
+	for _, ev := range []*noren.Event{attempt, outcome} {
+		obs, err := o.Observe(t.Context(), ev, needs[i%len(needs):][:1])
+		switch {
+		case err != nil || obs.Degraded:
+			t.Errorf("observe %s: %v, degraded %v", ev.ID, err, obs.Degraded)
+		case ev == outcome && i%5 == 0:
+			o.Cancel(ev)
+		default:
+			commit(t, d, obs.Rows)
+			o.Committed(ev)
+		}
+	}
 }

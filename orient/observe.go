@@ -76,7 +76,9 @@ func (o *Orient) apply(w *work) {
 func (o *Orient) carryOut(c *change, l *layout, now int64, pins func(party) int) {
 	for _, p := range c.reserve {
 		o.touch(p, l, func(st *state) {
-			st.reserve(c.group, c.m, now)
+			if !slices.Contains(c.erased, p) {
+				st.reserve(c.group, c.m, now)
+			}
 			st.pins += pins(p)
 		})
 	}

@@ -127,7 +127,7 @@ type change struct {
 	named   []party // whom the event itself brought
 	reserve []party // get the mark
 	settle  []party // have it and see it succeed
-	erased  []party // of settle, those that have it no more
+	erased  []party // of those, who have it no more
 }
 
 func (g *registry) change(r *record, used func(slot) bool) *change {

@@ -1,6 +1,9 @@
 package orient
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // forget takes a person out of the records, so that no outcome settles what was
 // erased. What is still to be committed stays: its rows come after the erasure.
@@ -26,7 +29,7 @@ func (g *registry) forget(e *erasure) (named []key, attempts map[key]bool) {
 func (g *registry) strip(e *erasure) (theirs map[*record]bool, busy []*record) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	waiting := g.waitingNames()
+	waiting := g.waitingNames(e)
 	theirs = map[*record]bool{}
 	for _, r := range g.byID {
 		if a := r.of(); !theirs[a] && a.strip(e, waiting[a]) {
@@ -56,16 +59,40 @@ func (r *record) of() *record {
 	return r
 }
 
-// waitingNames are whom events still to be committed named, by attempt.
-func (g *registry) waitingNames() map[*record][]party {
+// waitingNames are whom events still to be committed named, by attempt. One that
+// is committed, and nobody told us yet, does not wait.
+func (g *registry) waitingNames(e *erasure) map[*record][]party {
 	out := map[*record][]party{}
 	for _, r := range g.byID {
-		if r.pending > 0 {
-			out[r.of()] = append(out[r.of()], r.did.Load().named...)
+		if r.pending == 0 {
+			continue
+		}
+		for _, p := range r.did.Load().named {
+			if a := r.of(); !e.gone[presence{p.key, a.id}] {
+				out[a] = append(out[a], p)
+			}
 		}
 	}
 	return out
 }
+
+// recent leaves of the rows that went those of events that are known here.
+func (g *registry) recent(e *erasure) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	known := map[key]bool{}
+	for _, r := range g.byID {
+		known[r.of().id] = true
+	}
+	maps.DeleteFunc(e.gone, func(p presence, _ bool) bool { return !known[p.event] })
+	if len(e.events) > maxErasedEvents {
+		maps.DeleteFunc(e.events, func(id key, _ bool) bool { return !known[id] })
+		e.anew = true
+	}
+}
+
+// maxErasedEvents bounds the events of one erasure that are remembered.
+const maxErasedEvents = 5_000
 
 // strip takes a person out of an attempt, but for whom events still to be
 // committed named. It reports whether it was theirs.
@@ -75,7 +102,7 @@ func (r *record) strip(e *erasure, waiting []party) bool {
 		return false
 	}
 	r.parties = slices.DeleteFunc(clip(r.parties), gone)
-	if r.pending == 0 {
+	if r.pending == 0 || e.gone[presence{0, r.id}] {
 		r.m.blank(e.who.key)
 	}
 	return true
@@ -85,7 +112,8 @@ func (r *record) strip(e *erasure, waiting []party) bool {
 func (c *change) without(e *erasure, a *record) *change {
 	n := *c
 	n.m.parties = a.m.parties
-	n.erased = slices.DeleteFunc(clip(c.settle), func(p party) bool { return !e.goes(p) || slices.Contains(a.parties, p) })
-	n.erased = union(c.erased, n.erased)
+	stays := func(p party) bool { return !e.goes(p) || slices.Contains(a.parties, p) }
+	n.named = slices.DeleteFunc(clip(c.named), func(p party) bool { return !stays(p) })
+	n.erased = union(c.erased, slices.DeleteFunc(append(clip(c.reserve), c.settle...), stays))
 	return &n
 }

@@ -81,7 +81,9 @@ func (w *work) news(f func(party, []byte)) {
 // items are what a change tells other nodes, party by party.
 func (c *change) items(f func(party, []byte)) {
 	for _, p := range c.reserve {
-		f(p, encodeItem(itemMark, c.group, c.m))
+		if !slices.Contains(c.erased, p) {
+			f(p, encodeItem(itemMark, c.group, c.m))
+		}
 	}
 	for _, p := range c.settle {
 		if !slices.Contains(c.erased, p) {
@@ -231,6 +233,7 @@ type unsentItem struct {
 
 // maxUnsent bounds what is kept while shared state is away; beyond it, other
 // nodes see the marks when they load the entity again.
+// An erasure is always kept: nothing else would make them load it.
 const maxUnsent = 10_000
 
 func (u *unsent) add(p party, item []byte) {
