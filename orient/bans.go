@@ -1,12 +1,9 @@
 package orient
 
 import (
-	"context"
-	"fmt"
 	"net/netip"
 
 	"noren"
-	"noren/db"
 )
 
 // Bans that were recorded count like any other event, so that how often
@@ -93,24 +90,4 @@ func (ps *parties) carrying(g group) []party {
 		}
 	}
 	return out
-}
-
-// forgetClient takes the bans of an erased person's address out of history.
-func (o *Orient) forgetClient(ctx context.Context, tx *db.Tx, site string, s noren.Subject) error {
-	addr, err := netip.ParseAddr(s.ID)
-	if s.Kind != noren.EntityAddress || err != nil {
-		return nil
-	}
-	k := o.clientKey(site, addr.Unmap().WithZone(""))
-	if err := o.forgetSteps(ctx, tx, k); err != nil {
-		return fmt.Errorf("erase steps of an address: %w", err)
-	}
-	if _, err := tx.ExecContext(ctx, `DELETE FROM orient_links WHERE token = $1`, int64(k)); err != nil {
-		return fmt.Errorf("erase bans of an address: %w", err)
-	}
-	o.existing(party{key: k}, func(st *state) {
-		st.series[groupBan] = nil
-		st.loaded = st.loaded && !st.layout.stored
-	})
-	return nil
 }

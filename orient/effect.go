@@ -136,7 +136,7 @@ func (o *Orient) effect(ctx context.Context, ev *noren.Event, ps *parties) (r *r
 	}
 	was, gone := o.registry.enter(r, o.used)
 	for _, lost := range gone {
-		o.unpin(lost)
+		o.unpin(lost.did.Load())
 	}
 	return was, was != r, degraded
 }
@@ -157,6 +157,7 @@ func (o *Orient) resolve(ctx context.Context, ev *noren.Event, r *record) (degra
 		}
 		if found != nil {
 			attempt, _ = o.registry.enter(found, o.used)
+			o.forgetFound(found)
 		}
 	}
 	if attempt == nil || attempt.settles != nil {
@@ -172,3 +173,15 @@ const _ = math.MaxInt32 - maxQuantity // quantities fit a mark
 // asks under its lock, and a new layout goes through the registry after it is
 // set, so no record falls between.
 func (o *Orient) used(s slot) bool { return o.layout.Load().used(s) }
+
+// forgetFound takes those out of an attempt who were erased while it was looked
+// up.
+func (o *Orient) forgetFound(found *record) {
+	for _, p := range found.did.Load().named {
+		for _, e := range o.erased.of(p.key) {
+			if e.who.key == p.key {
+				o.registry.forget(e)
+			}
+		}
+	}
+}

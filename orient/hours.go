@@ -83,6 +83,29 @@ func newHours(l *slotLayout) *hours {
 	return h
 }
 
+// adapt is h under another layout: without sums, which are loaded, and with the
+// effects that a load may not find. h may be nil.
+func (h *hours) adapt(l *slotLayout) *hours {
+	if l.reach == 0 {
+		return nil
+	}
+	n := newHours(l)
+	if h != nil {
+		n.open = h.open
+		n.applyOpen(nil)
+	}
+	return n
+}
+
+// applyOpen counts the open effects that are not in SQL as far as one looked.
+func (h *hours) applyOpen(present map[effectKey]bool) {
+	for k, e := range h.open {
+		if s := h.groups[e.group]; s != nil && e.state != effectClosed && !present[k] {
+			s.apply(e.m, k.settled, 1)
+		}
+	}
+}
+
 // change adds (sign 1) or takes away (-1) numbers from an hour.
 func (s *hourSeries) change(hour int64, by sums, sign int64) {
 	i := len(s.buckets)
@@ -267,6 +290,7 @@ func (h *hours) note(g group, m mark, settled bool, now int64) {
 		h.sweep(now - recently)
 		h.sweepAt = max(minSweep, 2*len(h.open))
 	}
+	m.parties = [dims]key{} // hours do not know whose they are
 	h.open[k] = openEffect{group: g, m: m, since: now, own: m.open != 0}
 	s.apply(m, settled, 1)
 }
@@ -304,7 +328,9 @@ func (h *hours) cancel(id key, successOnly bool) {
 		if !ok || successOnly && !settled {
 			continue
 		}
-		h.groups[e.group].apply(e.m, settled, -1)
+		if s := h.groups[e.group]; s != nil {
+			s.apply(e.m, settled, -1)
+		}
 		delete(h.open, k)
 	}
 }

@@ -4,7 +4,7 @@ import "slices"
 
 // install takes over what a load brought. The state's shard is locked.
 func (st *state) install(res *loaded, w *wanted, shared bool) {
-	if !st.of().equal(&w.layout.slots[st.slot]) {
+	if st.of().since != w.layout.slots[st.slot].since {
 		return // the policies changed meanwhile; the next event loads again
 	}
 	if !w.all {
@@ -14,9 +14,9 @@ func (st *state) install(res *loaded, w *wanted, shared bool) {
 	}
 	st.full = false
 	st.installMarks(res)
-	for _, m := range res.first {
-		if m.id != 0 {
-			st.first.note(m.at, m.id)
+	for _, s := range res.first.two {
+		if s.id != 0 {
+			st.first.note(s)
 		}
 	}
 	if st.hours != nil {
@@ -89,12 +89,7 @@ func (st *state) installHours(res *loaded) {
 		s.buckets = res.buckets[g]
 		slices.SortFunc(s.buckets, func(a, b bucket) int { return int(a.hour - b.hour) })
 	}
-	for k, e := range open {
-		s := st.hours.groups[e.group]
-		if s != nil && e.state != effectClosed && !res.present[k] {
-			s.apply(e.m, k.settled, 1)
-		}
-	}
+	st.hours.applyOpen(res.present)
 }
 
 // installEdges keeps exact hours, with the effects that may not be in SQL yet.

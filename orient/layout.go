@@ -34,6 +34,7 @@ type slotLayout struct {
 	horizon int64                // the longest exact window
 	reach   int64                // the longest over whole hours
 	first   bool
+	since   uint64 // the layout it came with: no event since then was missed
 }
 
 func (l *slotLayout) equal(o *slotLayout) bool {
@@ -84,12 +85,21 @@ func (o *Orient) newLayout(gen uint64, facts map[string]tracked, keepAll bool) (
 	if len(l.requests) > maxRates {
 		return nil, noren.Errorf(noren.Invalid, "%d different request rates are asked for; at most %d can be counted for every request", len(l.requests), maxRates)
 	}
-	if keepAll {
-		for i := range l.slots {
+	for i := range l.slots {
+		if keepAll {
 			l.slots[i].horizon = maxWindow.Microseconds()
 		}
+		l.slots[i].since = l.since(i, o.core.layout.Load())
 	}
 	return l, nil
+}
+
+// since is when slot i came to be as it is, given the layout before.
+func (l *layout) since(i int, before *layout) uint64 {
+	if before != nil && before.keepAll == l.keepAll && before.slots[i].equal(&l.slots[i]) {
+		return before.slots[i].since
+	}
+	return l.gen
 }
 
 // track reads the name of a fact.
@@ -154,15 +164,20 @@ func (o *Orient) Track(names []string) error {
 	return o.relayout(map[string]tracked{}, names, false)
 }
 
-// extend adds names that nobody tracked to what is counted.
-func (o *Orient) extend(needs []string) error {
+// extend adds names that nobody tracked to what is counted. It returns a layout
+// that has them all: the one in force may change any time.
+func (o *Orient) extend(needs []string) (*layout, error) {
+	if l := o.layout.Load(); !l.lacks(needs) {
+		return l, nil
+	}
 	o.layoutMu.Lock()
 	defer o.layoutMu.Unlock()
-	old := o.layout.Load()
-	if !old.lacks(needs) {
-		return nil
+	if old := o.layout.Load(); old.lacks(needs) {
+		if err := o.relayout(maps.Clone(old.facts), needs, old.keepAll); err != nil {
+			return nil, err
+		}
 	}
-	return o.relayout(maps.Clone(old.facts), needs, old.keepAll)
+	return o.layout.Load(), nil
 }
 
 // relayout makes a layout of facts and names the one in force.
@@ -211,12 +226,14 @@ func (o *Orient) setLayout(l *layout) {
 		o.registry.keepFor(l.longest() + lateness)
 		return
 	}
-	for _, r := range o.registry.retrack(l.used) {
-		o.carryOut(r.now, l, r.now.m.at, func(p party) int {
-			if slices.Contains(r.was.reserve, p) || slices.Contains(r.was.settle, p) {
-				return 0 // it is pinned
-			}
-			return 1
+	for _, r := range o.registry.uncommitted() {
+		o.registry.retrack(r, l.used, func(now, was *change) {
+			o.carryOut(now, l, now.m.at, func(p party) int {
+				if slices.Contains(was.reserve, p) || slices.Contains(was.settle, p) {
+					return 0 // it is pinned
+				}
+				return 1
+			})
 		})
 	}
 }

@@ -63,7 +63,8 @@ type loaded struct {
 	edges     []edgeOfGroup
 	// present says which open effects SQL already held.
 	present map[effectKey]bool
-	gone    bool // an erasure that is not committed yet: load again next time
+	settled []*erasure // committed before anything was read
+	gone    bool       // others were not: load again next time
 }
 
 type edgeOfGroup struct {
@@ -98,11 +99,13 @@ func (o *Orient) run(st *state, w wanted, l *load) {
 		o.log.Warn("history of an entity could not be loaded", "entity", o.entities.names[w.party.slot], "err", l.err)
 		return
 	}
-	if e, ok := o.erased.of(w.party.key); ok {
-		st.forget(e)
-	}
 	l.gone = res.gone
 	st.install(res, &w, o.shared)
+	if w.all {
+		for _, e := range o.unsettled(w.party.key, res.settled) {
+			st.forget(e) // it may have brought them back
+		}
+	}
 }
 
 // fetch reads what w wants.
@@ -111,9 +114,10 @@ func (o *Orient) fetch(ctx context.Context, st *state, w *wanted) (res *loaded, 
 	if !w.all {
 		return res, o.fetchEdges(ctx, o.db.Read(), w, res)
 	}
-	if res.gone, err = o.erasing(ctx, o.db.Read(), w.party.key); err != nil {
+	if res.settled, err = o.settled(ctx, o.db.Read(), w.party.key); err != nil {
 		return nil, err
 	}
+	res.gone = len(o.unsettled(w.party.key, res.settled)) > 0
 	if w.layout.slots[w.party.slot].reach == 0 {
 		return res, o.fetchExact(ctx, o.db.Read(), w, res)
 	}
@@ -209,7 +213,7 @@ func (o *Orient) fetchFirst(ctx context.Context, q querier, p party, res *loaded
 		queries = append(queries, firstLinkedQuery)
 	}
 	for _, query := range queries {
-		if err := eachPair(ctx, q, func(at, id int64) { res.first.note(at, key(id)) }, query, int64(p.key)); err != nil {
+		if err := eachPair(ctx, q, func(at, id int64) { res.first.note(sight{at, key(id), false}) }, query, int64(p.key)); err != nil {
 			return noren.Errorf(noren.Unavailable, "read first sight: %w", err)
 		}
 	}
@@ -238,6 +242,7 @@ func (o *Orient) fetchEdges(ctx context.Context, q querier, w *wanted, res *load
 		out := edgeOfGroup{group: e.group, edge: edge{hour: e.hour}}
 		from, to := e.hour*hourMicros-1, (e.hour+1)*hourMicros
 		_, err := o.fetchMarks(ctx, q, w.party, []group{e.group}, from, to, math.MaxInt32, func(_ group, m mark) {
+			m.parties = [dims]key{} // hours do not know whose they are
 			out.edge.marks = append(out.edge.marks, m)
 		})
 		if err != nil {

@@ -249,6 +249,52 @@ func (m *model) cancel(ev *noren.Event) {
 	m.marks = slices.DeleteFunc(m.marks, func(r *modelMark) bool { return r == mk })
 }
 
+// erase takes a person out of what is committed. Events that wait come after it.
+func (m *model) erase(kind, value string, waits func(id string) bool) {
+	for _, mk := range m.marks {
+		namedBy := m.namers(mk)
+		if id := namedBy[kind]; mk.parties[kind] != value || waits(id) {
+			continue
+		}
+		if mk.named[kind] == value && !waits(mk.id) {
+			delete(mk.named, kind)
+		}
+		for name, id := range namedBy {
+			if name == kind || kind != "address" && !modelColumn(name) && !waits(id) {
+				delete(mk.parties, name)
+				m.unname(id, name)
+			}
+		}
+	}
+}
+
+// namers says which event named each party of a mark.
+func (m *model) namers(mk *modelMark) map[string]string {
+	out := map[string]string{}
+	for name := range mk.parties {
+		out[name] = mk.id
+	}
+	for id, o := range m.told {
+		for _, name := range o.added {
+			if o.attempt == mk {
+				out[name] = id
+			}
+		}
+	}
+	return out
+}
+
+func (m *model) unname(id, name string) {
+	if o, ok := m.told[id]; ok {
+		o.added = slices.DeleteFunc(o.added, func(n string) bool { return n == name })
+		m.told[id] = o
+	}
+}
+
+func modelColumn(name string) bool {
+	return modelCoarse(name) || slices.Contains([]string{"account", "device", "address", "card"}, name)
+}
+
 func modelWindow(s string) time.Duration {
 	n, err := strconv.Atoi(s[:len(s)-1])
 	if err != nil {

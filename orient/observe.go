@@ -2,6 +2,7 @@ package orient
 
 import (
 	"context"
+	"slices"
 
 	"noren"
 )
@@ -68,20 +69,24 @@ func (o *Orient) apply(w *work) {
 	if o.db != nil {
 		pins = 1
 	}
-	o.carryOut(w.record.did.Load(), o.layout.Load(), w.at, func(party) int { return pins })
+	o.carryOut(o.registry.begin(w.record), o.layout.Load(), w.at, func(party) int { return pins })
 }
 
 // carryOut applies a change under a layout.
 func (o *Orient) carryOut(c *change, l *layout, now int64, pins func(party) int) {
 	for _, p := range c.reserve {
 		o.touch(p, l, func(st *state) {
-			st.reserve(c.group, c.m, now)
+			if !slices.Contains(c.erased, p) {
+				st.reserve(c.group, c.m, now)
+			}
 			st.pins += pins(p)
 		})
 	}
 	for _, p := range c.settle {
 		o.touch(p, l, func(st *state) {
-			st.settle(c.group, c.m.settled(), now)
+			if !slices.Contains(c.erased, p) {
+				st.settle(c.group, c.m.settled(), now)
+			}
 			st.pins += pins(p)
 		})
 	}
@@ -103,18 +108,17 @@ func (o *Orient) touch(p party, l *layout, f func(*state)) {
 // database, not while they wait in the spool or a queue. An event nobody tells
 // of is taken for committed when 65,536 are waiting.
 func (o *Orient) Committed(ev *noren.Event) {
-	r := o.registry.release(o.eventKey(ev.Site, ev.ID), false)
+	r, c := o.registry.release(o.eventKey(ev.Site, ev.ID), false)
 	if r != nil {
-		o.unpin(r)
+		o.unpin(c)
 	}
 }
 
-// unpin lets the states of r's parties go.
-func (o *Orient) unpin(r *record) {
+// unpin lets the states go that c pinned.
+func (o *Orient) unpin(c *change) {
 	if o.db == nil {
 		return
 	}
-	c := r.did.Load()
 	o.let(c.reserve, c, c.m, false)
 	o.let(c.settle, c, c.m.settled(), true)
 }
@@ -142,11 +146,10 @@ func (o *Orient) existing(p party, f func(*state)) {
 // recorded. Request rates keep it; the request did come.
 func (o *Orient) Cancel(ev *noren.Event) {
 	o.cancelSteps(ev)
-	r := o.registry.release(o.eventKey(ev.Site, ev.ID), true)
+	r, c := o.registry.release(o.eventKey(ev.Site, ev.ID), true)
 	if r == nil {
 		return
 	}
-	c := r.did.Load()
 	o.takeBack(c.reserve, c, c.m, itemCancel, 1)
 	o.takeBack(c.settle, c, c.m.settled(), itemUnsettle, 1)
 	if r.settles != nil {

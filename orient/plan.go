@@ -84,12 +84,11 @@ func (o *Orient) plan(needs []string) (*plan, error) {
 	if p := o.plans.get(needs); p != nil && p.layout == o.layout.Load() {
 		return p, nil
 	}
-	if o.layout.Load().lacks(needs) {
-		if err := o.extend(needs); err != nil {
-			return nil, err
-		}
+	l, err := o.extend(needs)
+	if err != nil {
+		return nil, err
 	}
-	p, err := o.compile(needs, o.layout.Load())
+	p, err := o.compile(needs, l)
 	if err != nil {
 		return nil, err
 	}

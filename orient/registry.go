@@ -22,7 +22,8 @@ type record struct {
 	success bool // it was the one that made it a success
 
 	did     atomic.Pointer[change] // what it did to states
-	applied sync.WaitGroup         // until it did
+	begun   bool                   // it is being done, or was
+	applied sync.WaitGroup         // until it was
 	pending int                    // how many Observes wait for Committed or Cancel
 	durable bool                   // its rows are in SQL: there is nothing to wait for any more
 }
@@ -126,16 +127,17 @@ type change struct {
 	named   []party // whom the event itself brought
 	reserve []party // get the mark
 	settle  []party // have it and see it succeed
+	erased  []party // of those, who have it no more
 }
 
 func (g *registry) change(r *record, used func(slot) bool) *change {
 	c := &change{group: r.group, m: r.m, named: r.parties}
-	c.reserve = slices.DeleteFunc(clip(r.parties), func(p party) bool { return !used(p.slot) })
+	c.reserve = kept(r.parties, used)
 	if r.settles == nil {
 		return c
 	}
 	c.m = r.settles.m
-	c.m.open = r.m.open
+	c.m.open = r.m.open << 2 // openMark to openLink
 	if r.success {
 		c.m.open |= r.m.open << 1 // openMark to openSettle
 		c.settle = slices.DeleteFunc(clip(r.settles.parties), func(p party) bool {
@@ -145,31 +147,62 @@ func (g *registry) change(r *record, used func(slot) bool) *change {
 	return c
 }
 
-// retrack makes the records still to be committed part of slots that are used
-// now and were not: nothing but memory knows of them. It returns them with the
-// parties that are new.
-func (g *registry) retrack(used func(slot) bool) (again []retracked) {
+// begin returns what r does to states, which its Observe carries out now.
+func (g *registry) begin(r *record) *change {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	r.begun = true
+	return r.did.Load()
+}
+
+// uncommitted are the records still to be committed.
+func (g *registry) uncommitted() (out []*record) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, r := range g.byID {
-		if r.pending == 0 {
-			continue
+		if r.pending > 0 {
+			out = append(out, r)
 		}
-		was := r.did.Load()
-		now := *was
-		now.reserve = slices.DeleteFunc(clip(was.named), func(p party) bool { return !used(p.slot) })
-		if r.settles != nil {
-			fresh := g.change(r, used)
-			now.m, now.settle = fresh.m, fresh.settle // a success may have been taken back
-		}
-		r.did.Store(&now)
-		again = append(again, retracked{&now, was})
 	}
-	return again
+	return out
 }
 
-// retracked is a pending change and what it was before.
-type retracked struct{ now, was *change }
+// retrack makes r part of slots that are used now and were not: nothing but
+// memory knows of it. What it became part of it stays part of, so that it can be
+// taken back there. carry carries it out, before r can be committed or taken back.
+func (g *registry) retrack(r *record, used func(slot) bool, carry func(now, was *change)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.byID[r.id] != r || r.pending == 0 {
+		return
+	}
+	was := r.did.Load()
+	now := *was
+	now.reserve = union(was.reserve, kept(was.named, used))
+	if r.settles != nil {
+		fresh := g.change(r, used)
+		now.m, now.settle = fresh.m, union(was.settle, fresh.settle) // a success may have been taken back
+	}
+	r.did.Store(&now)
+	if r.begun {
+		carry(&now, was)
+	}
+}
+
+// kept are the parties whose slots have states.
+func kept(ps []party, used func(slot) bool) []party {
+	return slices.DeleteFunc(clip(ps), func(p party) bool { return !used(p.slot) })
+}
+
+func union(a, b []party) []party {
+	out := clip(a)
+	for _, p := range b {
+		if !slices.Contains(a, p) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
 
 // waiting reports whether r is still to be committed.
 func (g *registry) waiting(r *record) bool {
@@ -196,23 +229,23 @@ func (g *registry) attempt(ref key, of group) *record {
 }
 
 // release ends the wait of one Observe of the event id. It returns the record
-// when it was the last, and, with undo, takes it out.
-func (g *registry) release(id key, undo bool) *record {
+// and what it did when it was the last, and, with undo, takes it out.
+func (g *registry) release(id key, undo bool) (*record, *change) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	r := g.byID[id]
 	if r == nil || r.pending == 0 {
-		return nil
+		return nil, nil
 	}
 	if !undo {
 		r.pending, r.durable = 0, true // durable once is durable
-		return r
+		return r, r.did.Load()
 	}
 	if r.pending--; r.pending > 0 {
-		return nil
+		return nil, nil
 	}
 	g.remove(r)
-	return r
+	return r, r.did.Load()
 }
 
 // unsettle reverses settle, once the change it made is known. It returns whom
@@ -269,16 +302,4 @@ func (g *registry) past(r *record) bool {
 		return len(g.queue)-g.head > g.most
 	}
 	return r.m.at < g.newest-g.keep
-}
-
-// forget drops the records of a party, so that nothing settles what was erased.
-// Those still to be committed stay: their rows come after the erasure.
-func (g *registry) forget(k key) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, r := range g.byID {
-		if r.pending == 0 && slices.ContainsFunc(r.parties, func(p party) bool { return p.key == k }) {
-			g.remove(r)
-		}
-	}
 }

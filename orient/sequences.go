@@ -163,10 +163,11 @@ func stepsOf(seen []noren.StepSeen, name string) (steps []int) {
 func (o *Orient) advance(ctx context.Context, w *work, s *sequence, who key, steps []int, id key) (stage int, rows []db.Row) {
 	k := chainKey{who, s.code}
 	var stored chain
+	var settled []*erasure
 	loaded := false
 	if !o.chainKnown(k, w.at) {
 		var err error
-		if stored, err = o.loadChain(ctx, k, w.at-s.within); err != nil {
+		if stored, settled, err = o.loadChain(ctx, k, w.at-s.within); err != nil {
 			o.log.Warn("steps of a sequence could not be loaded; those in memory count", "sequence", s.Name, "err", err)
 			w.degraded = true
 		}
@@ -175,6 +176,10 @@ func (o *Orient) advance(ctx context.Context, w *work, s *sequence, who key, ste
 	o.chains.mu.Lock()
 	defer o.chains.mu.Unlock()
 	h := o.chains.get(k)
+	if loaded && len(o.unsettled(who, settled)) > 0 {
+		defer o.chains.drop(k) // rows are being erased: look them up again next time
+		stored = nil
+	}
 	for _, m := range stored {
 		h.chain.put(m, w.at-s.within)
 	}
@@ -208,29 +213,32 @@ func (o *Orient) chainKnown(k chainKey, at int64) bool {
 }
 
 // loadChain reads the steps after a time. As many at once as other loads.
-func (o *Orient) loadChain(ctx context.Context, k chainKey, after int64) (c chain, err error) {
+func (o *Orient) loadChain(ctx context.Context, k chainKey, after int64) (c chain, settled []*erasure, err error) {
 	select {
 	case o.loader.room <- struct{}{}:
 		defer func() { <-o.loader.room }()
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, nil, ctx.Err()
+	}
+	if settled, err = o.settled(ctx, o.db.Read(), k.who); err != nil {
+		return nil, nil, err
 	}
 	rows, err := o.db.Read().QueryContext(ctx, `SELECT at, step, id FROM orient_steps
 		WHERE token = $1 AND seq = $2 AND at > $3 ORDER BY at DESC LIMIT $4`, int64(k.who), k.seq, after-lateness, maxChain)
 	if err != nil {
-		return nil, noren.Errorf(noren.Unavailable, "read steps: %w", err)
+		return nil, nil, noren.Errorf(noren.Unavailable, "read steps: %w", err)
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var m stepMark
 		var id int64
 		if err := rows.Scan(&m.at, &m.step, &id); err != nil {
-			return nil, noren.Errorf(noren.Unavailable, "read steps: %w", err)
+			return nil, nil, noren.Errorf(noren.Unavailable, "read steps: %w", err)
 		}
 		m.id = key(id)
 		c = append(c, m)
 	}
-	return c, rows.Err()
+	return c, settled, rows.Err()
 }
 
 // cancelSteps takes the steps of an event back whose entry was not recorded.
@@ -252,20 +260,23 @@ func (o *Orient) cancelSteps(ev *noren.Event) {
 	}
 }
 
-// forgetSteps takes the steps of an entity out of history.
-func (o *Orient) forgetSteps(ctx context.Context, tx *db.Tx, who key) error {
-	if _, err := tx.ExecContext(ctx, `DELETE FROM orient_steps WHERE token = $1`, int64(who)); err != nil {
-		return err
-	}
-	o.chains.mu.Lock()
-	defer o.chains.mu.Unlock()
-	for k, e := range o.chains.byKey {
+// forget takes the steps of an entity out of memory.
+func (cs *chains) forget(who key) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	for k := range cs.byKey {
 		if k.who == who {
-			o.chains.use.Remove(e)
-			delete(o.chains.byKey, k)
+			cs.drop(k)
 		}
 	}
-	return nil
+}
+
+// drop takes a chain out of memory.
+func (cs *chains) drop(k chainKey) {
+	if e, ok := cs.byKey[k]; ok {
+		cs.use.Remove(e)
+		delete(cs.byKey, k)
+	}
 }
 
 // PruneSteps deletes steps that no sequence reaches back to any more.

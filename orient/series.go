@@ -19,14 +19,15 @@ type mark struct {
 }
 
 // open says which rows of a mark may not be in SQL yet. Each bit is one event's
-// at most, in one entity's series: the one that gave the entity the mark (the
-// event itself, or the first outcome that named the entity) and the one that
-// made it a success. The two may be different outcomes, committed one by one.
+// at most, in one entity's series: the event itself, or else the first outcome
+// that named the entity, and the outcome that made it a success. Those may be
+// different ones, committed one by one.
 type open uint8
 
 const (
 	openMark   open = 1
 	openSettle open = 2
+	openLink   open = 4
 )
 
 // settled is m as those see it succeed who have it from another event.

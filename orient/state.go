@@ -35,6 +35,7 @@ type state struct {
 	full      bool  // more marks than are kept: there is no use in loading more
 	loading   *load
 	closing   []closing // committed during the load, which may have missed it
+	reload    bool      // what it brings is not all
 
 	// pins keep it in the cache: events in hand, and those whose rows may not be
 	// committed yet.
@@ -62,62 +63,13 @@ type toldMark struct {
 	since   int64
 }
 
-// firstMarks are the two earliest marks of an entity: one may be the event's
-// own.
-type firstMarks [2]struct {
-	at int64
-	id key
-}
-
-func (f *firstMarks) note(at int64, id key) {
-	for i := range f {
-		if f[i].id == id {
-			if at >= f[i].at {
-				return // the same event again
-			}
-			f.forget(id)
-			break
-		}
-	}
-	for i := range f {
-		if f[i].id == 0 || at < f[i].at || at == f[i].at && id < f[i].id {
-			f[i].at, at = at, f[i].at
-			f[i].id, id = id, f[i].id
-		}
-	}
-}
-
-// forget takes id out; it reports whether it was there.
-func (f *firstMarks) forget(id key) bool {
-	switch id {
-	case f[0].id:
-		f[0] = f[1]
-	case f[1].id:
-	default:
-		return false
-	}
-	f[1].id, f[1].at = 0, 0
-	return true
-}
-
-// before returns when the entity was first seen in another event than own, at
-// or before at; ok is false for never.
-func (f *firstMarks) before(at int64, own key) (first int64, ok bool) {
-	for _, m := range f {
-		if m.id != 0 && m.id != own {
-			return m.at, m.at <= at
-		}
-	}
-	return 0, false
-}
-
 // adapt makes st keep what l asks for.
 func (st *state) adapt(l *layout) {
 	if st.layout != nil && st.layout.gen >= l.gen {
 		return
 	}
 	sl := &l.slots[st.slot]
-	same := st.layout != nil && st.layout.keepAll == l.keepAll && st.of().equal(sl)
+	same := st.layout != nil && st.of().since == sl.since
 	st.layout = l
 	if same {
 		return
@@ -127,10 +79,7 @@ func (st *state) adapt(l *layout) {
 			st.series[g].watch(sl.windows[g])
 		}
 	}
-	st.hours = nil
-	if sl.reach > 0 {
-		st.hours = newHours(sl)
-	}
+	st.hours = st.hours.adapt(sl)
 	st.loaded, st.full = !l.stored, !l.stored
 }
 
@@ -153,7 +102,7 @@ func (st *state) ring(g group) *series {
 
 // reserve counts a mark that came with an event of time now.
 func (st *state) reserve(g group, m mark, now int64) {
-	st.first.note(m.at, m.id)
+	st.first.note(sight{m.at, m.id, m.open != 0})
 	st.newest = max(st.newest, m.at)
 	if s := st.ring(g); s != nil {
 		s.put(m)
@@ -168,7 +117,7 @@ func (st *state) reserve(g group, m mark, now int64) {
 // settle counts a mark as a success; one that is not here is added, because
 // the load that brings it may not see the settlement yet.
 func (st *state) settle(g group, m mark, now int64) {
-	st.first.note(m.at, m.id)
+	st.first.note(sight{m.at, m.id, false})
 	if st.hours != nil {
 		st.hours.note(g, m, true, now)
 	}
@@ -194,6 +143,7 @@ func (st *state) cancel(g group, m mark, successOnly bool) {
 	}
 	if !successOnly && st.first.forget(m.id) {
 		st.loaded = st.loaded && !st.layout.stored // to find the one that it displaced
+		st.reload = st.loading != nil              // the load under way may be too early for it
 		st.noteOldest()
 	}
 }
@@ -205,13 +155,16 @@ func (st *state) noteOldest() {
 			continue
 		}
 		for i := s.head; i < min(s.head+2, len(s.marks)); i++ {
-			st.first.note(s.marks[i].at, s.marks[i].id)
+			st.first.note(s.marks[i].sight())
 		}
 	}
 }
 
 // commit notes that the rows of a mark, or of its settlement, are in SQL.
 func (st *state) commit(g group, m mark, settled, remember bool) {
+	if !settled {
+		st.first.commit(m.id)
+	}
 	if st.loading != nil {
 		st.closing = append(st.closing, closing{g, m})
 	} else {
@@ -230,15 +183,15 @@ func (st *state) closeMark(g group, m mark) {
 	}
 }
 
-// stillOpen reports whether rows of m may not be in SQL yet.
-func (st *state) stillOpen(m *mark) bool {
+// stillOpen says which rows of m may not be in SQL yet.
+func (st *state) stillOpen(m *mark) open {
 	left := m.open
 	for i := range st.closing {
 		if left != 0 && st.closing[i].m.id == m.id {
 			left &^= st.closing[i].m.open
 		}
 	}
-	return left != 0
+	return left
 }
 
 // endLoad ends the wait of marks that were committed during a load.
@@ -246,7 +199,8 @@ func (st *state) endLoad() {
 	for _, c := range st.closing {
 		st.closeMark(c.group, c.m)
 	}
-	st.loading, st.closing = nil, nil
+	st.loaded = st.loaded && !st.reload
+	st.loading, st.closing, st.reload = nil, nil, false
 }
 
 // trim keeps s within what is asked for and st within its limit.

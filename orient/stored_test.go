@@ -27,8 +27,9 @@ type node struct {
 }
 
 type pendingEvent struct {
-	ev   *noren.Event
-	rows []db.Row
+	ev    *noren.Event
+	rows  []db.Row
+	again int // how often it was received again meanwhile
 }
 
 func (n *node) observe(ev *noren.Event, names []string) noren.Facts {
@@ -36,7 +37,7 @@ func (n *node) observe(ev *noren.Event, names []string) noren.Facts {
 	if err != nil || obs.Degraded {
 		n.t.Fatalf("observe %s: %v, degraded %v", ev.ID, err, obs.Degraded)
 	}
-	n.open, n.known = append(n.open, pendingEvent{ev, obs.Rows}), append(n.known, ev)
+	n.open, n.known = append(n.open, pendingEvent{ev: ev, rows: obs.Rows}), append(n.known, ev)
 	return obs.Facts
 }
 
@@ -47,8 +48,10 @@ func (n *node) again(ev *noren.Event, names []string) noren.Facts {
 	if err != nil || obs.Degraded {
 		n.t.Fatalf("observe %s again: %v, degraded %v", ev.ID, err, obs.Degraded)
 	}
-	waits := slices.ContainsFunc(n.open, func(p pendingEvent) bool { return p.ev == ev })
-	if !waits && len(obs.Rows) > 0 {
+	i := slices.IndexFunc(n.open, func(p pendingEvent) bool { return p.ev == ev })
+	if i >= 0 {
+		n.open[i].again++
+	} else if len(obs.Rows) > 0 {
 		n.t.Fatalf("event %s again: got %d rows of what is committed", ev.ID, len(obs.Rows))
 	}
 	return obs.Facts
@@ -64,6 +67,39 @@ func (n *node) commit(count int) {
 		n.o.Committed(p.ev)
 	}
 	n.open = slices.Clone(n.open[count:])
+}
+
+// cancelOutcome takes one of the outcomes back that are not committed.
+func (n *node) cancelOutcome(t *rapid.T, m *model) {
+	var of []int
+	for i, p := range n.open {
+		if _, ok := m.told[p.ev.ID]; ok {
+			of = append(of, i)
+		}
+	}
+	if len(of) == 0 {
+		return
+	}
+	p := n.open[rapid.SampledFrom(of).Draw(t, "outcome")]
+	ev := p.ev
+	for range 1 + p.again {
+		n.o.Cancel(ev)
+	}
+	m.cancel(ev)
+	n.open = slices.DeleteFunc(n.open, func(p pendingEvent) bool { return p.ev == ev })
+	n.known = slices.DeleteFunc(n.known, func(k *noren.Event) bool { return k == ev })
+}
+
+// erase takes a person out of history.
+func (n *node) erase(t *rapid.T, m *model, site string) {
+	who := rapid.SampledFrom([]noren.Subject{{Kind: "account", ID: "hanako@example.jp"}, {Kind: "account", ID: "taro@example.jp"}, {Kind: "device", ID: "d1"}, {Kind: "address", ID: "203.0.113.7"}}).Draw(t, "who")
+	err := n.d.Write(n.t.Context(), func(tx *db.Tx) error { return n.o.Erase(n.t.Context(), tx, site, who) })
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	m.erase(who.Kind, who.ID, func(id string) bool {
+		return slices.ContainsFunc(n.open, func(p pendingEvent) bool { return p.ev.ID == id })
+	})
 }
 
 // crash forgets everything that is not committed.
@@ -106,7 +142,7 @@ func TestStoredCountsLikeTheReference(t *testing.T) {
 				}
 				got := n.observe(ev, names)
 				expect(t, m, ev, m.observe(ev), names, got)
-				switch rapid.IntRange(0, 11).Draw(t, "then") {
+				switch rapid.IntRange(0, 12).Draw(t, "then") {
 				case 0:
 					n.crash(m, fresh())
 				case 1:
@@ -117,6 +153,14 @@ func TestStoredCountsLikeTheReference(t *testing.T) {
 					if _, err := n.o.Roll(t.Context(), g.now); err != nil {
 						t.Fatal(err)
 					}
+				case 8: // the policies change
+					if err := n.o.Track(rapid.SliceOfDistinct(rapid.SampledFrom(asked), rapid.ID).Draw(t, "policies")); err != nil {
+						t.Fatal(err)
+					}
+				case 9: // an outcome cannot be recorded, others of the attempt can
+					n.cancelOutcome(t, m)
+				case 10:
+					n.erase(t, m, g.site)
 				case 3, 4, 5, 6, 7:
 					n.commit(rapid.IntRange(0, len(n.open)).Draw(t, "commit"))
 				}

@@ -81,10 +81,14 @@ func (w *work) news(f func(party, []byte)) {
 // items are what a change tells other nodes, party by party.
 func (c *change) items(f func(party, []byte)) {
 	for _, p := range c.reserve {
-		f(p, encodeItem(itemMark, c.group, c.m))
+		if !slices.Contains(c.erased, p) {
+			f(p, encodeItem(itemMark, c.group, c.m))
+		}
 	}
 	for _, p := range c.settle {
-		f(p, encodeItem(itemSettle, c.group, c.m))
+		if !slices.Contains(c.erased, p) {
+			f(p, encodeItem(itemSettle, c.group, c.m))
+		}
 	}
 }
 
@@ -113,18 +117,36 @@ func (a *asking) received(res []kv.Result) {
 
 // mergeTail takes in the answer of a tail, erasures first.
 func (o *Orient) mergeTail(k key, r *kv.Result, now int64) {
+	told := false
 	for _, item := range r.Items {
 		if kind, _, m, ok := decodeItem(item); ok && kind == itemForget {
-			if e, ok := erasureOf(m); ok {
-				o.erased.add(e, []key{k})
-			}
+			told = o.learnErasure(k, m) || told
 		}
 	}
 	o.existing(party{key: k}, func(st *state) {
 		st.merge(r, now)
-		if e, ok := o.erased.of(k); ok && len(r.Items) > 0 {
-			st.forget(e)
+		for _, e := range o.erased.of(k) {
+			if told || e.told(st, r.Items) {
+				st.forget(e)
+			}
 		}
+	})
+}
+
+// learnErasure takes in that another node erased a person whom k knows.
+func (o *Orient) learnErasure(k key, m mark) (ok bool) {
+	e, ok := erasureOf(m)
+	if ok && !o.erased.knows(e, k) {
+		o.forget(e, []key{k})
+	}
+	return ok
+}
+
+// told reports whether items tell of the person's events.
+func (e *erasure) told(st *state, items [][]byte) bool {
+	return slices.ContainsFunc(items, func(item []byte) bool {
+		_, _, m, ok := decodeItem(item)
+		return ok && m.at <= e.upTo && (st.key == e.who.key || slices.Contains(m.parties[:], e.who.key))
 	})
 }
 
@@ -211,12 +233,13 @@ type unsentItem struct {
 
 // maxUnsent bounds what is kept while shared state is away; beyond it, other
 // nodes see the marks when they load the entity again.
+// An erasure is always kept: nothing else would make them load it.
 const maxUnsent = 10_000
 
 func (u *unsent) add(p party, item []byte) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if len(u.items) < maxUnsent {
+	if len(u.items) < maxUnsent || itemKind(item[0]) == itemForget {
 		u.items = append(u.items, unsentItem{p, item})
 	}
 }
