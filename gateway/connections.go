@@ -12,7 +12,7 @@ import (
 // keeps one client from taking everything is fairness (callers.fits): the fuller
 // it gets, the less one client may hold.
 type Connections struct {
-	Most      int           `yaml:"most" json:"most,omitempty" jsonschema:"description=Connections in all; the newest is closed,default=16384"`
+	Most      int           `yaml:"most" json:"most,omitempty" jsonschema:"description=Connections in all; the newest is closed. On a small machine by default as many as fit into a quarter of its memory,default=16384"`
 	PerClient int           `yaml:"per_client" json:"per_client,omitempty" jsonschema:"description=Connections of one IPv4 address or one IPv6 /64; of its /24 or /48 twice as many,default=4096"`
 	Rate      Rate          `yaml:"rate" json:"rate,omitzero" jsonschema:"type=string,description=New connections of one client such as 200/1s,default=200/1s"`
 	Burst     int           `yaml:"burst" json:"burst,omitempty" jsonschema:"description=New connections on top for a client that was quiet,default=4000"`

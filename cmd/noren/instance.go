@@ -32,6 +32,7 @@ import (
 type instance struct {
 	cfg      *Config
 	node     string
+	memory   int64 // bytes this process may use; 0 when the system does not say
 	log      *slog.Logger
 	db       *db.DB
 	vault    *vault.Vault
@@ -78,7 +79,7 @@ type wants struct {
 // openInstance wires an instance. What was opened is closed again when a later
 // step fails.
 func openInstance(ctx context.Context, cfg *Config, w wants, log *slog.Logger) (in *instance, err error) {
-	in = &instance{cfg: cfg, node: nodeName(), log: log, now: cfg, getenv: w.getenv, logSeen: logs.NewSeen()}
+	in = &instance{cfg: cfg, memory: machineMemory("/"), node: nodeName(), log: log, now: cfg, getenv: w.getenv, logSeen: logs.NewSeen()}
 	if in.getenv == nil {
 		in.getenv = os.Getenv
 	}

@@ -53,6 +53,7 @@ func (serveCmd) Run(e *env) error {
 		return err
 	}
 	notePid(lock)
+	e.log.Info("memory", "mib", in.memory>>20, "connections", connectionsFor(cfg.Connections, in.memory).Most)
 	sayReady(e.getenv)
 	for name, l := range s.listeners {
 		e.log.Info("serving", "protocol", name, "address", l.Addr().String(), "sites", cfg.siteNames())
@@ -154,7 +155,7 @@ func (in *instance) openGateway() (*gateway.Gateway, *gateway.AccessLog, error) 
 // gatewaySettings reads the sites' origin secrets, again with every reload.
 func (in *instance) gatewaySettings(cfg *Config, r *rules) (gateway.Settings, error) {
 	secrets, err := originSecrets(cfg.Sites, in.getenv)
-	return gateway.Settings{Sites: cfg.Sites, Limits: r.limits[""], SiteLimits: r.limits, Access: r.access[""], SiteAccess: r.access, OriginSecrets: secrets, Connections: cfg.Connections}, err
+	return gateway.Settings{Sites: cfg.Sites, Limits: r.limits[""], SiteLimits: r.limits, Access: r.access[""], SiteAccess: r.access, OriginSecrets: secrets, Connections: connectionsFor(cfg.Connections, in.memory)}, err
 }
 
 func originSecrets(sites []gateway.Site, getenv func(string) string) (map[string]string, error) {
