@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"bytes"
 	"net/http"
 	"time"
 
@@ -43,6 +42,11 @@ type checkView struct {
 	Level, Parts                               int
 }
 
+func (v *checkView) plug(f *fillings) {
+	v.stopView.plug(f)
+	v.Puzzle, v.Back = f[holePuzzle], f[holeBack]
+}
+
 // checkForm returns nil when the stop asks for no check.
 func (x *exchange) checkForm(s *stop) *checkForm {
 	if !s.check {
@@ -68,16 +72,14 @@ func (x *exchange) checkForm(s *stop) *checkForm {
 
 func (p *pages) checkPage(s *stop, f *checkForm, site *Site, lang string, at time.Time) ([]byte, error) {
 	v := checkView{
-		stopView: p.view(s, site, lang, at),
+		stopView: p.view(s, site, lang),
 		Said:     f.said.In(lang), Body: checkWords.body.In(lang), Working: checkWords.working.In(lang),
 		ByHand: checkWords.byHand.In(lang), Button: checkWords.button.In(lang),
-		Action: checkPath, Script: scriptPath, Puzzle: f.puzzle, Back: f.back, Level: f.level, Parts: proofs,
+		Action: checkPath, Script: scriptPath, Level: f.level, Parts: proofs,
 	}
 	v.Heading = checkWords.heading.In(lang)
 	if f.resend {
 		v.After = checkWords.resend.In(lang)
 	}
-	var b bytes.Buffer
-	err := p.check.Execute(&b, v)
-	return b.Bytes(), err
+	return p.check.page(v, &fillings{holeTicket: s.ticket, holeWhen: when(at, lang), holePuzzle: f.puzzle, holeBack: f.back}, s.address != "")
 }

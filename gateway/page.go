@@ -21,21 +21,32 @@ var pageFiles embed.FS
 
 // pages renders what a stopped visitor sees.
 type pages struct {
-	stop, check *template.Template
-	csp         string // of the refusal, which is all words
-	lineCSP     string // of the line, whose script stands in the page
-	checkCSP    string // of the check, which has a script and a form of ours
+	stop     *moulds[stopView]
+	check    *moulds[checkView]
+	csp      string // of the refusal, which is all words
+	lineCSP  string // of the line, whose script stands in the page
+	checkCSP string // of the check, which has a script and a form of ours
 }
 
+// stopView is what a page says. It is comparable, so that pages that say the same
+// are made once; see moulds.
 type stopView struct {
 	Lang, Heading, Ticket, TicketLabel, ContactLabel, Home, Again, When, AddressLabel string
 
 	Shop, ShopLang, ContactLang string // in another language where the shop wrote no other
-	Contact                     []piece
-	Address                     []string // in the parts it may be broken at
-	Lines                       []string
-	Line                        *lineView
+	Contact                     string
+	Address                     string
+	Lines                       [2]string
+	Line                        lineView // zero: not the page of the line
 }
+
+// Reach is Contact in pieces.
+func (v stopView) Reach() []piece { return reach(v.Contact) }
+
+// AddressParts is Address in the parts it may be broken at.
+func (v stopView) AddressParts() []string { return strings.SplitAfter(v.Address, ":") }
+
+func (v *stopView) plug(f *fillings) { v.Ticket, v.When = f[holeTicket], f[holeWhen] }
 
 // lineView is what the page of the line says besides.
 type lineView struct {
@@ -48,7 +59,10 @@ func newPages() (*pages, error) {
 	if err != nil {
 		return nil, fmt.Errorf("parse the visitors' pages: %w", err)
 	}
-	p := &pages{stop: t.Lookup("stop.html"), check: t.Lookup("check.html")}
+	p := &pages{
+		stop:  newMoulds(t.Lookup("stop.html"), (*stopView).plug),
+		check: newMoulds(t.Lookup("check.html"), (*checkView).plug),
+	}
 	style, err := hashOf(t, "style")
 	if err != nil {
 		return nil, err
@@ -133,41 +147,37 @@ func (p *pages) write(w http.ResponseWriter, r *http.Request, s *stop, site *Sit
 }
 
 func (p *pages) page(s *stop, method string, site *Site, lang string, at time.Time) ([]byte, error) {
-	v := p.view(s, site, lang, at)
-	v.Lines = []string{s.words().body.In(lang)}
-	switch get := method == http.MethodGet || method == http.MethodHead; {
-	case s.line:
-		v.Home, v.Line = "", lineOf(s, lang)
-	default:
-		v.Lines = append(v.Lines, s.againLine(lang, at))
-		if s.retry > 0 && get { // the front page would not open either
-			v.Home, v.Again = "", pageLabels.again.In(lang)
-		}
-	}
-	var b bytes.Buffer
-	err := p.stop.Execute(&b, v)
-	return b.Bytes(), err
+	return p.stop.page(p.stopOf(s, method, site, lang, at), &fillings{holeTicket: s.ticket, holeWhen: when(at, lang)}, s.address != "")
 }
 
-func lineOf(s *stop, lang string) *lineView {
+func (p *pages) stopOf(s *stop, method string, site *Site, lang string, at time.Time) stopView {
+	v := p.view(s, site, lang)
+	v.Lines[0] = s.words().body.In(lang)
+	if s.line {
+		v.Home, v.Line = "", lineOf(s, lang)
+		return v
+	}
+	v.Lines[1] = s.againLine(lang, at)
+	if get := method == http.MethodGet || method == http.MethodHead; s.retry > 0 && get { // the front page would not open either
+		v.Home, v.Again = "", pageLabels.again.In(lang)
+	}
+	return v
+}
+
+func lineOf(s *stop, lang string) lineView {
 	wait := retrySeconds(s.retry)
 	w := &lineWords
-	return &lineView{Wait: wait, Refresh: max(1, min(wait, retrySeconds(lookEvery))), Says: fmt.Sprintf(s.words().again.In(lang), waiting(s.retry, lang)),
+	return lineView{Wait: wait, Refresh: max(1, min(wait, retrySeconds(lookEvery))), Says: fmt.Sprintf(s.words().again.In(lang), waiting(s.retry, lang)),
 		Minutes: w.minutes.In(lang), Seconds: w.seconds.In(lang), Soon: w.soon.In(lang), Cookies: w.cookies.In(lang), Look: w.look.In(lang), Keeps: w.keep.In(lang)}
 }
 
 // view is what all pages say.
-func (p *pages) view(s *stop, site *Site, lang string, at time.Time) stopView {
-	v := stopView{Lang: lang, Heading: s.words().heading.In(lang), Ticket: s.ticket, TicketLabel: pageLabels.ticket.In(lang), When: when(at, lang),
-		AddressLabel: pageLabels.address.In(lang)}
-	if s.address != "" {
-		v.Address = strings.SplitAfter(s.address, ":")
-	}
+func (p *pages) view(s *stop, site *Site, lang string) stopView {
+	v := stopView{Lang: lang, Heading: s.words().heading.In(lang), TicketLabel: pageLabels.ticket.In(lang), AddressLabel: pageLabels.address.In(lang), Address: s.address}
 	if site != nil {
-		var contact string
 		v.Shop, v.ShopLang = wroteIn(site.Title, lang)
-		contact, v.ContactLang = wroteIn(site.Contact, lang)
-		v.Contact, v.ContactLabel = reach(contact), pageLabels.contact.In(lang)
+		v.Contact, v.ContactLang = wroteIn(site.Contact, lang)
+		v.ContactLabel = pageLabels.contact.In(lang)
 		v.Home = pageLabels.home.In(lang)
 	}
 	return v
