@@ -114,9 +114,11 @@ var assets = map[string]bool{
 }
 
 // asset reports whether a file that a page loads is asked for.
-func (x *exchange) asset() bool {
-	return (x.r.Method == http.MethodGet || x.r.Method == http.MethodHead) && x.place.Zone == noren.ZoneStorefront &&
-		plainPath(x.path) && assets[strings.ToLower(ending(x.path))]
+func (x *exchange) asset() bool { return isAsset(x.r.Method, x.path, x.place.Zone) }
+
+func isAsset(method, path string, z noren.Zone) bool {
+	return (method == http.MethodGet || method == http.MethodHead) && z == noren.ZoneStorefront &&
+		plainPath(path) && assets[strings.ToLower(ending(path))]
 }
 
 // plainPath reports whether a path holds nothing that one server resolves and

@@ -80,9 +80,11 @@ func (x *exchange) underAttack() *stop {
 }
 
 // spareZone reports whether the zone is spared by every mode.
-func (x *exchange) spareZone() bool {
-	info := mustInfo(x.place.Zone)
-	return (info.Machine || info.Payment || staffZone(x.place.Zone)) && plainPath(x.path)
+func (x *exchange) spareZone() bool { return sparedByModes(x.place.Zone, x.path) }
+
+func sparedByModes(z noren.Zone, path string) bool {
+	info := mustInfo(z)
+	return (info.Machine || info.Payment || staffZone(z)) && plainPath(path)
 }
 
 // useRate is how much one pass or place in the line serves: a keen buyer's pages,

@@ -312,3 +312,28 @@ func (awayKV) Do(context.Context, ...kv.Op) ([]kv.Result, error) {
 	return nil, noren.Errorf(noren.Unavailable, "away")
 }
 func (awayKV) Close() error { return nil }
+
+// What an operator is told about an address is what its visitor meets.
+func TestWhySaysWhatModesDo(t *testing.T) {
+	for _, mode := range []SiteMode{
+		{Mode: ModeNormal}, {Mode: ModeClosed, Until: noren.At(noon.Add(30 * time.Minute))}, {Mode: ModeAttack}, {Mode: ModeBusy, Admit: 100},
+	} {
+		s := standSwitched(t, mode, func(o *Options) { o.Lists = listsInMemory(t) })
+		mustSet(t, s.opts.Lists, ListAllow, "203.0.113.9/32")
+		for _, target := range []string{"/", "/products/list", "/html/template/default/assets/css/style.css", "/admin/login", "/payment/notify", "/payment/notify;v=1", "/shopping"} {
+			for _, addr := range []string{"203.0.113.7", "203.0.113.9"} {
+				e, err := s.Why(t.Context(), "shop", netip.MustParseAddr(addr), "GET", target)
+				if err != nil {
+					t.Fatal(err)
+				}
+				res, _ := s.do("GET", target, "", "X-Forwarded-For: "+addr)
+				if got := res.StatusCode; e.Would.Pass && got != 200 || !e.Would.Pass && got != e.Would.Status {
+					t.Errorf("%s, %s for %s: answered %d, told %+v", mode.Mode, target, addr, got, e.Would)
+				}
+				if (e.Mode.Mode == "") != (mode.Mode == ModeNormal) {
+					t.Errorf("%s: told %+v", mode.Mode, e.Mode)
+				}
+			}
+		}
+	}
+}

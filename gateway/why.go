@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -25,6 +26,7 @@ type Explanation struct {
 	Asked   []Entry       `json:"asked,omitempty"`   // by which visitors of the address pass the check first
 	Access  []AccessState `json:"access,omitempty"`  // rules about the zone
 	Opening *Opening      `json:"opening,omitempty"` // lets the address past them now
+	Mode    SiteMode      `json:"mode,omitzero"`     // what the site is switched to; zero on an ordinary day
 	Limits  []LimitState  `json:"limits,omitempty"`
 	// Would is the first thing that would stop the request; Pass when nothing
 	// that is known before its content would.
@@ -33,6 +35,7 @@ type Explanation struct {
 	Warnings []noren.Text `json:"warnings,omitempty"`
 
 	refused *AccessVerdict
+	path    string // "" when a zone is asked about
 }
 
 // Would is what would happen.
@@ -74,7 +77,7 @@ func (g *Gateway) Why(ctx context.Context, site string, addr netip.Addr, method,
 	if method == "" {
 		method = http.MethodGet
 	}
-	return g.explain(ctx, sh, addr, method, sh.zones.Find(method, path, query))
+	return g.explain(ctx, sh, addr, method, path, sh.zones.Find(method, path, query))
 }
 
 // WhyZone is Why for any page of a zone.
@@ -86,13 +89,16 @@ func (g *Gateway) WhyZone(ctx context.Context, site string, addr netip.Addr, met
 	if _, ok := z.Info(); !ok {
 		return Explanation{}, noren.WithHint(noren.Errorf(noren.Invalid, "unknown zone %q", z), "zones are listed in docs/reference/zones.md: admin, admin_login, storefront …")
 	}
-	return g.explain(ctx, sh, addr, method, Place{Zone: z})
+	return g.explain(ctx, sh, addr, method, "", Place{Zone: z})
 }
 
-func (g *Gateway) explain(ctx context.Context, sh *shop, addr netip.Addr, method string, place Place) (e Explanation, err error) {
+func (g *Gateway) explain(ctx context.Context, sh *shop, addr netip.Addr, method, path string, place Place) (e Explanation, err error) {
 	addr = addr.Unmap().WithZone("")
-	e = Explanation{Site: sh.Name, Address: addr, Method: method, Place: place, Warnings: warnings(sh, addr)}
+	e = Explanation{Site: sh.Name, Address: addr, Method: method, Place: place, Warnings: warnings(sh, addr), path: path}
 	now := g.opts.Now()
+	if mode := g.opts.Modes.Of(sh.Name, now); mode.Mode != ModeNormal {
+		e.Mode = mode
+	}
 	if g.opts.Lists != nil {
 		e.Allow, e.Ban = g.opts.Lists.Around(sh.Name, addr, now)
 		if asked := g.opts.Lists.Asked(sh.Name, addr, now); asked != nil {
@@ -178,6 +184,9 @@ func (e *Explanation) judge() Would {
 	if w := e.mayNotEnter(); w != nil {
 		return *w
 	}
+	if w := e.underMode(); w != nil {
+		return *w
+	}
 	for _, l := range e.Limits {
 		if l.Answer != "" && l.Answer != ThenSlow && len(e.Allow) == 0 {
 			return Would{Cause: noren.CauseLimit, Rule: l.Name, Status: l.Answer.status(), Text: noren.Text{
@@ -193,10 +202,43 @@ func (e *Explanation) judge() Would {
 			En: "On the allow-list (" + a.Prefix.String() + "): spared bans and limits, inspected like everyone",
 		}}
 	}
+	if e.queues() {
+		return Would{Pass: true, Text: noren.Text{
+			Ja: "混雑モードです。初めての方は来た順にお待ちいただき（1分に" + strconv.Itoa(e.Mode.Admit) + "人）、順番が来た方はそのまま通ります",
+			En: "The site is busy: who is new may have to wait in line (" + strconv.Itoa(e.Mode.Admit) + " a minute come in); who is inside goes on",
+		}}
+	}
 	return Would{Pass: true, Text: noren.Text{
 		Ja: "通ります。止めるかどうかは、送られた内容とポリシーで決まります",
 		En: "Passes; only its content and the policies can still stop it",
 	}}
+}
+
+// underMode is what the site's mode does to strangers. Who is on the allow-list is
+// spared, and so are machines, payments under way and the shop's own people.
+func (e *Explanation) underMode() *Would {
+	if len(e.Allow) > 0 || sparedByModes(e.Place.Zone, e.path) {
+		return nil
+	}
+	switch until := e.Mode.Until; {
+	case e.Mode.Mode == ModeClosed:
+		text := noren.Text{Ja: "お店は準備中に切り替えられています", En: "The site is switched to its standby page"}
+		if !until.IsZero() {
+			text = noren.Text{Ja: text.Ja + "（" + dayAndHour(until.Time, "ja") + "まで）", En: text.En + " until " + dayAndHour(until.Time, "en")}
+		}
+		return &Would{Cause: noren.CauseClosed, Rule: ruleClosed, Status: http.StatusServiceUnavailable, Text: text}
+	case e.Mode.Mode == ModeAttack && !isAsset(e.Method, e.path, e.Place.Zone):
+		return &Would{Cause: noren.CauseChallenge, Rule: ruleAttack, Status: http.StatusForbidden, Text: noren.Text{
+			Ja: "攻撃モードです。確認のページを出します。確認済みの方は、そのまま通ります",
+			En: "The site is in attack mode: asked for the check; who has passed it goes on",
+		}}
+	}
+	return nil
+}
+
+// queues reports whether the mode may let the request wait in line.
+func (e *Explanation) queues() bool {
+	return e.Mode.Mode == ModeBusy && !sparedByModes(e.Place.Zone, e.path) && !isAsset(e.Method, e.path, e.Place.Zone)
 }
 
 // again says that a ban is longer because of those before it.

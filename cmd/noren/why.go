@@ -38,7 +38,7 @@ func (c whyCmd) Run(e *env) error {
 		if err != nil {
 			return err
 		}
-		g, err := gateway.New(gateway.Options{Settings: set, KV: in.kv, Lists: in.lists, Places: in.places, Country: in.country, ASN: in.asn, AddressFact: in.addressFact, Log: e.log})
+		g, err := gateway.New(gateway.Options{Settings: set, KV: in.kv, Lists: in.lists, Places: in.places, Modes: in.modes, Country: in.country, ASN: in.asn, AddressFact: in.addressFact, Log: e.log})
 		if err != nil {
 			return err
 		}
@@ -71,6 +71,9 @@ func printWhy(w io.Writer, x gateway.Explanation, lang string, sharedLimits bool
 	}
 	fmt.Fprintf(w, "%s %s %s: %s\n  %s\n", x.Address, x.Method, x.Site, verdict, x.Would.Text.In(lang))
 	fmt.Fprintf(w, "  zone %s%s\n", x.Place.Zone, inBrackets(x.Place.Pattern))
+	if x.Mode.Mode != "" {
+		fmt.Fprintf(w, "  mode %s: noren mode normal ends it\n", x.Mode.Mode)
+	}
 	printAccess(w, x, lang)
 	for _, l := range [][]gateway.Entry{x.Allow, x.Ban, x.Asked} {
 		for _, entry := range l {
