@@ -227,7 +227,7 @@ func (e *Explanation) underMode() *Would {
 			text = noren.Text{Ja: text.Ja + "（" + dayAndHour(until.Time, "ja") + "まで）", En: text.En + " until " + dayAndHour(until.Time, "en")}
 		}
 		return &Would{Cause: noren.CauseClosed, Rule: ruleClosed, Status: http.StatusServiceUnavailable, Text: text}
-	case e.Mode.Mode == ModeAttack && !isAsset(e.Method, e.path, e.Place.Zone):
+	case e.Mode.Mode == ModeAttack && checks(e.Place.Zone) && !isAsset(e.Method, e.path, e.Place.Zone):
 		return &Would{Cause: noren.CauseChallenge, Rule: ruleAttack, Status: http.StatusForbidden, Text: noren.Text{
 			Ja: "攻撃モードです。確認のページを出します。確認済みの方は、そのまま通ります",
 			En: "The site is in attack mode: asked for the check; who has passed it goes on",
