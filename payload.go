@@ -36,6 +36,11 @@ type Hit struct {
 	Score int    `json:"score,omitempty"`
 }
 
+// MaxOwnRule is the highest number of a firewall rule that a shop adds itself: 1
+// to 99,999 is the range that ModSecurity's manual reserves for local use. From
+// 100,000 on stand the rules of Noren and the Core Rule Set.
+const MaxOwnRule = 99_999
+
 // Cause says what stopped a request at the gateway.
 type Cause string
 

@@ -66,6 +66,17 @@ func offences(marks []mark, at int64) (n int64) {
 	return n
 }
 
+// freed counts the bans among marks that a person lifted: for a while they mean
+// more than what was counted before, and what is much like it.
+func freed(marks []mark) (n int64) {
+	for i := range marks {
+		if marks[i].quantity == banLifted {
+			n++
+		}
+	}
+	return n
+}
+
 // clientKey is the key of an address's client.
 func (o *Orient) clientKey(site string, a netip.Addr) key {
 	raw := a.As16()

@@ -25,8 +25,12 @@ func banEvent(id, op, entity, who string, at time.Time, last time.Duration) *nor
 
 func bansOf(t testing.TB, o *orient.Orient, entity, who string, at time.Time) int64 {
 	t.Helper()
-	fact := entity + ".bans_7d"
-	ev := &noren.Event{ID: fmt.Sprint("ask", at.UnixNano(), who), Kind: noren.HTTPBlocked, Site: "shop", At: noren.At(at), Entities: noren.Entities{entity: who}, Payload: &noren.Blocked{}}
+	return banFact(t, o, entity+".bans_7d", entity, who, at)
+}
+
+func banFact(t testing.TB, o *orient.Orient, fact, entity, who string, at time.Time) int64 {
+	t.Helper()
+	ev := &noren.Event{ID: fmt.Sprint("ask", fact, at.UnixNano(), who), Kind: noren.HTTPBlocked, Site: "shop", At: noren.At(at), Entities: noren.Entities{entity: who}, Payload: &noren.Blocked{}}
 	obs, err := o.Observe(t.Context(), ev, []string{fact})
 	if err != nil {
 		t.Fatal(err)
@@ -60,7 +64,7 @@ func TestBansThatAreOver(t *testing.T) {
 			return o
 		}
 		o := fresh()
-		if err := o.Track([]string{"address.bans_7d", "session.bans_7d"}); err != nil {
+		if err := o.Track([]string{"address.bans_7d", "session.bans_7d", "address.freed_1h", "address.freed_7d"}); err != nil {
 			t.Fatal(err)
 		}
 		const who, six = "203.0.113.7", "2001:db8:1:2::3"
@@ -104,6 +108,16 @@ func TestBansThatAreOver(t *testing.T) {
 					t.Errorf("%s, %s: %d bans, want %d", tt.name, name, got, tt.want)
 				}
 			}
+		}
+		for fact, want := range map[string]int64{"address.freed_1h": 0, "address.freed_7d": 1} {
+			for name, o := range map[string]*orient.Orient{"running": o, "restarted": fresh()} {
+				if got := banFact(t, o, fact, "address", "203.0.113.8", at(3*time.Hour)); got != want {
+					t.Errorf("%s, %s: %d, want %d", fact, name, got, want)
+				}
+			}
+		}
+		if got := banFact(t, o, "address.freed_1h", "address", "203.0.113.8", at(90*time.Minute)); got != 1 {
+			t.Errorf("half an hour after the ban was lifted: %d", got)
 		}
 		err := d.Write(t.Context(), func(tx *db.Tx) error {
 			return o.Erase(t.Context(), tx, "shop", noren.Subject{Kind: "address", ID: who})

@@ -1,6 +1,8 @@
 package orient
 
 import (
+	"slices"
+
 	"noren"
 )
 
@@ -32,7 +34,8 @@ const (
 	fieldAmount
 	fieldQuantity
 	fieldDistinct
-	fieldOver // bans that are over; see offences
+	fieldOver  // bans that are over; see offences
+	fieldFreed // bans that a person lifted
 )
 
 // dim is one of the parties of an event that are counted distinct. Sign-ins
@@ -75,7 +78,7 @@ var measures = []measure{
 	{name: "blocked", unit: "count", counts: isStopped, meaning: noren.Text{Ja: "止めた通信の回数", En: "Stopped requests"}},
 	{name: "challenged", unit: "count", counts: isChallenged, meaning: noren.Text{Ja: "確認のページを出した回数", En: "Requests answered with the check page"}},
 	{name: "forbidden", unit: "count", counts: isForbidden, meaning: noren.Text{Ja: "公開してはいけない場所を見ようとした回数", En: "Requests for files that must never be served"}},
-	{name: "waf_blocked", unit: "count", counts: isWAFBlocked, meaning: noren.Text{Ja: "攻撃として止めた通信の回数", En: "Requests stopped as attacks by the WAF"}},
+	{name: "waf_blocked", unit: "count", counts: isWAFBlocked, meaning: noren.Text{Ja: "攻撃として止めた通信の回数（お店が足した規則を除く）", En: "Requests stopped as attacks by the WAF, the shop's own rules not counted"}},
 	{name: "probes_refused", unit: "count", counts: isRefusedProbe, meaning: noren.Text{Ja: "探りや攻撃とみられ、お店のサーバーが断った通信の回数（ログから）", En: "Requests that gave themselves away (request.probe) and that the shop's web server refused, as its log tells,"}},
 	{name: "not_found", unit: "count", counts: isNotFound, meaning: noren.Text{Ja: "ないページを見ようとした回数（ログから）", En: "Requests for pages that do not exist, as the web server's log tells,"}},
 	{name: "mail_refused", unit: "count", counts: isMailRefused, meaning: noren.Text{Ja: "断ったメールの不正中継の回数", En: "Relay attempts the mail server refused"}},
@@ -83,6 +86,8 @@ var measures = []measure{
 	{name: "sessions", unit: "count", counts: isServed, member: slotSession, meaning: noren.Text{Ja: "お店に届いた訪問（セッション）の数", En: "Different sessions whose requests reached the shop,"}},
 
 	{name: "bans", group: groupBan, field: fieldOver, unit: "count", meaning: noren.Text{Ja: "遮断された回数（済んだもの。重なる遮断は1回、人が解除したら0から）", En: "Bans that are over; bans that overlap are one, and after a person lifted one the count begins anew,"}},
+
+	{name: "freed", group: groupBan, field: fieldFreed, unit: "count", meaning: noren.Text{Ja: "人が遮断を解除した回数", En: "Bans that a person lifted"}},
 
 	{name: "logins", group: groupLogin, unit: "count", meaning: noren.Text{Ja: "ログインの試みの回数", En: "Sign-in attempts"}},
 	{name: "logins_failed", group: groupLogin, field: fieldFailed, unit: "count", meaning: noren.Text{Ja: "成功していないログインの回数" + attemptsJa, En: "Sign-ins that did not succeed" + attemptsEn + ","}},
@@ -167,7 +172,13 @@ func isNotFound(e *noren.Event) bool {
 
 func isMailRefused(e *noren.Event) bool { return e.Kind == noren.MailRefused }
 
-func isWAFBlocked(e *noren.Event) bool { return isBlocked(e) && cause(e) == noren.CauseWAF }
+// isWAFBlocked leaves the shop's own rules out: they say what the shop does not
+// want, a used voucher perhaps, and not what an attack is.
+func isWAFBlocked(e *noren.Event) bool {
+	p, ok := e.Payload.(*noren.Blocked)
+	return ok && p != nil && isBlocked(e) && p.Cause == noren.CauseWAF &&
+		(len(p.Hits) == 0 || slices.ContainsFunc(p.Hits, func(h noren.Hit) bool { return h.Rule > noren.MaxOwnRule }))
+}
 
 func cause(e *noren.Event) noren.Cause {
 	if p, ok := e.Payload.(*noren.Blocked); ok && p != nil {

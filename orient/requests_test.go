@@ -57,6 +57,20 @@ func TestRequestRates(t *testing.T) {
 	}
 }
 
+// A customer who meets a rule of the shop's own again and again is no attacker;
+// who meets one of ours beside it is.
+func TestOwnRulesAreNotCountedAsAttacks(t *testing.T) {
+	o := must(orient.New(orient.Options{}))
+	var got noren.Facts
+	for i, hits := range [][]noren.Hit{{{Rule: 1001}}, {{Rule: noren.MaxOwnRule}, {Rule: 7}}, {{Rule: 1001}, {Rule: 942100}}, {{Rule: 100930}}, nil} {
+		p := &noren.Blocked{Request: noren.Request{Hits: hits}, Cause: noren.CauseWAF}
+		got = facts(t, o, request(fmt.Sprint(i), time.Duration(i)*time.Second, p), "address.waf_blocked_10m", "address.blocked_10m")
+	}
+	if got["address.waf_blocked_10m"] != int64(3) || got["address.blocked_10m"] != int64(5) {
+		t.Errorf("got %v, want 3 attacks of 5 stopped requests", got)
+	}
+}
+
 func TestRequestRatesSaturate(t *testing.T) {
 	o := must(orient.New(orient.Options{}))
 	var got noren.Facts

@@ -259,8 +259,11 @@ func (st *state) read(out *output, at int64, own ownMark) (v any, missing int64,
 	case st.series[out.group] != nil:
 		w = st.series[out.group].query(out.window, at)
 		total = w.sums
-		if out.field == fieldOver {
-			return offences(st.series[out.group].marks[w.tail:w.top], at), 0, true
+		switch marks := st.series[out.group].marks[w.tail:w.top]; out.field {
+		case fieldOver:
+			return offences(marks, at), 0, true
+		case fieldFreed:
+			return freed(marks), 0, true
 		}
 	}
 	if out.field != fieldDistinct {

@@ -23,7 +23,7 @@ func testCatalogue(entities ...string) *noren.Catalogue {
 	return noren.NewCatalogue(facts, []noren.Family{noren.EntityFacts(), sequences(), counters(known)})
 }
 
-var measures = []string{"requests", "sessions", "bans", "blocked", "forbidden", "waf_blocked", "logins", "logins_failed", "login_failure_rate",
+var measures = []string{"requests", "sessions", "bans", "freed", "blocked", "forbidden", "waf_blocked", "logins", "logins_failed", "login_failure_rate",
 	"login_accounts", "login_addresses", "login_devices", "changes", "orders", "order_sum", "order_accounts", "order_addresses",
 	"payments", "payments_failed", "payment_failure_rate", "payment_sum", "payment_cards", "payment_accounts",
 	"payment_addresses", "payment_bins", "staff_actions", "staff_records", "staff_logins_failed",

@@ -84,7 +84,7 @@ func TestShippedLeaveACarriersCustomersAlone(t *testing.T) {
 		"logins_failed_1m": 12, "logins_failed_10m": 120, "logins_failed_1h": 160, "login_accounts_10m": 700, "login_failure_rate_1h": 0.16,
 		"payments_1h": 1000, "payments_10m": 700, "payments_failed_2m": 140, "payments_failed_10m": 150, "payments_failed_1h": 190, "payment_failure_rate_1h": 0.19,
 		"payment_cards_1h": 900, "payment_bins_1h": 120, "payment_sum_1h": 5_000_000, "first_seen_days": 300, "staff_logins_failed_10m": 0,
-		"sessions_10m": 3, "bans_7d": 0, "payments_24h": 2000, "payments_failed_24h": 240, "logins_1h": 1000,
+		"sessions_10m": 3, "bans_7d": 0, "freed_1h": 0, "payments_24h": 2000, "payments_failed_24h": 240, "logins_1h": 1000,
 	}
 	for _, k := range []noren.Kind{noren.HTTPRequest, noren.HTTPBlocked, noren.LoginAttempt, noren.LoginOutcome, noren.PaymentAttempt, noren.PaymentOutcome, noren.OrderPlaced} {
 		facts := noren.Facts{}

@@ -42,7 +42,7 @@ func hits(matched []types.MatchedRule) []noren.Hit {
 	var out []noren.Hit
 	for _, m := range matched {
 		id, score := m.Rule().ID(), scoreOf(m.Rule().Severity())
-		if id <= maxOwnID && m.Disruptive() { // whoever writes a rule need not weigh it
+		if id <= noren.MaxOwnRule && m.Disruptive() { // whoever writes a rule need not weigh it
 			score = max(score, scoreOf(types.RuleSeverityCritical))
 		}
 		if bookkeeping(id) || score == 0 {

@@ -25,9 +25,6 @@ const (
 	maxRuleFiles = 20
 	maxRuleBytes = 256 << 10 // all files together
 	maxOwnRules  = 500
-	// maxOwnID: 1 to 99,999 is the range that ModSecurity's manual reserves for
-	// local use; from 100,000 on stand the rules of Noren and the Core Rule Set.
-	maxOwnID = 99_999
 )
 
 // ownActions are what an own rule may do. What is left out reads files, runs
@@ -178,8 +175,8 @@ func (c *ruleChecker) actions(text string) {
 
 func (c *ruleChecker) id(text string) {
 	id, err := strconv.Atoi(text)
-	if err != nil || id < 1 || id > maxOwnID {
-		c.fault("id %.20q is not a number from 1 to %d, the range for own rules", text, maxOwnID)
+	if err != nil || id < 1 || id > noren.MaxOwnRule {
+		c.fault("id %.20q is not a number from 1 to %d, the range for own rules", text, noren.MaxOwnRule)
 		return
 	}
 	if other, dup := c.ids[id]; dup {
