@@ -41,6 +41,18 @@ func clientOf(peer netip.Addr, h http.Header, trusts func(netip.Addr) bool) neti
 	return client
 }
 
+// noticeProxy says that a web server of the shop's own speaks for visitors and was
+// not named as a proxy: all of them look like one, to limits and to the record.
+// From outside nobody comes from such an address.
+func (x *exchange) noticeProxy() {
+	peer := x.peer.Addr().Unmap()
+	if !peer.IsLoopback() && !peer.IsPrivate() || len(x.r.Header["X-Forwarded-For"]) == 0 {
+		return
+	}
+	x.g.alarm("a web server of yours passes visitors on and is not in trusted_proxies: all of them look like one", x.shop.Name,
+		"proxy", peer, "hint", "write trusted_proxies: ["+netip.PrefixFrom(peer, peer.BitLen()).String()+"] at the site "+x.shop.Name)
+}
+
 // parseHop reads one entry, which some proxies write with a port.
 func parseHop(s string) (netip.Addr, bool) {
 	s = strings.TrimSpace(s)

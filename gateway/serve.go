@@ -129,6 +129,7 @@ func (g *Gateway) begin(w http.ResponseWriter, r *http.Request) *exchange {
 		x.scheme = schemeOf(r, x.peer.Addr(), x.shop.trusts)
 		if !x.shop.trusts(x.peer.Addr()) { // a proxy's hello is not the visitor's
 			x.ja4 = ja4Of(r.Context())
+			x.noticeProxy()
 		}
 	}
 	x.clientText = x.client.String()

@@ -5,9 +5,11 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"net/netip"
 	"net/textproto"
 	"slices"
 	"strings"
@@ -216,6 +218,33 @@ func TestSlowHeadersAreCutOff(t *testing.T) {
 			_, _ = io.WriteString(c, "X-A: b\r\n")
 		case <-time.After(50 * time.Second):
 			t.Fatal("the connection is still open")
+		}
+	}
+}
+
+// Whoever puts nginx in front and forgets to say so reads it in the log, instead
+// of wondering why everybody is one visitor.
+func TestUnlistedProxyIsNoticed(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		trusted []netip.Prefix
+		header  []string
+		says    bool
+	}{
+		{"an unlisted one", nil, []string{"X-Forwarded-For: 203.0.113.7"}, true},
+		{"a listed one", []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, []string{"X-Forwarded-For: 203.0.113.7"}, false},
+		{"a visitor of the machine itself", nil, nil, false},
+	} {
+		var said strings.Builder
+		s := stand(t, func(o *Options) {
+			o.Log = slog.New(slog.NewTextHandler(&said, nil))
+			o.Settings.Sites[0].TrustedProxies = tt.trusted
+		})
+		if res, _ := s.do("GET", "/", "", tt.header...); res.StatusCode != http.StatusOK {
+			t.Errorf("%s: answered %d", tt.name, res.StatusCode)
+		}
+		if got := strings.Contains(said.String(), "trusted_proxies: [127.0.0.1/32] at the site shop"); got != tt.says {
+			t.Errorf("%s: the log says %q", tt.name, said.String())
 		}
 	}
 }

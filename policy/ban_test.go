@@ -97,6 +97,10 @@ func TestWhoIsBanned(t *testing.T) {
 		if s := bySession.Decide(ev, facts).Actions[0]; s.Kind != noren.ActBan || s.Entity != "session" || s.Target != "abc" {
 			t.Fatalf("a session's own deeds: %+v", s)
 		}
+		ev.Entities["address"] = rapid.SampledFrom([]string{"127.0.0.1", "::1", "172.17.0.1", "fd00::7"}).Draw(t, "a web server of the shop's own in front")
+		if a := byAddress.Decide(ev, facts).Actions[0]; a.Kind != noren.ActCheck {
+			t.Fatalf("%s is banned, and everybody behind it: %+v", ev.Entities["address"], a)
+		}
 		delete(ev.Entities, "session")
 		if d := bySession.Decide(ev, facts); len(d.Actions) != 0 {
 			t.Fatalf("nobody to ban: %+v", d.Actions)

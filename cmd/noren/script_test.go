@@ -96,8 +96,12 @@ func exitsCmd(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // get asks once, on a connection of its own.
-func get(url string) (status int, body string, err error) {
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
+func get(ts *testscript.TestScript, url string) (status int, body string, err error) {
+	over := &http.Transport{DisableKeepAlives: true}
+	if from := ts.Getenv("VISITOR"); from != "" {
+		over.DialContext = visitor(from).DialContext
+	}
+	client := &http.Client{Transport: over, Timeout: 10 * time.Second}
 	resp, err := client.Get(url)
 	if err != nil {
 		return 0, "", err
@@ -109,7 +113,7 @@ func get(url string) (status int, body string, err error) {
 
 // httpget URL STATUS [PATTERN]: one request, whose answer must match.
 func httpgetCmd(ts *testscript.TestScript, _ bool, args []string) {
-	status, body, err := get(args[0])
+	status, body, err := get(ts, args[0])
 	ts.Check(err)
 	if strconv.Itoa(status) != args[1] {
 		ts.Fatalf("%s answered %d, want %s\n%s", args[0], status, args[1], body)
@@ -130,7 +134,7 @@ func awaitCmd(ts *testscript.TestScript, _ bool, args []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
 	for {
-		status, body, err := get(args[0])
+		status, body, err := get(ts, args[0])
 		if err == nil && strconv.Itoa(status) == args[1] {
 			return
 		}
