@@ -1,0 +1,60 @@
+package waf
+
+import (
+	"context"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+// BenchmarkMix is the CPU of one request of a shop's mix, with the screen and
+// without; BenchmarkField that of one clean field.
+func BenchmarkMix(b *testing.B) {
+	s := newShop(b, 1)
+	reqs := make([]*Request, 500)
+	for i := range reqs {
+		reqs[i] = s.mix()
+	}
+	both(b, func(b *testing.B, w *WAF) {
+		b.ReportAllocs()
+		i := 0
+		for b.Loop() {
+			if _, err := w.Inspect(context.Background(), reqs[i%len(reqs)]); err != nil {
+				b.Fatal(err)
+			}
+			i++
+		}
+	})
+}
+
+func BenchmarkField(b *testing.B) {
+	text := "お問い合わせの件ですが、先日購入したメーカー純正カバー（赤）のサイズについて教えてください。It arrived on Monday, thank you. "
+	for _, size := range []int{24 << 10, 64 << 10, 512 << 10} {
+		body := "note="
+		for i := 0; len(body) < size; i++ {
+			body += url.QueryEscape(text)
+		}
+		both(b, func(b *testing.B, w *WAF) {
+			r := request("POST", "/contact", body[:size-size%3])
+			r.Body = []byte(body[:strings.LastIndexByte(body[:size], '+')])
+			for b.Loop() {
+				res, err := w.Inspect(context.Background(), r)
+				if err != nil || res.Score > 0 {
+					b.Fatal(res, err)
+				}
+			}
+			b.ReportMetric(float64(len(r.Body))/1024, "KiB")
+		})
+	}
+}
+
+func both(b *testing.B, f func(b *testing.B, w *WAF)) {
+	for name, o := range map[string]Options{"screen": {Compare: -1}, "engine": {NoScreen: true}} {
+		w, err := New(o)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(name, func(b *testing.B) { f(b, w) })
+		w.Close()
+	}
+}
