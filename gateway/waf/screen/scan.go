@@ -7,6 +7,7 @@ type scratch struct {
 	found   []bits
 	used    int
 	flagged []bool // by rule: its first link matches
+	flags   int    // how often that was found
 }
 
 func (s *Screen) newScratch() *scratch {
@@ -45,7 +46,7 @@ func (s *Screen) scan(sc *scratch, p *plan, v Value) int {
 		if len(l.always)+len(l.filtered) == 0 {
 			continue
 		}
-		if hit := s.level(sc, l, i, v.Key); hit >= 0 {
+		if hit := s.level(sc, l, i, v.Key, same); hit >= 0 {
 			return hit
 		}
 		if same {
@@ -56,9 +57,13 @@ func (s *Screen) scan(sc *scratch, p *plan, v Value) int {
 }
 
 // level asks all rules at one place of the tree.
-func (s *Screen) level(sc *scratch, l *level, at int, key string) int {
+// same: the step before it did not change the string.
+func (s *Screen) level(sc *scratch, l *level, at int, key string, same bool) int {
 	v := sc.values[at]
 	for k := range l.always {
+		if same && l.always[k].again {
+			continue
+		}
 		if hit := s.ask(sc, &l.always[k], v, key); hit >= 0 {
 			return hit
 		}
@@ -79,7 +84,7 @@ func (s *Screen) level(sc *scratch, l *level, at int, key string) int {
 	}
 	for k := range l.filtered {
 		e := &l.filtered[k]
-		if !e.passes(found, fold) {
+		if same && e.again || !e.passes(found, fold) {
 			continue
 		}
 		if hit := s.ask(sc, e, v, key); hit >= 0 {
@@ -115,9 +120,6 @@ func (e *entry) passes(found bits, fold bool) bool {
 func (s *Screen) ask(sc *scratch, e *entry, v, key string) int {
 	r := s.rules[e.rule]
 	decides := r.marks && len(r.links) == 1
-	if !decides && sc.flagged[e.rule] {
-		return -1
-	}
 	if e.sel != nil && !e.sel.wants(key) {
 		return -1
 	}
@@ -128,5 +130,6 @@ func (s *Screen) ask(sc *scratch, e *entry, v, key string) int {
 		return e.rule
 	}
 	sc.flagged[e.rule] = true
+	sc.flags++
 	return -1
 }

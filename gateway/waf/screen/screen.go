@@ -17,7 +17,9 @@ type Screen struct {
 	early   []string
 	engine  []string
 	ids     []int
-	headers int // the index of REQUEST_HEADERS
+	headers int    // the index of REQUEST_HEADERS
+	keep    []bool // by variable: its values may be remembered
+	memo    *memo
 	pool    sync.Pool
 }
 
@@ -40,6 +42,10 @@ func New(root fs.FS, directives string) (*Screen, error) {
 	s.headers = c.need(&c.vars, "REQUEST_HEADERS")
 	s.vars, s.early = c.vars, c.early
 	s.index()
+	s.memo = newMemo()
+	for _, name := range s.vars {
+		s.keep = append(s.keep, remembered[name])
+	}
 	s.pool.New = func() any { return s.newScratch() }
 	return s, nil
 }
@@ -90,8 +96,8 @@ func (s *Screen) index() {
 				e.op = nil
 			}
 		}
-		for _, place := range s.tree.places(l) {
-			e.place = place
+		for n, place := range s.tree.places(l) {
+			e.place, e.again = place, n > 0
 			for k := range l.sources {
 				src := &l.sources[k]
 				candidates[src.index] = append(candidates[src.index], candidate{e, &src.sel})
@@ -115,9 +121,8 @@ func (s *Screen) Clean(req *Request) (clean bool, rule int) {
 		s.pool.Put(sc)
 	}()
 	for i, values := range req.Late {
-		p := &s.plans[i]
 		for _, v := range values {
-			if hit := s.scan(sc, p.of(v.Key), v); hit >= 0 {
+			if hit := s.value(sc, i, v); hit >= 0 {
 				return false, s.rules[hit].id
 			}
 		}
@@ -129,4 +134,24 @@ func (s *Screen) Clean(req *Request) (clean bool, rule int) {
 		}
 	}
 	return true, 0
+}
+
+// value scans one value, unless it is remembered.
+func (s *Screen) value(sc *scratch, variable int, v Value) (hit int) {
+	p, key := s.plans[variable].of(v.Key)
+	if len(p.levels) == 0 {
+		return -1
+	}
+	if !s.keep[variable] || len(v.Value)+len(v.Key) > memoBytes || variable == s.headers && !commonHeaders[key] {
+		return s.scan(sc, p, v)
+	}
+	place, clean := s.memo.find(p, v)
+	if clean {
+		return -1
+	}
+	sc.flags = 0
+	if hit = s.scan(sc, p, v); hit < 0 && sc.flags == 0 {
+		place.Store(&memoEntry{p, Value{strings.Clone(v.Key), strings.Clone(v.Value)}})
+	}
+	return hit
 }

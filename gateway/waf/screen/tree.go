@@ -63,6 +63,7 @@ type entry struct {
 	op    operator // nil: the clauses decide
 	neg   bool
 	sel   *selector // what the key must be, if that cannot be told before
+	again bool      // the rule looks at the string before this step too
 	place int
 }
 
@@ -84,14 +85,15 @@ type plans struct {
 	byKey map[string]*plan // lower case
 }
 
-func (p *plans) of(key string) *plan {
-	if len(p.byKey) == 0 {
-		return p.other
+func (p *plans) of(key string) (which *plan, lower string) {
+	if key == "" {
+		return p.other, ""
 	}
-	if plan, ok := p.byKey[strings.ToLower(key)]; ok {
-		return plan
+	lower = strings.ToLower(key)
+	if plan, ok := p.byKey[lower]; ok {
+		return plan, lower
 	}
-	return p.other
+	return p.other, lower
 }
 
 // candidate is an entry with the selector of its variable.
