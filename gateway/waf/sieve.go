@@ -134,7 +134,7 @@ func (w *WAF) compare(r *Request) (res Result, marked bool) {
 }
 
 func newSieve(directives string, loaded []int) (*sieve, error) {
-	s, err := screen.New(coreruleset.FS, directives)
+	s, err := screen.New(coreruleset.FS, directives, zoneVariable)
 	if err != nil {
 		return nil, err
 	}

@@ -208,7 +208,7 @@ func TestScreenThatIsWrongIsSwitchedOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Close()
-	lame, err := screen.New(coreruleset.FS, setupConf) // it lacks the rules
+	lame, err := screen.New(coreruleset.FS, setupConf, zoneVariable) // it lacks the rules
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,6 +53,10 @@ var ruleFiles = []string{
 // our own rules too, so it comes after noren.conf.
 const judgeFile = "949-BLOCKING-EVALUATION"
 
+// zoneVariable is the TX variable in which rules find the zone. The screen must
+// know of every variable that is set besides the rules.
+const zoneVariable = "noren_zone"
+
 // ErrOverload says that no place to inspect came free in time. The request was
 // not inspected.
 var ErrOverload = errors.New("waf: no place to inspect came free in time")
@@ -275,11 +279,11 @@ func feedHead(tx types.Transaction, r *Request) error {
 	if !ok {
 		return noren.Errorf(noren.Internal, "waf: this Coraza hides its variables")
 	}
-	state.Variables().TX().Set("noren_zone", []string{string(r.Zone)})
+	state.Variables().TX().Set(zoneVariable, []string{string(r.Zone)})
 	tx.ProcessConnection(r.Addr.Addr().Unmap().WithZone("").String(), int(r.Addr.Port()), "", 0)
 	tx.ProcessURI(r.URI, r.Method, r.Proto)
 	for _, v := range views(r) {
-		tx.AddGetRequestArgument(v.name, v.value)
+		tx.AddGetRequestArgument(strings.Clone(v.name), v.value)
 	}
 	for name, values := range r.Header {
 		for _, v := range values {

@@ -40,19 +40,20 @@ var setupDirectives = []string{
 	"secdefaultaction", "seccomponentsignature",
 }
 
-func compile(root fs.FS, directives string) (*compiler, error) {
+func compile(root fs.FS, directives string, given []string) (*compiler, error) {
 	r := &reader{root: root}
 	if err := r.text(directives, ""); err != nil {
 		return nil, err
 	}
 	c := &compiler{
 		compiled: compiled{root: root, ops: map[string]cachedOp{}},
-		tx:       map[string]abstract{"noren_zone": {state: unknown}},
+		tx:       map[string]abstract{},
 		dynamic:  map[string]bool{},
 		removed:  map[int]bool{},
 	}
-	for i := range 10 { // captures of rules before
-		c.tx[strconv.Itoa(i)] = abstract{state: unknown}
+	c.forget()
+	for _, name := range given {
+		c.tx[strings.ToLower(name)] = abstract{state: unknown}
 	}
 	groups, err := c.groups(r.out)
 	if err != nil {
@@ -313,7 +314,7 @@ func (c *compiler) removes(a action) {
 	c.anything = true
 }
 
-// forget drops the captures of the rule.
+// forget drops the captures of a rule: later ones cannot tell whose they are.
 func (c *compiler) forget() {
 	for i := range 10 {
 		key := strconv.Itoa(i)

@@ -31,10 +31,11 @@ type Request struct{ Late, Early [][]Value }
 const anyFold = 0
 
 // New compiles rules: directives in the SecRule language, whose files are read
-// from root. An error says what is beyond the screen; without a screen every
-// request goes to the engine.
-func New(root fs.FS, directives string) (*Screen, error) {
-	c, err := compile(root, directives)
+// from root. given are the TX variables that the caller sets for each request.
+// An error says what is beyond the screen; without a screen every request goes
+// to the engine.
+func New(root fs.FS, directives string, given ...string) (*Screen, error) {
+	c, err := compile(root, directives, given)
 	if err != nil {
 		return nil, err
 	}

@@ -367,3 +367,13 @@ func normalizePath(s string) (string, bool) {
 	}
 	return clean, clean != s
 }
+
+// Transform applies one transformation, for comparison with the engine's own.
+func Transform(name, s string) (out string, changed, known bool) {
+	f, known := transformations[strings.ToLower(name)]
+	if !known {
+		return s, false, false
+	}
+	out, changed = f(s)
+	return out, changed, true
+}
