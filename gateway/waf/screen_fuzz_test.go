@@ -2,6 +2,7 @@ package waf
 
 import (
 	"maps"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -60,6 +61,7 @@ func fuzzRequest(method, uri, proto, head, cookie string, body []byte, kind byte
 		if name = strings.TrimSpace(name); ok && strings.EqualFold(name, "Host") {
 			r.Host = strings.TrimSpace(v)
 		} else if ok && name != "" {
+			name = http.CanonicalHeaderKey(name) // as net/http gives them
 			r.Header[name] = append(r.Header[name], strings.TrimSpace(v))
 		}
 	}

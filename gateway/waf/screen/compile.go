@@ -19,11 +19,10 @@ type compiler struct {
 	patterns []string        // beginnings of TX names that are made at run time
 	wild     []string        // the same, where it is not known whether they are set
 	phase    int
-	skipTo   string       // the marker up to which rules are skipped
-	unsureTo string       // the marker up to which rules may be skipped
-	unsure   int          // how many rules may be skipped
-	removed  map[int]bool // rules that others may take away from a request
-	anything bool         // any rule may be taken away
+	skipTo   string   // the marker up to which rules are skipped
+	unsureTo []string // the markers up to which rules may be skipped
+	unsure   int      // how many rules may be skipped
+	taken    taken
 }
 
 // group is a rule with its chain, or a marker.
@@ -49,7 +48,7 @@ func compile(root fs.FS, directives string, given []string) (*compiler, error) {
 		compiled: compiled{root: root, ops: map[string]cachedOp{}},
 		tx:       map[string]abstract{},
 		dynamic:  map[string]bool{},
-		removed:  map[int]bool{},
+		taken:    taken{map[int]bool{}, map[string]bool{}, false},
 	}
 	c.forget()
 	for _, name := range given {
@@ -65,7 +64,7 @@ func compile(root fs.FS, directives string, given []string) (*compiler, error) {
 				return nil, fmt.Errorf("rule %d: %w", g.id, err)
 			}
 		}
-		if c.skipTo != "" || c.unsureTo != "" {
+		if c.skipTo != "" || len(c.unsureTo) > 0 {
 			return nil, fmt.Errorf("no marker %s%s in phase %d", c.skipTo, c.unsureTo, c.phase)
 		}
 		c.unsure = 0
@@ -184,9 +183,7 @@ func (c *compiler) group(g *group) error {
 		if c.skipTo == g.marker {
 			c.skipTo = ""
 		}
-		if c.unsureTo == g.marker {
-			c.unsureTo = ""
-		}
+		c.unsureTo = slices.DeleteFunc(c.unsureTo, func(m string) bool { return m == g.marker })
 		c.unsure = max(0, c.unsure-1)
 		return nil
 	}
@@ -197,8 +194,9 @@ func (c *compiler) group(g *group) error {
 }
 
 func (c *compiler) rule(g *group) error {
-	unsure := c.unsureTo != "" || c.unsure > 0
-	if !c.anything && !c.removed[g.id] { // the engine does not count those that are taken away
+	touched := c.taken.touches(g)
+	unsure := len(c.unsureTo) > 0 || c.unsure > 0 || touched
+	if !touched { // the engine does not count those that are taken away
 		c.unsure = max(0, c.unsure-1)
 	}
 	head := g.chain[0].actions
@@ -211,7 +209,6 @@ func (c *compiler) rule(g *group) error {
 		if err != nil {
 			return err
 		}
-		engine = engine || steers && !(r.marks && i == len(g.chain)-1)
 		l, t, err := c.link(raw)
 		if err != nil {
 			return err
@@ -223,32 +220,32 @@ func (c *compiler) rule(g *group) error {
 		truth = min(truth, t)
 		l.unsure = unsure
 		last := i == len(g.chain)-1
+		engine = engine || steers && !(r.marks && last)
 		if err := c.setvars(r, l, raw, truth == yes && !unsure, r.marks && last); err != nil {
 			return err
 		}
 		r.links = append(r.links, l)
 	}
 	c.forget()
-	if truth == no {
+	c.takes(g, r.marks)
+	if engine {
+		if err := c.steer(g, unsure || truth == no); err != nil {
+			return err
+		}
+	}
+	if truth == no { // what the links before the one that never matches set is still set
 		r.marks = false
 		c.keep(r)
 		return nil
 	}
-	if engine {
-		if err := c.steer(g, unsure); err != nil {
-			return err
-		}
-	}
 	if !r.marks {
 		c.flow(g, truth, unsure)
 	}
-	if truth == yes {
-		if r.marks {
-			return errors.New("it matches every request")
-		}
-		if !r.marks {
-			return nil // what it sets is worked out
-		}
+	switch {
+	case truth == yes && r.marks:
+		return errors.New("it matches every request")
+	case truth == yes:
+		return nil // what it sets is worked out
 	}
 	if r.marks && !slices.ContainsFunc(r.links, func(l *link) bool { return !l.blind }) {
 		return fmt.Errorf("what it looks at is %w", errBeyond)
@@ -283,35 +280,17 @@ func (c *compiler) steer(g *group, unsure bool) error {
 
 // flow follows skip and skipAfter.
 func (c *compiler) flow(g *group, truth truth, unsure bool) {
-	for _, r := range g.chain {
-		for _, a := range r.actions {
-			c.removes(a)
-		}
-	}
 	head := g.chain[0].actions
 	if marker := value(head, "skipafter"); marker != "" {
 		if truth == yes && !unsure {
 			c.skipTo = marker
-		} else if c.unsureTo == "" {
-			c.unsureTo = marker
+		} else {
+			c.unsureTo = append(c.unsureTo, marker)
 		}
 	}
 	if n, err := strconv.Atoi(value(head, "skip")); err == nil && n > 0 {
 		c.unsure = max(c.unsure, n)
 	}
-}
-
-// removes takes notice of rules that an action takes away from a request.
-func (c *compiler) removes(a action) {
-	what, ids, _ := strings.Cut(strings.ToLower(a.value), "=")
-	if a.name != "ctl" || !strings.HasPrefix(what, "ruleremoveby") {
-		return
-	}
-	if id, err := strconv.Atoi(ids); what == "ruleremovebyid" && err == nil {
-		c.removed[id] = true
-		return
-	}
-	c.anything = true
 }
 
 // forget drops the captures of a rule: later ones cannot tell whose they are.

@@ -76,15 +76,15 @@ func (x *run) chain(r *rule, i int) bool {
 	found, ok := x.matches(l)
 	switch {
 	case !ok:
-		return true
+		return x.giveUp()
 	case len(found) == 0:
 		return false
 	}
 	rest := r.links[i+1:]
 	if len(found) > 1 && len(rest) > 0 && dependent(rest) {
 		// The engine takes the matches in any order, and the last one counts.
-		if len(rest) > 1 || rest[0].args.runtime() {
-			return true
+		if !r.marks || len(rest) > 1 || rest[0].args.runtime() {
+			return x.giveUp()
 		}
 		saved, all := maps.Clone(x.tx), x.all
 		for _, m := range found {
@@ -101,6 +101,12 @@ func (x *run) chain(r *rule, i int) bool {
 		return true
 	}
 	return x.chain(r, i+1)
+}
+
+// giveUp says that a rule may match, and that what it set is not known.
+func (x *run) giveUp() bool {
+	x.wild = true
+	return true
 }
 
 // dependent reports whether links look at what matches before them left.
@@ -259,7 +265,11 @@ func (x *run) expand(m macro) (text string, known bool) {
 		case p.name:
 			b.WriteString(x.last.name)
 		case p.header != "":
-			b.WriteString(x.header(p.header, p.text))
+			v, known := x.header(p.header, p.text)
+			if !known {
+				return "", false
+			}
+			b.WriteString(v)
 		case p.tx != nil:
 			v, set, known := x.read(p.tx)
 			if !known {
@@ -276,13 +286,16 @@ func (x *run) expand(m macro) (text string, known bool) {
 	return b.String(), true
 }
 
-func (x *run) header(name, other string) string {
-	for _, v := range x.req.Late[x.headers] {
-		if strings.EqualFold(v.Key, name) {
-			return v.Value
+// header is a header's value; which of several is first is chance.
+func (x *run) header(name, other string) (v string, known bool) {
+	v, known = other, true
+	for i, n := 0, 0; i < len(x.req.Late[x.headers]); i++ {
+		if h := x.req.Late[x.headers][i]; strings.EqualFold(h.Key, name) {
+			v, known = h.Value, n == 0
+			n++
 		}
 	}
-	return other
+	return v, known
 }
 
 // apply does what a link does for each of its matches.
@@ -305,14 +318,14 @@ func (x *run) apply(l *link, found []match) {
 			}
 		}
 		for i := range l.sets {
-			x.set(&l.sets[i], set)
+			x.set(&l.sets[i], set, m.unknown)
 		}
 	}
 }
 
 // set runs a setvar action. A variable that one link sets to several values is
-// not known: which of them is last is chance.
-func (x *run) set(s *setvar, before map[string]string) {
+// not known: which of them is last is chance. doubt: it may not be set at all.
+func (x *run) set(s *setvar, before map[string]string, doubt bool) {
 	key, known := x.expand(s.key)
 	if !known {
 		x.wild = true
@@ -323,7 +336,7 @@ func (x *run) set(s *setvar, before map[string]string) {
 		x.tx = map[string]txValue{}
 	}
 	v, known := x.expand(s.value)
-	if s.remove || !known {
+	if s.remove || !known || doubt {
 		x.tx[key] = txValue{unknown: true}
 		return
 	}
