@@ -1,6 +1,9 @@
 package screen
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // automaton finds all literals of all rules in one pass over a string
 // (Aho-Corasick with classes of bytes, ASCII letters without case). What it
@@ -72,37 +75,27 @@ func (t *trie) add(word string, class *[256]uint8, ids []uint16) {
 func (a *automaton) link(t *trie) {
 	order, place := []int{0}, make([]int, len(t.child))
 	for i := 0; i < len(order); i++ {
-		for c := range a.classes {
-			if child, ok := t.child[order[i]][uint8(c)]; ok {
-				place[child] = len(order)
-				order = append(order, child)
-			}
+		for _, c := range slices.Sorted(maps.Keys(t.child[order[i]])) {
+			child := t.child[order[i]][c]
+			place[child] = len(order)
+			order = append(order, child)
 		}
 	}
 	fail := make([]int, len(order))
 	a.next = make([]uint32, len(order)*a.classes)
 	a.out = make([][]uint16, len(order))
 	for i, node := range order {
-		a.out[i] = t.out[node]
-	}
-	for i, node := range order {
-		for c := range a.classes {
-			child, ok := t.child[node][uint8(c)]
-			switch {
-			case ok:
-				p := place[child]
-				if i > 0 {
-					fail[p] = int(a.next[fail[i]*a.classes+c])
-				}
-				for _, id := range a.out[fail[p]] {
-					if !slices.Contains(a.out[p], id) {
-						a.out[p] = append(slices.Clip(a.out[p]), id)
-					}
-				}
-				a.next[i*a.classes+c] = uint32(p)
-			case i > 0:
-				a.next[i*a.classes+c] = a.next[fail[i]*a.classes+c]
+		// Whoever a state falls back to is nearer to the root, and done.
+		row, back := a.next[i*a.classes:(i+1)*a.classes], a.next[fail[i]*a.classes:]
+		if i > 0 {
+			copy(row, back)
+		}
+		a.out[i] = union(t.out[node], a.out[fail[i]])
+		for c, child := range t.child[node] {
+			if i > 0 {
+				fail[place[child]] = int(back[c])
 			}
+			row[c] = uint32(place[child])
 		}
 	}
 	for i, p := range a.next {
@@ -111,6 +104,15 @@ func (a *automaton) link(t *trie) {
 			a.next[i] |= hasOutput
 		}
 	}
+}
+
+func union(a, b []uint16) []uint16 {
+	for _, id := range b {
+		if !slices.Contains(a, id) {
+			a = append(slices.Clip(a), id)
+		}
+	}
+	return a
 }
 
 // bits is a set of clauses.

@@ -23,6 +23,7 @@ type compiler struct {
 	unsureTo []string // the markers up to which rules may be skipped
 	unsure   int      // how many rules may be skipped
 	taken    taken
+	captures int // groups of the last pattern of this rule that captures; -1: none
 }
 
 // group is a rule with its chain, or a marker.
@@ -50,7 +51,6 @@ func compile(root fs.FS, directives string, given []string) (*compiler, error) {
 		dynamic:  map[string]bool{},
 		taken:    taken{map[int]bool{}, map[string]bool{}, false},
 	}
-	c.forget()
 	for _, name := range given {
 		c.tx[strings.ToLower(name)] = abstract{state: unknown}
 	}
@@ -203,6 +203,7 @@ func (c *compiler) rule(g *group) error {
 	r := &rule{id: g.id, marks: marks(g.id, head)}
 	truth := yes
 	engine := false
+	c.captures = -1 // those of earlier rules are not known
 	for i := range g.chain {
 		raw := &g.chain[i]
 		steers, err := checkActions(raw.actions)
@@ -226,7 +227,6 @@ func (c *compiler) rule(g *group) error {
 		}
 		r.links = append(r.links, l)
 	}
-	c.forget()
 	c.takes(g, r.marks)
 	if engine {
 		if err := c.steer(g, unsure || truth == no); err != nil {
@@ -290,14 +290,5 @@ func (c *compiler) flow(g *group, truth truth, unsure bool) {
 	}
 	if n, err := strconv.Atoi(value(head, "skip")); err == nil && n > 0 {
 		c.unsure = max(c.unsure, n)
-	}
-}
-
-// forget drops the captures of a rule: later ones cannot tell whose they are.
-func (c *compiler) forget() {
-	for i := range 10 {
-		key := strconv.Itoa(i)
-		c.tx[key] = abstract{state: unknown}
-		delete(c.dynamic, key)
 	}
 }

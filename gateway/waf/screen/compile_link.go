@@ -40,9 +40,7 @@ func (c *compiler) link(raw *rawRule) (*link, truth, error) {
 		return l, no, nil
 	}
 	if l.capture {
-		for i := 0; i <= captures(l.op); i++ {
-			c.dynamic[strconv.Itoa(i)] = true
-		}
+		c.captures = captures(l.op)
 	}
 	t := c.decide(l)
 	for _, src := range l.sources {
@@ -113,14 +111,30 @@ func (c *compiler) txSource(src source) (source, bool) {
 			src.class = unknownVar
 		}
 	}
-	if len(c.wild) > 0 {
+	if len(c.wild) > 0 || wantsGroups(&src.sel) {
 		src.class = unknownVar
 	}
 	return src, true
 }
 
+// isGroup reports whether a TX variable is what a pattern captured.
+func isGroup(key string) bool { return len(key) == 1 && key[0] >= '0' && key[0] <= '9' }
+
+func wantsGroups(sel *selector) bool {
+	for d := '0'; d <= '9'; d++ {
+		if sel.wants(string(d)) {
+			return true
+		}
+	}
+	return false
+}
+
 // read is how a TX variable is read here.
 func (c *compiler) read(key string) txRead {
+	if isGroup(key) {
+		known := int(key[0]-'0') <= c.captures
+		return txRead{key: key, base: abstract{state: unknown}, runtime: known, group: known}
+	}
 	r := txRead{key: key, base: c.tx[key], runtime: c.dynamic[key]}
 	for _, p := range c.patterns {
 		r.runtime = r.runtime || r.base.state != unknown && strings.HasPrefix(key, p)
@@ -228,6 +242,8 @@ func (c *compiler) setvars(r *rule, l *link, raw *rawRule, sure, lost bool) erro
 		key, plain := s.key.plain()
 		key = strings.ToLower(key)
 		switch {
+		case isGroup(key) || isGroup(s.key.prefix()):
+			return fmt.Errorf("setvar:%.60q: %w", a.value, errBeyond)
 		case plain && key == scoreVariable && !sure:
 			r.marks = true
 		case plain && sure:

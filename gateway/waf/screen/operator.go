@@ -10,6 +10,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/corazawaf/libinjection-go"
@@ -22,16 +23,13 @@ type operatorFunc func(s string) bool
 
 func (f operatorFunc) match(s string) bool { return f(s) }
 
-// literalsOnly is an operator that matches when one of its words is there and
-// needs no second look after the scan.
-type literalsOnly struct {
-	words clause
-	alone *automaton
-}
+// literalsOnly is an operator that matches when one of its words is there. The
+// scan finds them with all others; alone is for where there is no scan.
+type literalsOnly struct{ alone func() *automaton }
 
 func (l *literalsOnly) match(s string) bool {
 	found := make(bits, 1)
-	l.alone.scan(s, found)
+	l.alone().scan(s, found)
 	return found.has(0)
 }
 
@@ -203,11 +201,14 @@ func compileWords(words []string) (operator, []clause, error) {
 			return operatorFunc(func(string) bool { return true }), nil, nil
 		}
 	}
-	lits := map[string][]uint16{}
-	for _, w := range words {
-		lits[w] = []uint16{0}
-	}
-	return &literalsOnly{words, buildAutomaton(lits)}, []clause{words}, nil
+	alone := sync.OnceValue(func() *automaton {
+		lits := map[string][]uint16{}
+		for _, w := range words {
+			lits[w] = []uint16{0}
+		}
+		return buildAutomaton(lits)
+	})
+	return &literalsOnly{alone}, []clause{words}, nil
 }
 
 func wordsFromFile(root fs.FS, dir, name string) ([]string, error) {

@@ -11,6 +11,7 @@ import (
 const (
 	maxRuns    = 20_000 // values that rules outside the scan look at
 	maxMatches = 64     // matches of one link
+	maxGroups  = 9      // groups that the engine keeps
 )
 
 // run is what the rules do with one request. What a match of the scan cannot
@@ -24,7 +25,9 @@ type run struct {
 	last match
 	all  []Value // MATCHED_VARS
 	lost bool    // all lacks something
-	work int
+	// captured are the groups of the last match; beyond them nothing is known.
+	captured []string
+	work     int
 }
 
 type txValue struct {
@@ -60,14 +63,8 @@ func (l *link) scannable() bool {
 
 // rule reports whether r may match.
 func (x *run) rule(r *rule) bool {
-	x.all, x.last, x.lost = nil, match{unknown: true}, false
-	hit := x.chain(r, 0)
-	if x.tx != nil && len(r.links) > 0 {
-		for i := range 10 {
-			delete(x.tx, strconv.Itoa(i))
-		}
-	}
-	return hit
+	x.all, x.last, x.lost, x.captured = nil, match{unknown: true}, false, nil
+	return x.chain(r, 0)
 }
 
 // chain runs r from link i on.
@@ -90,7 +87,7 @@ func (x *run) chain(r *rule, i int) bool {
 		for _, m := range found {
 			x.apply(l, []match{m})
 			hit := x.chain(r, i+1)
-			x.tx, x.all = maps.Clone(saved), all
+			x.tx, x.all = maps.Clone(saved), all // captures and last are set anew below
 			if hit {
 				return true
 			}
@@ -247,6 +244,12 @@ func (x *run) txValues(src *source) (out []Value, known bool) {
 }
 
 func (x *run) read(r *txRead) (v string, set, known bool) {
+	if r.group {
+		if n := int(r.key[0] - '0'); n < len(x.captured) {
+			return x.captured[n], true, true
+		}
+		return "", false, false
+	}
 	if now, ok := x.tx[r.key]; ok && r.runtime {
 		return now.value, true, !now.unknown
 	}
@@ -300,22 +303,15 @@ func (x *run) header(name, other string) (v string, known bool) {
 
 // apply does what a link does for each of its matches.
 func (x *run) apply(l *link, found []match) {
-	set := map[string]string{} // by this link, without arithmetic
+	var set map[string]string // by this link, without arithmetic
+	if len(l.sets) > 0 {
+		set = map[string]string{}
+	}
 	for _, m := range found {
 		x.last, x.lost = m, x.lost || m.unknown
 		x.all = append(x.all, Value{m.name, m.value})
-		if l.capture && x.tx == nil {
-			x.tx = map[string]txValue{}
-		}
 		if l.capture {
-			for i := range 10 {
-				delete(x.tx, strconv.Itoa(i))
-			}
-		}
-		for i, c := range m.captured {
-			if i < 9 {
-				x.tx[strconv.Itoa(i)] = txValue{value: c}
-			}
+			x.captured = m.captured[:min(len(m.captured), maxGroups)]
 		}
 		for i := range l.sets {
 			x.set(&l.sets[i], set, m.unknown)

@@ -79,6 +79,7 @@ type txRead struct {
 	key     string
 	base    abstract
 	runtime bool // the request's rules may set it
+	group   bool // it is what a pattern captured: TX:1
 }
 
 // abstract is what is known of a TX variable while rules are compiled.
