@@ -127,29 +127,17 @@ func (s *shop) new(method, uri string, body []byte, contentType string) *Request
 // form is a form post in one of the encodings shops read.
 func (s *shop) form(uri string, fields ...string) *Request {
 	const kind = "application/x-www-form-urlencoded"
-	enc, charset := encoding.Nop.NewEncoder(), ""
+	charset, body := "", ""
 	switch s.IntN(5) {
 	case 0:
-		enc, charset = japanese.ShiftJIS.NewEncoder(), "Shift_JIS"
+		charset, body = "Shift_JIS", encodeForm(japanese.ShiftJIS, fields)
 	case 1:
-		enc, charset = japanese.EUCJP.NewEncoder(), "EUC-JP"
+		charset, body = "EUC-JP", encodeForm(japanese.EUCJP, fields)
 	}
-	var b strings.Builder
-	for i := 0; i+1 < len(fields); i += 2 {
-		v, err := enc.String(fields[i+1])
-		if err != nil { // a character the encoding lacks: this visitor's shop reads UTF-8
-			charset, v = "", fields[i+1]
-			enc = encoding.Nop.NewEncoder()
-			b.Reset()
-			i = -2
-			continue
-		}
-		if b.Len() > 0 {
-			b.WriteByte('&')
-		}
-		b.WriteString(url.QueryEscape(fields[i]) + "=" + url.QueryEscape(v))
+	if body == "" { // also when the encoding lacks a character
+		charset, body = "", encodeForm(encoding.Nop, fields)
 	}
-	r := s.new("POST", uri, []byte(b.String()), kind)
+	r := s.new("POST", uri, []byte(body), kind)
 	if charset != "" {
 		r.Charsets = []string{charset}
 		if s.IntN(2) == 0 {
@@ -157,6 +145,19 @@ func (s *shop) form(uri string, fields ...string) *Request {
 		}
 	}
 	return r
+}
+
+// encodeForm is empty if a character is not in the encoding.
+func encodeForm(enc encoding.Encoding, fields []string) string {
+	var b strings.Builder
+	for i := 0; i+1 < len(fields); i += 2 {
+		v, err := enc.NewEncoder().String(fields[i+1])
+		if err != nil {
+			return ""
+		}
+		fmt.Fprintf(&b, "&%s=%s", url.QueryEscape(fields[i]), url.QueryEscape(v))
+	}
+	return b.String()[1:]
 }
 
 func (s *shop) login() *Request {

@@ -8,7 +8,6 @@ import (
 	"github.com/corazawaf/coraza/v3/debuglog"
 	"github.com/corazawaf/coraza/v3/experimental/plugins"
 	"github.com/corazawaf/coraza/v3/experimental/plugins/plugintypes"
-	"github.com/corazawaf/coraza/v3/types"
 
 	"noren/gateway/waf/screen"
 )
@@ -57,7 +56,7 @@ func (e transformer) run(v string) (out string, multi []string) {
 	tx := e.waf.NewTransaction()
 	defer tx.Close()
 	e.watcher.seen = nil
-	tx.(types.Transaction).AddGetRequestArgument("x", v)
+	tx.AddGetRequestArgument("x", v)
 	tx.ProcessRequestHeaders()
 	return e.watcher.seen[0], e.watcher.seen[1:]
 }

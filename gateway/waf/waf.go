@@ -64,8 +64,9 @@ var ErrOverload = errors.New("waf: no place to inspect came free in time")
 // Defaults of Options, and what counts as a heavy body.
 const (
 	DefaultWait = 250 * time.Millisecond
-	// heavyBytes: an inspection costs about 10 ms per KiB of one field, so a
-	// few heavy bodies could hold every place. They get places of their own.
+	// heavyBytes: the engine takes about 10 ms per KiB of one field, so a few
+	// heavy bodies could hold every place. They get places of their own, and
+	// wait for one before the screen too, which takes 0.2 ms per KiB.
 	heavyBytes = 8 << 10
 )
 
