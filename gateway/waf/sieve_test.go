@@ -268,3 +268,35 @@ func TestOrdinaryVisitorsNeedNoPlace(t *testing.T) {
 		t.Errorf("a visitor: %+v, %v", res, err)
 	}
 }
+
+// Many requests share the automata and the memo; run with -race.
+func TestScreenIsSharedByManyRequests(t *testing.T) {
+	const seed = 5
+	s := newShop(t, seed)
+	var reqs []*Request
+	var want []bool
+	for range 60 {
+		r := s.any()
+		reqs, want = append(reqs, r), append(want, marked(oracle(t, r)))
+	}
+	attack := request("GET", "/?q=<script>alert(1)</script>", "")
+	reqs, want = append(reqs, attack), append(want, true)
+	w, err := New(Options{}) // one whose automata are empty
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	var wg sync.WaitGroup
+	for g := range 8 {
+		wg.Go(func() {
+			for i := range reqs {
+				k := (i*7 + g*13) % len(reqs)
+				clean, rule, err := w.sieve.clean(reqs[k])
+				if err != nil || clean && want[k] {
+					t.Errorf("seed %d request %d: clean %v (rule %d), %v; the engine marks it: %v", seed, k, clean, rule, err, want[k])
+				}
+			}
+		})
+	}
+	wg.Wait()
+}

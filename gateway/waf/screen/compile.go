@@ -214,6 +214,10 @@ func (c *compiler) rule(g *group) error {
 		if err != nil {
 			return err
 		}
+		if touched && l.counts() {
+			// With variables taken away there are fewer to count, and it may match more.
+			l.opaque, t = true, max(t, maybe)
+		}
 		if t == no {
 			truth = no
 			break
@@ -225,7 +229,9 @@ func (c *compiler) rule(g *group) error {
 		if err := c.setvars(r, l, raw, truth == yes && !unsure, r.marks && last); err != nil {
 			return err
 		}
-		r.links = append(r.links, l)
+		if r.links = append(r.links, l); r.whole {
+			break
+		}
 	}
 	c.takes(g, r.marks)
 	if engine {
@@ -244,8 +250,9 @@ func (c *compiler) rule(g *group) error {
 	switch {
 	case truth == yes && r.marks:
 		return errors.New("it matches every request")
-	case truth == yes:
-		return nil // what it sets is worked out
+	case truth == yes: // what it sets is worked out, but for names that are made at run time
+		c.keep(r)
+		return nil
 	}
 	if r.marks && !slices.ContainsFunc(r.links, func(l *link) bool { return !l.blind }) {
 		return fmt.Errorf("what it looks at is %w", errBeyond)

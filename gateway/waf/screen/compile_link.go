@@ -45,6 +45,10 @@ func (c *compiler) link(raw *rawRule) (*link, truth, error) {
 	t := c.decide(l)
 	for _, src := range l.sources {
 		l.blind = l.blind || src.class == unknownVar
+		// The engine keeps transformed values for a phase by variable and place of
+		// the name; of those without a name it may give an older one.
+		nameless := src.sel.count && src.class != txVar || src.class == matchedVar || src.class == matchedVars
+		l.opaque = l.opaque || nameless && len(l.path) > 0
 	}
 	l.opaque = l.opaque || l.blind
 	return l, t, nil
@@ -81,6 +85,7 @@ func (c *compiler) source(sel *selector) (src source, some bool) {
 		return src, sel.count
 	case steady, growing, replaced:
 		src.early = c.phase == 1 && src.class == replaced
+		src.more = c.phase == 1 && src.class == growing
 		switch {
 		case c.phase == 1 && src.class == growing && sel.count, src.early && strings.HasPrefix(sel.name, "REQBODY_"):
 			src.class = unknownVar // what it was at that rule is not kept
@@ -107,7 +112,7 @@ func (c *compiler) txSource(src source) (source, bool) {
 	for _, name := range slices.Sorted(maps.Keys(c.tx)) {
 		if a := c.tx[name]; src.sel.wants(name) && a.state == constant {
 			src.base = append(src.base, Value{name, a.value})
-		} else if src.sel.wants(name) && a.state == unknown && !c.dynamic[name] {
+		} else if src.sel.wants(name) && a.state == unknown {
 			src.class = unknownVar
 		}
 	}
@@ -141,7 +146,7 @@ func (c *compiler) read(key string) txRead {
 	}
 	for _, p := range c.wild {
 		if strings.HasPrefix(key, p) {
-			r.base.state = unknown
+			r.base.state, r.runtime = unknown, false
 		}
 	}
 	return r
@@ -244,8 +249,8 @@ func (c *compiler) setvars(r *rule, l *link, raw *rawRule, sure, lost bool) erro
 		switch {
 		case isGroup(key) || isGroup(s.key.prefix()):
 			return fmt.Errorf("setvar:%.60q: %w", a.value, errBeyond)
-		case plain && key == scoreVariable && !sure:
-			r.marks = true
+		case !sure && (plain && key == scoreVariable || !plain && strings.HasPrefix(scoreVariable, strings.ToLower(s.key.prefix()))):
+			r.marks, r.whole = true, true // this link scores, whatever those after it say
 		case plain && sure:
 			c.assign(key, s)
 		case !plain && s.key.prefix() == "":
@@ -255,7 +260,7 @@ func (c *compiler) setvars(r *rule, l *link, raw *rawRule, sure, lost bool) erro
 		case !plain:
 			c.patterns = append(c.patterns, strings.ToLower(s.key.prefix()))
 			l.sets = append(l.sets, s)
-		case l.unsure:
+		case l.unsure || c.tx[key].state == unknown: // and so it stays: what is set when is not kept
 			c.tx[key] = abstract{state: unknown}
 			delete(c.dynamic, key)
 		default:
@@ -283,7 +288,7 @@ func (c *compiler) setvar(text string) (s setvar, err error) {
 
 // assign sets a variable for every request.
 func (c *compiler) assign(key string, s setvar) {
-	old, wasDynamic := c.tx[key], c.dynamic[key]
+	old, wasDynamic := c.tx[key], c.dynamic[key] || slices.ContainsFunc(c.patterns, func(p string) bool { return strings.HasPrefix(key, p) })
 	v, plain := s.value.plain()
 	switch {
 	case wasDynamic || !plain || old.state == unknown:

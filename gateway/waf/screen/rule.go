@@ -14,6 +14,7 @@ type rule struct {
 	// marks says that a match of the whole rule scores, records or denies. The
 	// others only set variables that later rules read.
 	marks bool
+	whole bool // while compiling: the links so far are all that matters
 	// scanned says that the first link is decided by the scan over the values;
 	// other rules are run for every request.
 	scanned bool
@@ -36,6 +37,11 @@ type link struct {
 	capture bool
 	sets    []setvar
 	unsure  bool // in a region that may be skipped: what it sets is not known
+}
+
+// counts reports whether the link counts values.
+func (l *link) counts() bool {
+	return slices.ContainsFunc(l.sources, func(s source) bool { return s.sel.count })
 }
 
 type setvar struct {

@@ -24,7 +24,7 @@ type run struct {
 	wild bool // a rule set a variable whose name is not known
 	last match
 	all  []Value // MATCHED_VARS
-	lost bool    // all lacks something
+	lost bool    // a link of this rule may have matched or not, and all lacks what
 	// captured are the groups of the last match; beyond them nothing is known.
 	captured []string
 	work     int
@@ -41,6 +41,7 @@ type match struct {
 	name, value string
 	captured    []string
 	unknown     bool
+	doubt       bool // the engine may not have the value
 }
 
 // test asks the operator of one value, with all its transformations.
@@ -172,7 +173,7 @@ func (l *link) stages(v string) []string {
 }
 
 func (l *link) match(src *source, v Value, s string, op operator) match {
-	m := match{name: src.sel.name, value: s}
+	m := match{name: src.sel.name, value: s, doubt: src.more}
 	if v.Key != "" {
 		m.name += ":" + v.Key
 	}
@@ -308,19 +309,20 @@ func (x *run) apply(l *link, found []match) {
 		set = map[string]string{}
 	}
 	for _, m := range found {
-		x.last, x.lost = m, x.lost || m.unknown
+		x.last, x.lost = m, x.lost || m.unknown || m.doubt
 		x.all = append(x.all, Value{m.name, m.value})
 		if l.capture {
 			x.captured = m.captured[:min(len(m.captured), maxGroups)]
 		}
 		for i := range l.sets {
-			x.set(&l.sets[i], set, m.unknown)
+			x.set(&l.sets[i], set, x.lost)
 		}
 	}
 }
 
 // set runs a setvar action. A variable that one link sets to several values is
-// not known: which of them is last is chance. doubt: it may not be set at all.
+// not known: which of them is last is chance. doubt: it may
+// not be set at all.
 func (x *run) set(s *setvar, before map[string]string, doubt bool) {
 	key, known := x.expand(s.key)
 	if !known {

@@ -68,6 +68,7 @@ type source struct {
 	class class
 	index int // of the variable in what the screen needs
 	early bool
+	more  bool // it has values that are not there yet when the rule is run
 	sel   selector
 	tx    txRead  // of TX:key
 	base  []Value // of TX:/regex/: what the rules set for every request
