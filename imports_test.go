@@ -38,7 +38,7 @@ var house = map[string]room{
 	"gateway/h3":       {"HTTP/3 for the gateway's handler", nil},
 	"gateway/pagewalk": {"walks a shop's own pages for parts and forms that go by plain http", []string{"noren"}},
 	"acme":             {"certificates obtained and renewed by ACME, kept sealed in SQL", []string{"noren", "db"}},
-	"gateway/waf":      {"the web application firewall; the one importer of Coraza", []string{"noren"}},
+	"gateway/waf":      {"the web application firewall; the one importer of Coraza", []string{"noren", "gateway/waf/screen"}},
 	"sampleshop":       {"a small real shop for demo, tests and replays", nil},
 	"lab/peer":         {"real servers of their own for labs, benches and tests", []string{"noren", "db"}},
 	"lab":              {"seeded simulations and attack replays", []string{"*"}},
@@ -46,6 +46,8 @@ var house = map[string]room{
 	"bench":            {"speed and memory beside real peers, as one table", []string{"*"}},
 	"e2e":              {"the whole program before real browsers and real shops", []string{"*"}},
 	"cmd/noren":        {"flags, config, wiring, sub-commands", []string{"*"}},
+
+	"gateway/waf/screen": {"the firewall's rules compiled into one quick pass that finds requests which none of them matches", nil},
 
 	"watch/logs":     {"follows logs of web and mail servers beside Noren and raises what they tell", []string{"noren", "db"}},
 	"watch/exposure": {"what this machine shows to the world, and the firewall rules that would hide it", []string{"noren"}},
@@ -64,7 +66,8 @@ var owners = map[string]struct{ pkg, why string }{
 	"github.com/corazawaf/coraza-coreruleset/v4": {"gateway/waf", "the rules themselves, untouched"},
 	"github.com/oschwald/maxminddb-golang/v2":    {"orient", "reads the operator's country and network files"},
 	"golang.org/x/mod":                           {"journal", "the Go checksum database's Merkle tree and signed notes"},
-	"golang.org/x/net":                           {"gateway/pagewalk lab", "reads HTML as browsers do; in the lab HTTP/2 frame by frame, also such as no client would send"},
+	"github.com/corazawaf/libinjection-go":       {"gateway/waf/screen", "what the rules' @detectSQLi and @detectXSS ask"},
+	"golang.org/x/net":                           {"gateway/pagewalk gateway/waf/screen lab", "reads HTML as browsers do, in the screen its entities alone; in the lab HTTP/2 frame by frame, also such as no client would send"},
 	"golang.org/x/text":                          {"gateway/waf", "Japanese encodings and NFKC"},
 	"github.com/caddyserver/certmagic":           {"acme", "ACME with renewal, ARI and shared storage, proven in Caddy"},
 	"github.com/mholt/acmez/v3":                  {"acme", "certmagic's own words for what an authority answered"},

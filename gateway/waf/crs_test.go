@@ -39,7 +39,7 @@ type suiteRequest struct {
 }
 
 // suite reads the tests that come with the rules.
-func suite(t *testing.T) (out []suiteRequest) {
+func suite(t testing.TB) (out []suiteRequest) {
 	t.Helper()
 	err := fs.WalkDir(tests.FS, ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".yaml") {

@@ -57,16 +57,24 @@ func (l *lane) enter(ctx context.Context, site string, wait time.Duration) (leav
 	return leave, nil // the place came free at the same moment
 }
 
+// try takes a place if one is free now.
+func (l *lane) try(site string) (leave func(), ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	q := l.queue(site)
+	if l.free == 0 || len(q.waiting) > 0 || q.running >= l.most(q) {
+		return nil, false
+	}
+	l.free--
+	q.running++
+	return func() { l.leave(q) }, true
+}
+
 // ask takes a place at once, or returns what is closed when one is free.
 func (l *lane) ask(site string) (q *queue, turn chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if q = l.sites[site]; q == nil {
-		q = &queue{}
-		l.sites[site] = q
-		l.ring = append(l.ring, q)
-	}
-	q.seen = time.Now()
+	q = l.queue(site)
 	if l.free > 0 && len(q.waiting) == 0 && q.running < l.most(q) {
 		l.free--
 		q.running++
@@ -75,6 +83,18 @@ func (l *lane) ask(site string) (q *queue, turn chan struct{}) {
 	turn = make(chan struct{})
 	q.waiting = append(q.waiting, turn)
 	return q, turn
+}
+
+// queue is the site's part, made when its first visitor comes.
+func (l *lane) queue(site string) *queue {
+	q := l.sites[site]
+	if q == nil {
+		q = &queue{}
+		l.sites[site] = q
+		l.ring = append(l.ring, q)
+	}
+	q.seen = time.Now()
+	return q
 }
 
 // most is how many places a site may hold now.

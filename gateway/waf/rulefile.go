@@ -164,6 +164,8 @@ func (c *ruleChecker) actions(text string) {
 			c.fault("phase %.20q is not 1 (headers) or 2 (body): answers are not inspected", value)
 		case name == "setvar" && !strings.HasPrefix(strings.ToLower(strings.Trim(strings.TrimSpace(value), "'!")), "tx."):
 			c.fault("setvar may set variables of the request (tx.NAME) only")
+		case name == "setvar" && strings.HasPrefix(strings.Trim(strings.TrimSpace(value), "'"), "!"):
+			c.fault("setvar:!%.40s: the engine fails where a variable is removed; set it to another value", strings.Trim(strings.TrimSpace(value), "'!"))
 		}
 	}
 	if c.chained = chain; first {

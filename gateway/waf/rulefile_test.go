@@ -66,6 +66,7 @@ func TestOwnRulesAreChecked(t *testing.T) {
 		"a name server":        {`SecRule REMOTE_ADDR "!@rbl example.jp" "id:1,phase:1,deny"`, "operator @rbl"},
 		"answers":              {`SecRule RESPONSE_BODY "@rx x" "id:1,phase:4,deny"`, "phase \"4\" is not 1"},
 		"the environment":      {`SecRule ARGS "@rx x" "id:1,phase:1,deny,setvar:'ip.x=1'"`, "setvar may set"},
+		"removing a variable":  {`SecRule ARGS "@rx x" "id:1,phase:1,deny,setvar:'!tx.x'"`, "the engine fails"},
 		"a chain without end":  {`SecRule ARGS "@rx x" "id:1,phase:1,deny,chain"`, "nothing follows"},
 		"an id in a chain":     {"SecRule ARGS \"@rx x\" \"id:1,phase:1,deny,chain\"\nSecRule ARGS \"@rx y\" \"id:2\"", "no id of its own"},
 		"a second directive":   {"SecRule ARGS \"@rx x\" \"id:1,phase:1,deny\" SecRuleEngine Off", "only rules"},

@@ -46,6 +46,27 @@ func TestReadings(t *testing.T) {
 	}
 }
 
+// Values without a name share one place in the engine's memory of what it
+// decoded; see setup.conf.
+func TestValuesWithoutANameAreNotMixedUp(t *testing.T) {
+	for target, blocked := range map[string]bool{
+		"/?=a&=b&=c&y=1&=x+1.e(ascii&x=1&z=4": true,
+		"/?a=1&&b=2&":                         false,
+		"/?=a&b=1":                            false,
+	} {
+		for range 20 { // what order the engine takes them in is chance
+			if res := inspect(t, request("GET", target, "")); res.Blocked != blocked {
+				t.Fatalf("%s: %+v", target, res)
+			}
+		}
+	}
+	r := request("GET", "/", "")
+	r.Header["Cookie"] = []string{"=a; =b; y=1; =1.e(ascii"}
+	if res := inspect(t, r); !res.Blocked {
+		t.Errorf("cookies: %+v", res)
+	}
+}
+
 func TestUnescape(t *testing.T) {
 	for in, want := range map[string]string{
 		"a+b": "a b", "%E3%83%BC": "ー", "100%": "100%", "%zz%4": "%zz%4", "%41%": "A%", "": "",

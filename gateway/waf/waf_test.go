@@ -331,7 +331,7 @@ func TestHitsAreRedacted(t *testing.T) {
 }
 
 func TestOverloadIsAnError(t *testing.T) {
-	w, err := New(Options{Slots: 1, Wait: 1})
+	w, err := New(Options{Slots: 1, Wait: 1, NoScreen: true})
 	if err != nil {
 		t.Fatal(err)
 	}

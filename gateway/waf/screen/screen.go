@@ -1,0 +1,158 @@
+package screen
+
+import (
+	"io/fs"
+	"strings"
+	"sync"
+)
+
+// Screen is a compiled set of rules. It is safe for concurrent use.
+type Screen struct {
+	rules   []*rule
+	tree    *tree
+	auto    *automaton
+	words   int     // of a set of clauses
+	plans   []plans // by variable
+	vars    []string
+	early   []string
+	engine  []string
+	ids     []int
+	headers int    // the index of REQUEST_HEADERS
+	keep    []bool // by variable: its values may be remembered
+	memo    *memo
+	pool    sync.Pool
+}
+
+// Request holds the values of a request: by the order of Vars and EarlyVars.
+type Request struct{ Late, Early [][]Value }
+
+// anyFold is the clause of characters outside ASCII that match ASCII letters
+// without case. A string that has one passes every filter.
+const anyFold = 0
+
+// New compiles rules: directives in the SecRule language, whose files are read
+// from root. given are the TX variables that the caller sets for each request.
+// An error says what is beyond the screen; without a screen every request goes
+// to the engine.
+func New(root fs.FS, directives string, given ...string) (*Screen, error) {
+	c, err := compile(root, directives, given)
+	if err != nil {
+		return nil, err
+	}
+	s := &Screen{rules: c.rules, tree: newTree(), engine: c.engine, ids: c.ids}
+	s.headers = c.need(&c.vars, "REQUEST_HEADERS")
+	s.vars, s.early = c.vars, c.early
+	s.index()
+	s.memo = newMemo()
+	for _, name := range s.vars {
+		s.keep = append(s.keep, remembered[name])
+	}
+	s.pool.New = func() any { return s.newScratch() }
+	return s, nil
+}
+
+// Vars are the variables whose values a Request holds as they are when all of
+// the request is read.
+func (s *Screen) Vars() []string { return s.vars }
+
+// EarlyVars are those that it holds as they are before the body is read.
+func (s *Screen) EarlyVars() []string { return s.early }
+
+// Engine are the directives that decide how a request is read into variables.
+func (s *Screen) Engine() string { return strings.Join(s.engine, "\n") }
+
+// Rules are the ids of all rules that were read, in order, for comparison with
+// what the engine read.
+func (s *Screen) Rules() []int { return s.ids }
+
+// index builds the plans and the automaton of all rules that are scanned.
+func (s *Screen) index() {
+	lits := map[string][]uint16{string(longS): {anyFold}, string(kelvin): {anyFold}}
+	ids, numbers := map[string]uint16{}, uint16(1)
+	number := func(c clause) uint16 {
+		key := strings.Join(c, "\x00")
+		id, ok := ids[key]
+		if !ok {
+			id = numbers
+			numbers++
+			ids[key] = id
+			for _, l := range c {
+				lits[l] = append(lits[l], id)
+			}
+		}
+		return id
+	}
+	candidates := make([][]candidate, len(s.vars))
+	for i, r := range s.rules {
+		if !r.scanned {
+			continue
+		}
+		l := r.links[0]
+		e := entry{rule: i, op: l.op, neg: l.neg}
+		if !l.neg {
+			for _, c := range l.clauses {
+				e.ids = append(e.ids, number(c))
+			}
+			if _, plain := l.op.(*literalsOnly); plain {
+				e.op = nil
+			}
+		}
+		for n, place := range s.tree.places(l) {
+			e.place, e.again = place, n > 0
+			for k := range l.sources {
+				src := &l.sources[k]
+				candidates[src.index] = append(candidates[src.index], candidate{e, &src.sel})
+			}
+		}
+	}
+	s.words = int(numbers)/64 + 1
+	s.auto = buildAutomaton(lits)
+	s.plans = make([]plans, len(s.vars))
+	for i, all := range candidates {
+		s.plans[i] = s.tree.plan(all, s.words)
+	}
+}
+
+// Clean reports whether no rule that scores, records or denies can match the
+// request. If not, rule is the first that may.
+func (s *Screen) Clean(req *Request) (clean bool, rule int) {
+	sc := s.pool.Get().(*scratch)
+	defer func() {
+		sc.reset()
+		s.pool.Put(sc)
+	}()
+	for i, values := range req.Late {
+		for _, v := range values {
+			if hit := s.value(sc, i, v); hit >= 0 {
+				return false, s.rules[hit].id
+			}
+		}
+	}
+	x := &run{Screen: s, req: req}
+	for i, r := range s.rules {
+		if (!r.scanned || sc.flagged[i]) && x.rule(r) && r.marks {
+			return false, r.id
+		}
+	}
+	return true, 0
+}
+
+// value scans one value, unless it is remembered.
+func (s *Screen) value(sc *scratch, variable int, v Value) (hit int) {
+	p, key := s.plans[variable].of(v.Key)
+	if len(p.levels) == 0 {
+		return -1
+	}
+	if !s.keep[variable] || len(v.Value)+len(v.Key) > memoBytes || variable == s.headers && !commonHeaders[key] {
+		return s.scan(sc, p, v)
+	}
+	place, clean := s.memo.find(p, v)
+	if clean {
+		return -1
+	}
+	sc.flags = 0
+	if hit = s.scan(sc, p, v); hit < 0 && sc.flags == 0 {
+		place.Store(&memoEntry{p, Value{strings.Clone(v.Key), strings.Clone(v.Value)}})
+	}
+	return hit
+}
