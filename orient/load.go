@@ -15,7 +15,7 @@ import (
 type load struct {
 	done chan struct{}
 	err  error
-	late bool // what it brought is from before an erasure
+	late bool // what it brought was out of date at its end
 	gone bool // what it brought is not kept: rows are being erased
 }
 
@@ -107,7 +107,7 @@ func (o *Orient) run(st *state, w wanted, l *load) {
 		l.late = true // it is read again
 		return
 	}
-	l.gone = res.gone
+	l.late, l.gone = st.reload, res.gone
 	st.install(res, &w, o.shared)
 	if w.all {
 		for _, e := range o.unsettled(w.party.key, res.settled) {
