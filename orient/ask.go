@@ -55,8 +55,8 @@ func (o *Orient) ask(ctx context.Context, w *work) {
 
 // alone reports that the kv store serves from this process while the shared
 // one is away.
-func (o *Orient) alone() bool {
-	d, ok := o.kv.(interface{ Degraded() bool })
+func (c *core) alone() bool {
+	d, ok := c.kv.(interface{ Degraded() bool })
 	return ok && d.Degraded()
 }
 

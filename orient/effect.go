@@ -134,10 +134,9 @@ func (o *Orient) effect(ctx context.Context, ev *noren.Event, ps *parties) (r *r
 			r.ref = o.eventKey(ev.Site, ev.AttemptID)
 		}
 	}
+	era := o.registry.era.Load()
 	was, gone := o.registry.enter(r, o.used)
-	for _, lost := range gone {
-		o.unpin(lost.did.Load())
-	}
+	o.unpinAll(gone, era)
 	return was, was != r, degraded
 }
 
@@ -149,15 +148,11 @@ func (o *Orient) resolve(ctx context.Context, ev *noren.Event, r *record) (degra
 	}
 	ref := o.eventKey(ev.Site, ev.AttemptID)
 	attempt := o.registry.attempt(ref, r.group)
-	if attempt == nil && o.db != nil {
-		found, err := o.findAttempt(ctx, ref, r.group)
-		if err != nil {
+	if (attempt == nil || attempt.bare) && o.db != nil {
+		var err error
+		if attempt, err = o.lookUp(ctx, ref, r.group); err != nil {
 			o.log.Warn("attempt of an outcome could not be looked up; it counts as an attempt of its own", "err", err)
 			return true
-		}
-		if found != nil {
-			attempt, _ = o.registry.enter(found, o.used)
-			o.forgetFound(found)
 		}
 	}
 	if attempt == nil || attempt.settles != nil {
@@ -165,6 +160,24 @@ func (o *Orient) resolve(ctx context.Context, ev *noren.Event, r *record) (degra
 	}
 	r.settles = attempt
 	return false
+}
+
+// lookUp finds an attempt in the database; nil when there is none. What was read
+// before an erasure is read again.
+func (o *Orient) lookUp(ctx context.Context, ref key, g group) (*record, error) {
+	for {
+		era := o.registry.era.Load()
+		found, err := o.findAttempt(ctx, ref, g)
+		if err != nil || found == nil {
+			return nil, err
+		}
+		attempt, gone := o.registry.enterFound(found, o.used, func() bool { return o.registry.era.Load() == era })
+		o.unpinAll(gone, era)
+		if attempt != nil {
+			o.forgetFound(attempt)
+			return attempt, nil
+		}
+	}
 }
 
 const _ = math.MaxInt32 - maxQuantity // quantities fit a mark

@@ -45,6 +45,14 @@ func (e *erasure) same(o *erasure) bool {
 	return o.who == e.who && o.upTo == e.upTo && o.last == e.last && o.step == e.step
 }
 
+// clear forgets all of them: memory was emptied of what is committed. Shared state
+// tells again of those whose marks it holds.
+func (es *erased) clear() {
+	es.mu.Lock()
+	defer es.mu.Unlock()
+	es.by = nil
+}
+
 func (es *erased) knows(e *erasure, k key) bool { return slices.ContainsFunc(es.of(k), e.same) }
 
 // of are the erasures that touched k. The list itself does not change.

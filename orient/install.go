@@ -52,6 +52,7 @@ func (st *state) installMarks(res *loaded) {
 			s.put(t.m)
 		}
 	}
+	st.installWaiting(res.waiting)
 	st.limit()
 }
 

@@ -15,6 +15,7 @@ import (
 type load struct {
 	done chan struct{}
 	err  error
+	late bool // what it brought was out of date at its end
 	gone bool // what it brought is not kept: rows are being erased
 }
 
@@ -64,7 +65,9 @@ type loaded struct {
 	// present says which open effects SQL already held.
 	present map[effectKey]bool
 	settled []*erasure // committed before anything was read
-	gone    bool       // others were not: load again next time
+	// waiting are marks of state.waiting.
+	waiting map[key]mark
+	gone    bool // others were not: load again next time
 }
 
 type edgeOfGroup struct {
@@ -90,6 +93,7 @@ func (o *Orient) run(st *state, w wanted, l *load) {
 	o.loader.room <- struct{}{}
 	defer func() { <-o.loader.room }()
 	var res *loaded
+	era := o.registry.era.Load()
 	res, l.err = o.fetch(ctx, st, &w)
 
 	s := o.cache.lock(w.party.key)
@@ -99,7 +103,11 @@ func (o *Orient) run(st *state, w wanted, l *load) {
 		o.log.Warn("history of an entity could not be loaded", "entity", o.entities.names[w.party.slot], "err", l.err)
 		return
 	}
-	l.gone = res.gone
+	if o.registry.era.Load() != era {
+		l.late = true // it is read again
+		return
+	}
+	l.late, l.gone = st.reload, res.gone
 	st.install(res, &w, o.shared)
 	if w.all {
 		for _, e := range o.unsettled(w.party.key, res.settled) {
@@ -118,6 +126,9 @@ func (o *Orient) fetch(ctx context.Context, st *state, w *wanted) (res *loaded, 
 		return nil, err
 	}
 	res.gone = len(o.unsettled(w.party.key, res.settled)) > 0
+	if err := o.fetchWaiting(ctx, st, res); err != nil {
+		return nil, err
+	}
 	if w.layout.slots[w.party.slot].reach == 0 {
 		return res, o.fetchExact(ctx, o.db.Read(), w, res)
 	}

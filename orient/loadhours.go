@@ -52,7 +52,7 @@ func (o *Orient) catchUp(ctx context.Context, st *state, w *wanted) {
 	if err != nil {
 		return // the event in hand is degraded by it already
 	}
-	o.mergeTail(st.key, &res[0], w.at)
+	o.mergeTail(st.key, &res[0], op.From, w.at)
 }
 
 // openEffects are the events whose rows the snapshot may or may not hold.

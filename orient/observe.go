@@ -108,27 +108,38 @@ func (o *Orient) touch(p party, l *layout, f func(*state)) {
 // database, not while they wait in the spool or a queue. An event nobody tells
 // of is taken for committed when 65,536 are waiting.
 func (o *Orient) Committed(ev *noren.Event) {
+	era := o.registry.era.Load()
 	r, c := o.registry.release(o.eventKey(ev.Site, ev.ID), false)
 	if r != nil {
-		o.unpin(c)
+		o.unpin(c, era)
 	}
 }
 
-// unpin lets the states go that c pinned.
-func (o *Orient) unpin(c *change) {
+// unpinAll takes records for committed that nobody told of.
+func (o *Orient) unpinAll(lost []*record, era int64) {
+	for _, r := range lost {
+		o.unpin(r.did.Load(), era)
+	}
+}
+
+// unpin lets the states go that c pinned, which is committed since era.
+func (o *Orient) unpin(c *change, era int64) {
 	if o.db == nil {
 		return
 	}
-	o.let(c.reserve, c, c.m, false)
-	o.let(c.settle, c, c.m.settled(), true)
+	o.let(c.reserve, c, c.m, false, era)
+	o.let(c.settle, c, c.m.settled(), true, era)
 }
 
 // let lets states go in which m is committed.
-func (o *Orient) let(of []party, c *change, m mark, settled bool) {
+func (o *Orient) let(of []party, c *change, m mark, settled bool, era int64) {
 	for _, p := range of {
 		o.existing(p, func(st *state) {
 			st.pins = max(st.pins-1, 0)
 			st.commit(c.group, m, settled, o.shared)
+			if c.doubt || o.registry.era.Load() != era {
+				st.readAgain()
+			}
 		})
 	}
 }
@@ -146,23 +157,27 @@ func (o *Orient) existing(p party, f func(*state)) {
 // recorded. Request rates keep it; the request did come.
 func (o *Orient) Cancel(ev *noren.Event) {
 	o.cancelSteps(ev)
+	era := o.registry.era.Load()
 	r, c := o.registry.release(o.eventKey(ev.Site, ev.ID), true)
 	if r == nil {
 		return
 	}
-	o.takeBack(c.reserve, c, c.m, itemCancel, 1)
-	o.takeBack(c.settle, c, c.m.settled(), itemUnsettle, 1)
+	o.takeBack(c.reserve, c, c.m, itemCancel, 1, era)
+	o.takeBack(c.settle, c, c.m.settled(), itemUnsettle, 1, era)
 	if r.settles != nil {
-		o.takeBack(o.registry.unsettle(r), c, c.m.settled(), itemUnsettle, 0)
+		o.takeBack(o.registry.unsettle(r), c, c.m.settled(), itemUnsettle, 0, era)
 	}
 }
 
 // takeBack takes a mark, or its success, from parties that c pinned so often.
-func (o *Orient) takeBack(from []party, c *change, m mark, kind itemKind, pins int) {
+func (o *Orient) takeBack(from []party, c *change, m mark, kind itemKind, pins int, era int64) {
 	for _, p := range from {
 		o.existing(p, func(st *state) {
 			st.cancel(c.group, m, kind == itemUnsettle)
 			st.pins = max(st.pins-pins, 0)
+			if c.doubt || o.registry.era.Load() != era {
+				st.readAgain()
+			}
 		})
 		if o.shared {
 			o.unsent.add(p, encodeItem(kind, c.group, m))

@@ -50,7 +50,7 @@ func (o *Orient) readSlot(ctx context.Context, w *work, sp *slotPlan, facts nore
 		return readAll
 	}
 	once := false
-	for range maxTries {
+	for tries := 0; tries < maxTries; tries++ {
 		l, res := o.tryRead(w, p, sp, facts, once)
 		if l == nil {
 			return res
@@ -61,6 +61,9 @@ func (o *Orient) readSlot(ctx context.Context, w *work, sp *slotPlan, facts nore
 				return readPartly
 			}
 			once = l.gone
+			if l.late {
+				tries--
+			}
 		case <-ctx.Done():
 			return readPartly
 		}

@@ -26,6 +26,10 @@ type record struct {
 	applied sync.WaitGroup         // until it was
 	pending int                    // how many Observes wait for Committed or Cancel
 	durable bool                   // its rows are in SQL: there is nothing to wait for any more
+	doubt   bool                   // somebody was erased since: SQL knows whose it is
+	bare    bool                   // it says no more than that the event was there
+	waiting int                    // of an attempt: how many of its outcomes are to be committed
+	whole   *record                // of a bare one: the attempt, while outcomes of it wait
 }
 
 // ownMark names the mark that an event's facts count as its own.
@@ -56,6 +60,9 @@ type registry struct {
 	newest int64
 	most   int   // 0: by time
 	keep   int64 // how long, when by time
+	// era counts how often committed memory was dropped: what began under another
+	// is out of date.
+	era atomic.Int64
 }
 
 // How many events a registry with a database behind it keeps: enough for the
@@ -76,16 +83,36 @@ func newRegistry(most int) *registry {
 func (g *registry) enter(r *record, used func(slot) bool) (was *record, gone []*record) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if was = g.byID[r.id]; was != nil {
+	return g.add(r, used)
+}
+
+// enterFound is enter for an attempt that was looked up, while that is current.
+func (g *registry) enterFound(r *record, used func(slot) bool, current func() bool) (was *record, gone []*record) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !current() {
+		return nil, nil
+	}
+	return g.add(r, used)
+}
+
+func (g *registry) add(r *record, used func(slot) bool) (was *record, gone []*record) {
+	switch was = g.byID[r.id]; {
+	case was == nil:
+	case was.bare && r.durable:
+		r = g.refill(was, r)
+	default:
 		if !was.durable {
 			was.pending += r.pending
 		}
 		return was, nil
 	}
-	g.byID[r.id] = r
 	if r.settles != nil {
 		g.settle(r)
-	} else if r.ref != 0 {
+		r.settles.waiting++
+	}
+	g.byID[r.id] = r
+	if r.settles == nil && r.ref != 0 {
 		g.byRef[r.ref] = r
 	}
 	r.did.Store(g.change(r, used))
@@ -98,6 +125,7 @@ func (g *registry) enter(r *record, used func(slot) bool) (was *record, gone []*
 // that the attempt did not name.
 func (g *registry) settle(r *record) {
 	a := r.settles
+	r.doubt = a.doubt
 	r.success = r.m.ok && !a.m.ok
 	a.m.ok = a.m.ok || r.m.ok
 	r.parties = newcomers(r.parties, a.parties)
@@ -128,10 +156,11 @@ type change struct {
 	reserve []party // get the mark
 	settle  []party // have it and see it succeed
 	erased  []party // of those, who have it no more
+	doubt   bool    // what is committed of it is read again
 }
 
 func (g *registry) change(r *record, used func(slot) bool) *change {
-	c := &change{group: r.group, m: r.m, named: r.parties}
+	c := &change{group: r.group, m: r.m, named: r.parties, doubt: r.doubt}
 	c.reserve = kept(r.parties, used)
 	if r.settles == nil {
 		return c
@@ -239,12 +268,17 @@ func (g *registry) release(id key, undo bool) (*record, *change) {
 	}
 	if !undo {
 		r.pending, r.durable = 0, true // durable once is durable
+		g.ended(r)
+		if r.doubt {
+			g.queue = append(g.queue, g.empty(r))
+		}
 		return r, r.did.Load()
 	}
 	if r.pending--; r.pending > 0 {
 		return nil, nil
 	}
 	g.remove(r)
+	g.ended(r)
 	return r, r.did.Load()
 }
 
@@ -286,6 +320,7 @@ func (g *registry) trim() (gone []*record) {
 		default:
 			g.remove(r)
 			if r.pending > 0 {
+				g.ended(r)
 				gone = append(gone, r)
 			}
 		}

@@ -164,7 +164,7 @@ func (o *Orient) advance(ctx context.Context, w *work, s *sequence, who key, ste
 	k := chainKey{who, s.code}
 	var stored chain
 	var settled []*erasure
-	loaded := false
+	loaded, era := false, o.registry.era.Load()
 	if !o.chainKnown(k, w.at) {
 		var err error
 		if stored, settled, err = o.loadChain(ctx, k, w.at-s.within); err != nil {
@@ -176,7 +176,7 @@ func (o *Orient) advance(ctx context.Context, w *work, s *sequence, who key, ste
 	o.chains.mu.Lock()
 	defer o.chains.mu.Unlock()
 	h := o.chains.get(k)
-	if loaded && len(o.unsettled(who, settled)) > 0 {
+	if loaded && (o.registry.era.Load() != era || len(o.unsettled(who, settled)) > 0) {
 		defer o.chains.drop(k) // rows are being erased: look them up again next time
 		stored = nil
 	}
@@ -269,6 +269,14 @@ func (cs *chains) forget(who key) {
 			cs.drop(k)
 		}
 	}
+}
+
+// clear takes all steps out of memory.
+func (cs *chains) clear() {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	clear(cs.byKey)
+	cs.use.Init()
 }
 
 // drop takes a chain out of memory.

@@ -43,6 +43,8 @@ type state struct {
 
 	epoch string // place in the shared tail
 	next  int64
+	// waiting are marks to be read again of which outcomes are still to be committed.
+	waiting []closing
 	// told are marks of long ago that other nodes told of lately, as when an
 	// outcome names a new party: a load may not find their rows yet.
 	told []toldMark
@@ -138,6 +140,11 @@ func (st *state) cancel(g group, m mark, successOnly bool) {
 			s.remove(i)
 		}
 	}
+	if successOnly {
+		st.endWaiting(m.id, m.open)
+	} else {
+		st.endWaiting(m.id, ^open(0))
+	}
 	if st.hours != nil {
 		st.hours.cancel(m.id, successOnly)
 	}
@@ -176,6 +183,7 @@ func (st *state) commit(g group, m mark, settled, remember bool) {
 }
 
 func (st *state) closeMark(g group, m mark) {
+	st.endWaiting(m.id, m.open)
 	if s := st.series[g]; s != nil {
 		if i, found := s.find(m.at, m.id); found {
 			s.marks[i].open &^= m.open

@@ -90,12 +90,19 @@ func (n *node) cancelOutcome(t *rapid.T, m *model) {
 	n.known = slices.DeleteFunc(n.known, func(k *noren.Event) bool { return k == ev })
 }
 
-// erase takes a person out of history.
+// erase takes a person out of history, here or in another process.
 func (n *node) erase(t *rapid.T, m *model, site string) {
 	who := rapid.SampledFrom([]noren.Subject{{Kind: "account", ID: "hanako@example.jp"}, {Kind: "account", ID: "taro@example.jp"}, {Kind: "device", ID: "d1"}, {Kind: "address", ID: "203.0.113.7"}}).Draw(t, "who")
-	err := n.d.Write(n.t.Context(), func(tx *db.Tx) error { return n.o.Erase(n.t.Context(), tx, site, who) })
+	o, elsewhere := n.o, rapid.Bool().Draw(t, "elsewhere")
+	if elsewhere {
+		o = must(orient.New(orient.Options{DB: n.d, Token: token, Entities: []string{"terminal"}}))
+	}
+	err := n.d.Write(n.t.Context(), func(tx *db.Tx) error { return o.Erase(n.t.Context(), tx, site, who) })
 	if err != nil {
 		n.t.Fatal(err)
+	}
+	if elsewhere || rapid.Bool().Draw(t, "said") {
+		n.o.Erased(true)
 	}
 	m.erase(who.Kind, who.ID, func(id string) bool {
 		return slices.ContainsFunc(n.open, func(p pendingEvent) bool { return p.ev.ID == id })

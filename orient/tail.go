@@ -3,7 +3,6 @@ package orient
 import (
 	"encoding/binary"
 	"slices"
-	"sync"
 
 	"noren/kv"
 )
@@ -111,12 +110,13 @@ func (a *asking) exchange(p party, items ...[]byte) {
 // received merges what other nodes wrote.
 func (a *asking) received(res []kv.Result) {
 	for i, p := range a.tail {
-		a.o.mergeTail(p.key, &res[i], a.w.at)
+		a.o.mergeTail(p.key, &res[i], a.ops[a.counts+i].(kv.Tail).From, a.w.at)
 	}
 }
 
-// mergeTail takes in the answer of a tail, erasures first.
-func (o *Orient) mergeTail(k key, r *kv.Result, now int64) {
+// mergeTail takes in the answer of a tail that was read from a place on, erasures
+// first.
+func (o *Orient) mergeTail(k key, r *kv.Result, from, now int64) {
 	told := false
 	for _, item := range r.Items {
 		if kind, _, m, ok := decodeItem(item); ok && kind == itemForget {
@@ -124,7 +124,7 @@ func (o *Orient) mergeTail(k key, r *kv.Result, now int64) {
 		}
 	}
 	o.existing(party{key: k}, func(st *state) {
-		st.merge(r, now)
+		st.merge(r, from, now)
 		for _, e := range o.erased.of(k) {
 			if told || e.told(st, r.Items) {
 				st.forget(e)
@@ -151,11 +151,11 @@ func (e *erasure) told(st *state, items [][]byte) bool {
 }
 
 // merge takes in the answer of a tail.
-func (st *state) merge(r *kv.Result, now int64) {
+func (st *state) merge(r *kv.Result, from, now int64) {
 	if r.Fresh && (st.epoch != "" || st.loaded) {
 		st.loaded = false // something may have been missed
 	}
-	if r.Fresh || r.Next > st.next {
+	if r.Fresh || r.Next > st.next && from <= st.next { // else what is before is to be read again
 		st.epoch, st.next = r.Epoch, r.Next
 	}
 	for _, item := range r.Items {
@@ -218,59 +218,4 @@ func (st *state) receive(g group, m mark, now int64) {
 		return
 	}
 	st.reserve(g, m, now)
-}
-
-// unsent holds items that could not be told to other nodes.
-type unsent struct {
-	mu    sync.Mutex
-	items []unsentItem
-}
-
-type unsentItem struct {
-	party party
-	item  []byte
-}
-
-// maxUnsent bounds what is kept while shared state is away; beyond it, other
-// nodes see the marks when they load the entity again.
-// An erasure is always kept: nothing else would make them load it.
-const maxUnsent = 10_000
-
-func (u *unsent) add(p party, item []byte) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if len(u.items) < maxUnsent || itemKind(item[0]) == itemForget {
-		u.items = append(u.items, unsentItem{p, item})
-	}
-}
-
-// take removes up to n items.
-func (u *unsent) take(n int) []unsentItem {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	n = min(n, len(u.items))
-	out := u.items[:n:n]
-	u.items = u.items[n:]
-	return out
-}
-
-// resendBatch is how many unsent items go along with one event.
-const resendBatch = 32
-
-func (a *asking) resend() {
-	a.resent = a.o.unsent.take(resendBatch)
-	for _, u := range a.resent {
-		a.exchange(u.party, u.item)
-	}
-}
-
-// keepUnsent keeps what this round trip did not tell the others.
-func (a *asking) keepUnsent() {
-	if !a.o.shared {
-		return
-	}
-	a.w.news(a.o.unsent.add)
-	for _, u := range a.resent {
-		a.o.unsent.add(u.party, u.item)
-	}
 }

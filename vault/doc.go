@@ -40,5 +40,5 @@
 // database after the erasure (from a transaction under way, or from a node's
 // spool days later) opens nothing, no clock is compared between nodes, and nodes
 // need not talk to each other. The other nodes look for new erasures and rotations
-// once a second while they are in use; see Vault.Seal for the bound.
+// once a second while they are in use, or Run; see Vault.Seal for the bound.
 package vault

@@ -29,6 +29,7 @@ type erasers struct {
 	mu        sync.Mutex
 	bySubject []func(ctx context.Context, tx *db.Tx, site string, s noren.Subject) error
 	byToken   []func(ctx context.Context, tx *db.Tx, site string, token []byte) error
+	ended     []func(done bool)
 }
 
 // OnErase registers what deletes a part's rows of a subject. It runs in Erase's
@@ -47,6 +48,26 @@ func (v *Vault) OnEraseToken(f func(ctx context.Context, tx *db.Tx, site string,
 	v.erasers.mu.Lock()
 	defer v.erasers.mu.Unlock()
 	v.erasers.byToken = append(v.erasers.byToken, f)
+}
+
+// OnErased registers what a part does in memory after an erasure, here or on
+// another node; see Run for how soon. Whom it was about is not known any more.
+// done is false for one of this process that failed, or whose end is not known.
+// It must be quick and must not call the vault.
+func (v *Vault) OnErased(f func(done bool)) {
+	v.erasers.mu.Lock()
+	defer v.erasers.mu.Unlock()
+	v.erasers.ended = append(v.erasers.ended, f)
+}
+
+// erasureEnded tells the parts.
+func (v *Vault) erasureEnded(done bool) {
+	v.erasers.mu.Lock()
+	ended := v.erasers.ended
+	v.erasers.mu.Unlock()
+	for _, f := range ended {
+		f(done)
+	}
 }
 
 // Erase destroys every key of the subject, so that nothing sealed for it can be
@@ -124,6 +145,7 @@ func (v *Vault) destroy(ctx context.Context, e *Erasure, erasers func(tx *db.Tx)
 	v.changes.Add(1)
 	v.forget(func(k *dek) bool { return k.site == e.Site && k.token == subject })
 	if err != nil {
+		v.erasureEnded(false)
 		return false, writeError("destroy keys", err)
 	}
 	v.refresh(ctx)

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -148,6 +150,45 @@ func TestBusyNodesStopUsingErasedKeysWithinASecondOrSo(t *testing.T) {
 			if time.Now().After(deadline) {
 				t.Fatal("b goes on with the destroyed key")
 			}
+		}
+	})
+}
+
+// Whoever keeps something in memory is told of every erasure that ended, here or
+// on another node, also while nobody uses that node.
+func TestPartsAreToldOfErasures(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		a := open(t, d, vault.NewRootKey())
+		b := open(t, d, a.root)
+		var fail error
+		a.OnErase(func(context.Context, *db.Tx, string, noren.Subject) error { return fail })
+		var atA []bool
+		a.OnErased(func(done bool) { atA = append(atA, done) })
+		told := make(chan bool, 10)
+		b.OnErased(func(done bool) { told <- done })
+		ctx, stop := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { b.Run(ctx) })
+		defer running.Wait()
+		defer stop()
+
+		fail = errors.New("a part cannot delete")
+		if _, err := a.Erase(t.Context(), "shop", hanako, ""); !errors.Is(err, fail) {
+			t.Fatal(err)
+		}
+		fail = nil
+		a.erase(hanako)
+		if !slices.Equal(atA, []bool{false, true}) {
+			t.Errorf("the node that erased was told %v, want of one that failed and one that was done", atA)
+		}
+		b.clock.forward(10 * time.Second)
+		select {
+		case done := <-told:
+			if !done || len(told) > 0 {
+				t.Errorf("the other node was told %v and %d more, want of the one that was done", done, len(told))
+			}
+		case <-time.After(time.Minute):
+			t.Error("the other node was not told")
 		}
 	})
 }

@@ -29,6 +29,21 @@ type watch struct {
 	said    string        // the failure last logged
 }
 
+// Run looks for what other nodes did once a second, also while nobody seals or
+// opens, until ctx ends.
+func (v *Vault) Run(ctx context.Context) {
+	tick := time.NewTicker(checkEvery / 4)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			v.startCheck(v.now())
+		}
+	}
+}
+
 // catchUp makes sure that what other nodes did is known; see Seal for the bound.
 func (v *Vault) catchUp() {
 	now := v.now()
@@ -129,6 +144,7 @@ func (v *Vault) learnErasures(ctx context.Context, value string) error {
 	}
 	v.era.Store(number)
 	v.changes.Add(1)
+	defer v.erasureEnded(true)
 	// Fewer than known: somebody put an older database in place.
 	if number < known || len(list) > maxLearned {
 		v.forget(func(*dek) bool { return true })

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"noren"
 	"noren/gateway"
@@ -23,6 +24,7 @@ func (in *instance) erase(ctx context.Context, site string, s noren.Subject, rea
 	if err != nil {
 		return erased{}, err
 	}
+	in.tellErasure(ctx)
 	out := erased{ID: done.ID, At: done.At, Keys: done.Keys}
 	log, err := gateway.OpenAccessLog(in.accessOptions())
 	if err != nil {
@@ -33,6 +35,20 @@ func (in *instance) erase(ctx context.Context, site string, s noren.Subject, rea
 		return out, fmt.Errorf("the keys are destroyed, the access log is not cleaned: %w", err)
 	}
 	return out, nil
+}
+
+// tellWithin is how long an erasure waits for shared state.
+const tellWithin = 5 * time.Second
+
+// tellErasure takes an erased person out of shared state, which no event of this
+// process may do any more.
+func (in *instance) tellErasure(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, tellWithin)
+	defer cancel()
+	if err := in.facts().Tell(ctx); err != nil {
+		in.log.Warn("everything is erased but what shared state holds of the last minutes", "err", err,
+			"hint", "it forgets somebody 15 minutes after they were last seen; to have it gone at once, empty it (valkey-cli FLUSHDB) once it is back: nothing is lost but the counts of limits")
+	}
 }
 
 func (in *instance) accessOptions() gateway.AccessOptions {

@@ -166,6 +166,7 @@ func (in *instance) openVault(ctx context.Context, w wants) error {
 // anything is served.
 func (in *instance) reapplyErasures(ctx context.Context, _ wants) error {
 	in.vault.OnErase(in.eraseEverywhere)
+	in.vault.OnErased(in.facts().Erased) // those that follow it share its memory
 	in.vault.OnEraseToken(func(ctx context.Context, tx *db.Tx, site string, token []byte) error {
 		return errors.Join(in.lists.EraseToken(ctx, tx, site, token), in.places.EraseToken(ctx, tx, site, token), in.journal.EraseToken(ctx, tx, site, token))
 	})
@@ -402,6 +403,7 @@ func (in *instance) run(ctx context.Context, more ...func(context.Context)) {
 	ctx, in.stop = context.WithCancel(ctx)
 	every, _ := time.ParseDuration(in.cfg.Journal.CheckpointEvery) // checked when the file was read
 	for _, work := range append(more,
+		func(ctx context.Context) { in.vault.Run(ctx) },
 		func(ctx context.Context) { in.loop.Run(ctx) },
 		func(ctx context.Context) { in.journal.RunCheckpoints(ctx, every) },
 		func(ctx context.Context) { in.lists.Run(ctx) },
