@@ -25,11 +25,17 @@ const (
 	// counted, are no attack on any shop worth a flood.
 	pressureFloor = 30.0
 	pressureTimes = 4.0 // of the usual rate
+	// firstRush is a flood where nothing is known of ordinary days yet. Below it a
+	// busy shop that was started anew is learnt, and not asked for the check.
+	firstRush = 300.0
 	// usualOver is how long the usual rate looks back.
 	usualOver = 30 * time.Minute
-	// An answer is slow from slowFloor on when it takes slowTimes the usual.
-	slowFloor = 50 * time.Millisecond
-	slowTimes = 2.0
+	// An answer is slow from slowFloor on when it takes slowTimes the usual; of a
+	// quick shop already from crawlFloor on when it takes crawlTimes the usual.
+	slowFloor  = 50 * time.Millisecond
+	slowTimes  = 2.0
+	crawlFloor = 8 * time.Millisecond
+	crawlTimes = 5.0
 
 	attackFor = 10 * time.Minute
 	// attackAgain is how long before its end it is looked whether to go on.
@@ -86,7 +92,11 @@ func (p *pressure) rush(m moment) bool {
 }
 
 func (p *pressure) slow(m moment) bool {
-	return m.took() >= slowFloor && float64(m.took()) >= slowTimes*float64(p.usualTook)
+	took, usual := m.took(), float64(p.usualTook)
+	if usual == 0 {
+		return took >= crawlFloor && m.strangers >= firstRush
+	}
+	return took >= slowFloor && float64(took) >= slowTimes*usual || took >= crawlFloor && float64(took) >= crawlTimes*usual
 }
 
 // look takes one moment in and says whether the site should be switched, and

@@ -21,6 +21,8 @@ func TestPressure(t *testing.T) {
 	}{
 		"a flood that slows the gate":           {quiet, moment{400, 120 * ms, 60 * ms}, true},
 		"a flood that slows the shop":           {quiet, moment{400, 5 * ms, 900 * ms}, true},
+		"a flood that a quick shop feels":       {moment{5, ms / 2, ms}, moment{400, 6 * ms, 9 * ms}, true},
+		"a rush that a quick shop hardly feels": {moment{5, ms / 2, ms}, moment{400, 2 * ms, 4 * ms}, false},
 		"a sale that everybody gets through":    {quiet, moment{400, 8 * ms, 90 * ms}, false},
 		"a slow database on an ordinary day":    {quiet, moment{6, 3 * ms, 2000 * ms}, false},
 		"twice the visitors and a slow shop":    {moment{20, 3 * ms, 60 * ms}, moment{40, 3 * ms, 800 * ms}, false},
@@ -43,6 +45,28 @@ func TestPressure(t *testing.T) {
 		}
 		if (got > 0) != tt.want {
 			t.Errorf("%s: switched %d times, want %v", name, got, tt.want)
+		}
+	}
+}
+
+// A shop that was started anew in the middle of a busy day is not taken for one
+// under attack; a flood is one from the first second.
+func TestPressureOfAShopJustStarted(t *testing.T) {
+	for name, tt := range map[string]struct {
+		m    moment
+		want bool
+	}{
+		"a busy day":    {moment{60, 5 * time.Millisecond, 400 * time.Millisecond}, false},
+		"a flood":       {moment{900, 4 * time.Millisecond, 30 * time.Millisecond}, true},
+		"a quick flood": {moment{900, time.Millisecond, time.Millisecond}, false},
+	} {
+		p, pressed := &pressure{}, false
+		for i := range 120 {
+			_, press := p.look(tt.m, SiteMode{Mode: ModeNormal}, time.Unix(1_700_000_000+int64(i), 0))
+			pressed = pressed || press
+		}
+		if pressed != tt.want {
+			t.Errorf("%s: pressed %v", name, pressed)
 		}
 	}
 }
