@@ -24,6 +24,7 @@ type callers struct {
 type caller struct {
 	open, streams int
 	calls, pages  bucket // new connections; connections although banned
+	stops         bucket // refused requests
 	probed        time.Time
 }
 
@@ -150,6 +151,18 @@ func (c *callers) mayRead(addr netip.Addr, now time.Time) bool {
 	return true
 }
 
+// stopRate is how many refused requests a client is answered at once: a page with
+// all its pictures, and no program that asks as fast as it is refused.
+var stopRate = kv.Rate{Events: 5, Per: time.Second, Burst: 100}
+
+// overdoes reports whether a client goes on and on being refused. It counts one
+// more refused request.
+func (c *callers) overdoes(addr netip.Addr, now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.of(clientNet(addr)).stops.take(stopRate, now)
+}
+
 // probe notes that a client sent what only scanners send.
 func (c *callers) probe(addr netip.Addr, now time.Time) {
 	c.mu.Lock()
@@ -173,7 +186,7 @@ func (c *callers) drop(p netip.Prefix, have *caller, now time.Time) {
 	if have.open > 0 || have.streams > 0 {
 		return
 	}
-	owes := !have.calls.idle(now) || !have.pages.idle(now) || now.Sub(have.probed) < probedFor
+	owes := !have.calls.idle(now) || !have.pages.idle(now) || !have.stops.idle(now) || now.Sub(have.probed) < probedFor
 	if !owes || len(c.by) > maxCallers {
 		delete(c.by, p)
 	}

@@ -265,6 +265,7 @@ func (x *exchange) refuse(s *stop) {
 		x.verdict = noren.Limit
 	}
 	x.reportBlock(s)
+	x.calmDown(s)
 	x.answer(s)
 }
 

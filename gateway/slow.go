@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"noren"
 )
 
 // Bounds on requests that are held back at the same time: in all, of one bucket
@@ -50,6 +52,28 @@ func (s *slowLane) leave(keys ...string) {
 			delete(s.held, k)
 		}
 	}
+}
+
+// refusedHold is how long the answer to a refused request waits whose client goes
+// on being refused. A program that asks again as soon as it is answered costs the
+// shop a thousandth of what it did, and its neighbours notice nothing.
+const refusedHold = time.Second
+
+// calmDown holds the refusal of a client back that had too many of them, or ends
+// its connection where as many are held already. The line and the standby page
+// ask to come back themselves.
+func (x *exchange) calmDown(s *stop) {
+	if s.line || s.cause == noren.CauseQueue || s.cause == noren.CauseClosed || x.own() || !x.g.callers.overdoes(x.client, time.Now()) {
+		return
+	}
+	client := clientNet(x.client).String()
+	free, ok := x.g.slow.enter("refused|"+client, client)
+	if !ok {
+		x.w.closing = true
+		return
+	}
+	defer free()
+	pause(x.r.Context(), refusedHold)
 }
 
 // pause waits for d; false when ctx ended before.

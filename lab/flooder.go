@@ -20,8 +20,11 @@ const (
 	flooders     = 32 // addresses
 	floodHandsOf = 2  // connections of each
 	floodBeat    = 20 * time.Millisecond
-	slowSockets  = 200
-	slowDrip     = 2 * time.Second
+	floodAtOnce  = 50
+	// Whoever is kept waiting hangs up and comes back: a flood does not wait.
+	floodPatience = 250 * time.Millisecond
+	slowSockets   = 200
+	slowDrip      = 2 * time.Second
 )
 
 // flooder is the whole botnet.
@@ -30,7 +33,7 @@ type flooder struct {
 	seed uint64
 	rate int
 
-	requests, refused, slow atomic.Int64
+	requests, refused, slow atomic.Int64 // sent, cut, dripping
 	mu                      sync.Mutex
 	answers                 map[int]int64
 }
@@ -69,7 +72,7 @@ func (f *flooder) dial(ctx context.Context, i int) (net.Conn, error) {
 // connection after the other.
 func (f *flooder) hand(ctx context.Context, i int) {
 	r := rand.New(rand.NewPCG(f.seed, uint64(i)))
-	due := 0.0
+	due := &floodDue{perSecond: float64(f.rate) / (flooders * floodHandsOf), since: time.Now()}
 	for ctx.Err() == nil {
 		conn, err := f.dial(ctx, i%flooders)
 		if err != nil {
@@ -77,21 +80,34 @@ func (f *flooder) hand(ctx context.Context, i int) {
 			wait(ctx, 50*time.Millisecond)
 			continue
 		}
-		f.volleys(ctx, conn, r, &due)
+		f.volleys(ctx, conn, r, due)
 		conn.Close()
 	}
 }
 
-func (f *flooder) volleys(ctx context.Context, conn net.Conn, r *rand.Rand, due *float64) {
+// floodDue is how many requests a hand has still to send.
+type floodDue struct {
+	perSecond, owed float64
+	since           time.Time
+}
+
+func (d *floodDue) take() int {
+	now := time.Now()
+	d.owed = min(d.owed+d.perSecond*now.Sub(d.since).Seconds(), floodAtOnce)
+	d.since = now
+	n := int(d.owed)
+	d.owed -= float64(n)
+	return n
+}
+
+func (f *flooder) volleys(ctx context.Context, conn net.Conn, r *rand.Rand, due *floodDue) {
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	answers := bufio.NewReader(conn)
 	beat := time.NewTicker(floodBeat)
 	defer beat.Stop()
 	for ctx.Err() == nil {
-		*due += float64(f.rate) * floodBeat.Seconds() / (flooders * floodHandsOf)
-		n := int(*due)
-		*due -= float64(n)
+		n := due.take()
 		var out []byte
 		for range n {
 			out = fmt.Appendf(out, "GET /products/hojicha?cb=%d HTTP/1.1\r\nHost: %s\r\nUser-Agent: %s\r\nAccept: text/html,*/*;q=0.8\r\n\r\n",
@@ -101,7 +117,9 @@ func (f *flooder) volleys(ctx context.Context, conn net.Conn, r *rand.Rand, due 
 			f.refused.Add(1)
 			return
 		}
+		f.requests.Add(int64(n))
 		for range n {
+			conn.SetReadDeadline(time.Now().Add(floodPatience))
 			if !f.answer(answers) {
 				return
 			}
@@ -120,7 +138,6 @@ func (f *flooder) answer(r *bufio.Reader) bool {
 		f.refused.Add(1)
 		return false
 	}
-	f.requests.Add(1)
 	_, err = io.Copy(io.Discard, res.Body)
 	res.Body.Close()
 	f.mu.Lock()
