@@ -187,8 +187,3 @@ func inBrackets(s string) string {
 	}
 	return " (" + s + ")"
 }
-
-// until is the end of something, as the shop's people read it.
-func untilText(t noren.Time) string {
-	return t.In(gateway.Japan()).Format("2006-01-02 15:04 MST")
-}
