@@ -117,7 +117,7 @@ func (c checkCmd) print(e *env, fs findings) error {
 		}
 	}
 	if n := fs.bad(); n > 0 {
-		fmt.Fprintf(e.io.err, "%d of %d are not in order\n", n, len(fs))
+		fmt.Fprintf(e.io.err, "%d of %d %s not in order\n", n, len(fs), isAre(n))
 		return errFindings
 	}
 	return nil

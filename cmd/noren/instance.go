@@ -471,11 +471,3 @@ func (in *instance) retain(ctx context.Context, now time.Time) {
 		in.log.Error("delete counters over their term", "alarm", true, "err", err)
 	}
 }
-
-func (c *Config) siteNames() []string {
-	names := make([]string, len(c.Sites))
-	for i, s := range c.Sites {
-		names[i] = s.Name
-	}
-	return names
-}
