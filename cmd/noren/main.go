@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -139,7 +140,9 @@ func report(w io.Writer, err error) int {
 	}
 	fmt.Fprintf(w, "noren: %v\n", err)
 	for _, hint := range hints(err) {
-		fmt.Fprintf(w, "hint: %s\n", hint)
+		for line := range strings.Lines(hint) {
+			fmt.Fprintf(w, "hint: %s\n", strings.TrimSuffix(line, "\n"))
+		}
 	}
 	if noren.CodeOf(err) == noren.Invalid {
 		return exitUsage
