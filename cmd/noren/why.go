@@ -11,7 +11,7 @@ import (
 )
 
 type whyCmd struct {
-	Address string `arg:"" help:"IP address of the visitor."`
+	Address string `arg:"" help:"IP address of the visitor, or the reference number on the page they saw."`
 	URL     string `arg:"" optional:"" help:"Path or address they asked for (default: /)."`
 	Method  string `default:"GET" help:"HTTP method."`
 	Zone    string `help:"Ask about a zone instead of a page: admin, admin_login, storefront …"`
@@ -21,13 +21,16 @@ type whyCmd struct {
 
 // Help shows an example.
 func (whyCmd) Help() string {
-	return "Examples:\n  noren why 203.0.113.7 /shopping --method POST\n  noren why 203.0.113.7 --zone admin"
+	return "Examples:\n  noren why 7K2QM-X4T9A\n  noren why 203.0.113.7 /shopping --method POST\n  noren why 203.0.113.7 --zone admin"
 }
 
 func (c whyCmd) Run(e *env) error {
+	if ticket, ok := ticketOf(c.Address); ok {
+		return c.ticket(e, ticket)
+	}
 	addr, err := netip.ParseAddr(c.Address)
 	if err != nil {
-		return noren.Errorf(noren.Invalid, "%q is not an IP address", c.Address)
+		return noren.Errorf(noren.Invalid, "%q is neither an IP address nor a reference number such as 7K2QM-X4T9A", c.Address)
 	}
 	return e.withReader(func(ctx context.Context, in *instance) error {
 		site, err := in.cfg.siteAbout(c.Site, c.URL)
