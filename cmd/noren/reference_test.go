@@ -180,3 +180,15 @@ func TestFirstPagesShowHTTPS(t *testing.T) {
 		}
 	}
 }
+
+// What check says to put into access.yaml can be put there as it stands.
+func TestAccessLinesCanBeUsed(t *testing.T) {
+	var zones []string
+	for _, z := range gateway.StaffZones() {
+		zones = append(zones, string(z))
+	}
+	rules, err := gateway.ParseAccess("access.yaml", []byte(accessLines(zones)))
+	if err != nil || len(rules) != 1 {
+		t.Errorf("%d rules, %v", len(rules), err)
+	}
+}
