@@ -130,10 +130,10 @@ func (in *instance) openDatabase(ctx context.Context, w wants) error {
 	if err != nil {
 		return fmt.Errorf("database: %w", err)
 	}
+	if err := in.cfg.lostDatabase(); err != nil {
+		return err
+	}
 	if w.create {
-		if err := in.cfg.lostDatabase(); err != nil {
-			return err
-		}
 		if err := os.MkdirAll(in.cfg.Data, 0o700); err != nil {
 			return noren.WithHint(noren.Errorf(noren.Unavailable, "make data directory: %w", err), "set data: to a directory this user may write to")
 		}
