@@ -45,6 +45,8 @@ type stopped struct {
 	Entry   string        `json:"entry,omitempty"`   // its id in the journal
 	Next    []noren.Text  `json:"next"`
 	Verdict noren.Verdict `json:"verdict,omitempty"`
+
+	session string // its keyed hash, when the record has it
 }
 
 // ticket tells what became of the request whose page had this number.
@@ -93,7 +95,7 @@ func fromEntry(s *journal.Stored, ticket string) *stopped {
 	ev := &s.Entry.Event
 	out := &stopped{
 		Ticket: ticket, Source: "journal", Site: ev.Site, At: ev.At, Zone: ev.Zone, Address: ev.Entities[noren.EntityAddress],
-		Cause: s.Entry.Rule, Entry: ev.ID, Verdict: s.Entry.Decision.Verdict,
+		session: ev.Entities[noren.EntitySession], Cause: s.Entry.Rule, Entry: ev.ID, Verdict: s.Entry.Decision.Verdict,
 	}
 	if who := ev.Subject(); who.Kind != noren.EntityAddress && who.Kind != "" {
 		out.Subject = who.String()
@@ -241,14 +243,9 @@ func (in *instance) nextSteps(s *stopped, now time.Time) (next []noren.Text) {
 	}
 	who, err := netip.ParseAddr(s.Address)
 	known := err == nil
-	banned := false
-	if known {
-		_, bans := in.lists.Around(s.Site, who, now)
-		banned = len(bans) > 0
-	}
-	switch {
-	case banned:
-		step("%[1]s は今も遮断中です。解除: noren ban --lift %[1]s%[2]s", "%[1]s is banned now; to lift it: noren ban --lift %[1]s%[2]s", s.Address, at)
+	switch ban, what := in.banOf(s, who, now); {
+	case ban:
+		step("%[1]s は今も遮断中です。解除: noren ban --lift %[2]s%[3]s", "%[1]s is banned now; to lift it: noren ban --lift %[2]s%[3]s", what, quotedIfNeeded(what), at)
 	case noren.Cause(s.Cause) == noren.CauseBan && known:
 		step("%s の遮断は終わっています", "the ban of %s is over", s.Address)
 	}
@@ -260,6 +257,32 @@ func (in *instance) nextSteps(s *stopped, now time.Time) (next []noren.Text) {
 		step("いま同じことをするとどうなるか: noren why %s '%s'%s", "what would happen now: noren why %s '%s'%s", s.Address, typed(s.Path), at)
 	}
 	return next
+}
+
+// banOf is the ban that stops the visitor now: of the session, or of the address
+// when no allow-list entry outranks it.
+func (in *instance) banOf(s *stopped, who netip.Addr, now time.Time) (banned bool, what string) {
+	if s.session != "" {
+		if b := in.lists.CheckSession(s.Site, s.session, now); b != nil {
+			return true, b.What()
+		}
+	}
+	if !who.IsValid() {
+		return false, ""
+	}
+	allow, bans := in.lists.Around(s.Site, who, now)
+	if len(allow) > 0 || len(bans) == 0 {
+		return false, ""
+	}
+	return true, who.String()
+}
+
+// quotedIfNeeded is a name as it is typed after a command.
+func quotedIfNeeded(name string) string {
+	if strings.Contains(name, " ") {
+		return "'" + name + "'"
+	}
+	return name
 }
 
 // typed is a visitor's path for a line that is copied: it must not end the quotes
