@@ -30,7 +30,8 @@ func (modeCmd) Help() string {
 }
 
 func (c modeCmd) Run(e *env) error {
-	return e.withInstance(func(ctx context.Context, in *instance) error {
+	looks := wants{getenv: e.getenv, reads: c.Mode == ""} // also on a full disk
+	return e.withWants(looks, func(ctx context.Context, in *instance) error {
 		if c.Mode == "" {
 			return c.show(e, in)
 		}
