@@ -33,7 +33,7 @@ func (b *Backend) UnmarshalText(text []byte) error {
 type UpstreamTLS struct {
 	CA         string `yaml:"ca" json:"ca,omitempty" jsonschema:"description=Certificates (PEM) the shop's server is trusted by; default: the system's"`
 	Cert       string `yaml:"cert" json:"cert,omitempty" jsonschema:"description=Certificate that Noren shows to the shop's server (mTLS)"`
-	Key        string `yaml:"key" json:"key,omitempty"`
+	Key        string `yaml:"key" json:"key,omitempty" jsonschema:"description=Private key of that certificate"`
 	ServerName string `yaml:"server_name" json:"server_name,omitempty" jsonschema:"description=Name in the server's certificate; default: the host of the upstream"`
 }
 

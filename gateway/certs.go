@@ -23,6 +23,7 @@ type certificates struct {
 	set     atomic.Pointer[certSet]
 	checked atomic.Int64 // when the files were looked at last, Unix nanoseconds
 	mu      sync.Mutex   // held while files are read
+	broken  bool         // the changed files could not be used; under mu
 }
 
 type certSet struct {
@@ -57,7 +58,16 @@ func (c *certificates) load(pairs []KeyPair) error {
 	}
 	c.set.Store(next)
 	c.checked.Store(time.Now().UnixNano())
+	c.mended()
 	return nil
+}
+
+// mended ends what refresh said of broken files: who read the alarm is told.
+func (c *certificates) mended() {
+	if c.broken {
+		c.broken = false
+		c.log.Info("certificate is good again")
+	}
 }
 
 func readCerts(pairs []KeyPair) (*certSet, error) {
@@ -169,14 +179,17 @@ func (c *certificates) refresh() {
 	defer c.mu.Unlock()
 	old := c.set.Load()
 	if equalStamps(stamps(old.pairs), old.stamps) {
+		c.mended() // the old files were put back
 		return
 	}
 	next, err := readCerts(old.pairs)
 	if err != nil {
+		c.broken = true
 		c.log.Error("changed certificate cannot be used; the old one stays", "alarm", true, "err", err)
 		return
 	}
 	c.set.Store(next)
+	c.mended()
 	c.log.Info("certificates read again", "pairs", len(old.pairs))
 }
 

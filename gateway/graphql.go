@@ -17,11 +17,11 @@ import (
 // GraphQLMap places the requests to one GraphQL address, which all have the same
 // path: by the fields they call.
 type GraphQLMap struct {
-	Path string `yaml:"path" json:"path" jsonschema:"description=Address of the GraphQL API, such as /shop-api"`
+	Path string `yaml:"path" json:"path" jsonschema:"description=Address of the GraphQL API\\, such as /shop-api"`
 	// Zones name the fields (mutations and queries) that are called.
-	Zones map[noren.Zone][]string `yaml:"zones" json:"zones" jsonschema:"description=Fields by zone, such as login: [login]; of several the strictest zone wins"`
+	Zones map[noren.Zone][]string `yaml:"zones" json:"zones" jsonschema:"description=Fields by zone\\, such as login: [login]; of several the strictest zone wins"`
 	// Hidden is where a request goes whose fields cannot be read.
-	Hidden noren.Zone `yaml:"hidden" json:"hidden" jsonschema:"description=Zone of a request whose fields cannot be read (persisted queries, broken documents)"`
+	Hidden noren.Zone `yaml:"hidden" json:"hidden" jsonschema:"description=Zone of a request whose fields cannot be read (persisted queries\\, broken documents)"`
 }
 
 // graphqlAPI is a GraphQLMap, compiled.

@@ -80,41 +80,41 @@ type GuardConfig struct {
 // LoginForm is one form to sign in with. The first of the names of a field that
 // the request has is used.
 type LoginForm struct {
-	Path     string   `yaml:"path" json:"path"`           // a pattern, see the shop map
-	Call     string   `yaml:"call" json:"call,omitempty"` // GraphQL: the field that is called; user and password are CALL.ARGUMENT
-	User     []string `yaml:"user" json:"user"`
-	Password []string `yaml:"password" json:"password"`
+	Path     string   `yaml:"path" json:"path" jsonschema:"description=Path of the form or call; a pattern as in zones"`
+	Call     string   `yaml:"call" json:"call,omitempty" jsonschema:"description=GraphQL: the field that is called; user and password are then CALL.ARGUMENT"`
+	User     []string `yaml:"user" json:"user" jsonschema:"description=Fields with the customer's name or mail address; the first the request has counts"`
+	Password []string `yaml:"password" json:"password" jsonschema:"description=Fields with the password; its value is never kept"`
 	// Success and Failure are tried in this order; an answer that fits none
 	// tells nothing, and the attempt stays open.
-	Success []AnswerRule `yaml:"success" json:"success"`
-	Failure []AnswerRule `yaml:"failure" json:"failure"`
+	Success []AnswerRule `yaml:"success" json:"success" jsonschema:"description=Answers that mean the sign-in succeeded; one of them must fit"`
+	Failure []AnswerRule `yaml:"failure" json:"failure" jsonschema:"description=Answers that mean it failed; an answer that fits neither tells nothing"`
 }
 
 // PaymentForm is one form or call that takes money.
 type PaymentForm struct {
-	Path     string       `yaml:"path" json:"path"`
-	Call     string       `yaml:"call" json:"call,omitempty"` // GraphQL: the field that is called; the others are CALL.ARGUMENT
-	Order    []string     `yaml:"order" json:"order,omitempty"`
-	Amount   []string     `yaml:"amount" json:"amount,omitempty"`
-	Currency string       `yaml:"currency" json:"currency,omitempty"` // default JPY
-	Method   []string     `yaml:"method" json:"method,omitempty"`
-	Token    []string     `yaml:"token" json:"token,omitempty"`     // the PSP's token or fingerprint
-	BIN      []string     `yaml:"bin" json:"bin,omitempty"`         // first six to eight digits, when the form has them by themselves
-	Last4    []string     `yaml:"last4" json:"last4,omitempty"`     // last four digits, likewise
-	Number   []string     `yaml:"number" json:"number,omitempty"`   // a field that holds a card number: only its BIN and last four are read
-	Account  []string     `yaml:"account" json:"account,omitempty"` // the customer's mail address
-	Success  []AnswerRule `yaml:"success" json:"success"`
-	Failure  []AnswerRule `yaml:"failure" json:"failure"`
+	Path     string       `yaml:"path" json:"path" jsonschema:"description=Path of the form or call; a pattern as in zones"`
+	Call     string       `yaml:"call" json:"call,omitempty" jsonschema:"description=GraphQL: the field that is called; the others are then CALL.ARGUMENT"`
+	Order    []string     `yaml:"order" json:"order,omitempty" jsonschema:"description=Fields with the number of the order"`
+	Amount   []string     `yaml:"amount" json:"amount,omitempty" jsonschema:"description=Fields with the amount"`
+	Currency string       `yaml:"currency" json:"currency,omitempty" jsonschema:"description=Currency of the amount,default=JPY"`
+	Method   []string     `yaml:"method" json:"method,omitempty" jsonschema:"description=Fields with the way of paying"`
+	Token    []string     `yaml:"token" json:"token,omitempty" jsonschema:"description=Fields with the payment company's token or fingerprint of the card"`
+	BIN      []string     `yaml:"bin" json:"bin,omitempty" jsonschema:"description=Fields with the first six to eight digits of the card\\, when the form has them by themselves"`
+	Last4    []string     `yaml:"last4" json:"last4,omitempty" jsonschema:"description=Fields with the last four digits\\, likewise"`
+	Number   []string     `yaml:"number" json:"number,omitempty" jsonschema:"description=Fields with a whole card number; only its first and last digits are read"`
+	Account  []string     `yaml:"account" json:"account,omitempty" jsonschema:"description=Fields with the customer's mail address"`
+	Success  []AnswerRule `yaml:"success" json:"success" jsonschema:"description=Answers that mean the payment was taken; one of them must fit"`
+	Failure  []AnswerRule `yaml:"failure" json:"failure" jsonschema:"description=Answers that mean it was refused"`
 }
 
 // AnswerRule fits an answer when everything it names does.
 type AnswerRule struct {
-	Status      []int  `yaml:"status" json:"status,omitempty"`
-	Location    string `yaml:"location" json:"location,omitempty"`         // of a redirect; * is any run of characters
-	NotLocation string `yaml:"not_location" json:"not_location,omitempty"` // the redirect goes anywhere else
-	Cookie      string `yaml:"cookie" json:"cookie,omitempty"`             // the answer sets a cookie of this name
-	Header      string `yaml:"header" json:"header,omitempty"`             // the answer has a header of this name
-	Body        string `yaml:"body" json:"body,omitempty"`                 // the beginning of a JSON answer holds this text
+	Status      []int  `yaml:"status" json:"status,omitempty" jsonschema:"description=Status codes"`
+	Location    string `yaml:"location" json:"location,omitempty" jsonschema:"description=Where a redirect leads; * is any run of characters"`
+	NotLocation string `yaml:"not_location" json:"not_location,omitempty" jsonschema:"description=The redirect leads anywhere else"`
+	Cookie      string `yaml:"cookie" json:"cookie,omitempty" jsonschema:"description=The answer sets a cookie of this name"`
+	Header      string `yaml:"header" json:"header,omitempty" jsonschema:"description=The answer has a header of this name"`
+	Body        string `yaml:"body" json:"body,omitempty" jsonschema:"description=The beginning of a JSON answer holds this text"`
 }
 
 func (r AnswerRule) fits(a *Answer) bool {

@@ -17,25 +17,25 @@ type Headers struct {
 	HSTS              *HSTS       `yaml:"hsts" json:"hsts,omitempty" jsonschema:"description=Tell browsers to come by HTTPS only; longer and longer over the first month"`
 	NoSniff           bool        `yaml:"no_sniff" json:"no_sniff,omitempty" jsonschema:"description=X-Content-Type-Options: nosniff"`
 	ReferrerPolicy    string      `yaml:"referrer_policy" json:"referrer_policy,omitempty" jsonschema:"description=Referrer-Policy such as strict-origin-when-cross-origin"`
-	PermissionsPolicy string      `yaml:"permissions_policy" json:"permissions_policy,omitempty" jsonschema:"description=Permissions-Policy such as camera=(), microphone=()"`
-	FrameAncestors    []string    `yaml:"frame_ancestors" json:"frame_ancestors,omitempty" jsonschema:"description=Who may show the shop in a frame: 'self', 'none' or origins; added to the shop's Content-Security-Policy and never in place of it"`
+	PermissionsPolicy string      `yaml:"permissions_policy" json:"permissions_policy,omitempty" jsonschema:"description=Permissions-Policy such as camera=()\\, microphone=()"`
+	FrameAncestors    []string    `yaml:"frame_ancestors" json:"frame_ancestors,omitempty" jsonschema:"description=Who may show the shop in a frame: 'self'\\, 'none' or origins; added to the shop's Content-Security-Policy and never in place of it"`
 	Cookies           CookieFlags `yaml:"cookies" json:"cookies,omitzero" jsonschema:"description=Flags to add to the shop's cookies"`
-	Force             []string    `yaml:"force" json:"force,omitempty" jsonschema:"description=Headers of this list replace the shop's own: hsts, no_sniff, referrer_policy, permissions_policy, frame_ancestors"`
+	Force             []string    `yaml:"force" json:"force,omitempty" jsonschema:"description=Headers of this list replace the shop's own: hsts\\, no_sniff\\, referrer_policy\\, permissions_policy\\, frame_ancestors"`
 }
 
 // HSTS is Strict-Transport-Security (RFC 6797).
 type HSTS struct {
-	Since             string `yaml:"since" json:"since" jsonschema:"description=The day it was switched on, such as 2026-11-27. Browsers are told 5 minutes on the first day, then a day, after a week a week, after 30 days max_age"`
+	Since             string `yaml:"since" json:"since" jsonschema:"description=The day it was switched on\\, such as 2026-11-27. Browsers are told 5 minutes on the first day\\, then a day\\, after a week a week\\, after 30 days max_age"`
 	MaxAge            int64  `yaml:"max_age" json:"max_age,omitempty" jsonschema:"description=Seconds browsers remember it once the first month is over,default=31536000"`
-	IncludeSubdomains bool   `yaml:"include_subdomains" json:"include_subdomains,omitempty" jsonschema:"description=For every name below the hosts too, also those Noren does not serve"`
-	Preload           bool   `yaml:"preload" json:"preload,omitempty" jsonschema:"description=Agree to be built into browsers; hard to undo. Needs include_subdomains and a year of max_age, and is said after the first month only"`
+	IncludeSubdomains bool   `yaml:"include_subdomains" json:"include_subdomains,omitempty" jsonschema:"description=For every name below the hosts too\\, also those Noren does not serve"`
+	Preload           bool   `yaml:"preload" json:"preload,omitempty" jsonschema:"description=Agree to be built into browsers; hard to undo. Needs include_subdomains and a year of max_age\\, and is said after the first month only"`
 }
 
 // CookieFlags are added to the shop's Set-Cookie where they are missing.
 type CookieFlags struct {
 	Secure      bool     `yaml:"secure" json:"secure,omitempty" jsonschema:"description=Secure on every cookie set over HTTPS"`
-	HTTPOnly    []string `yaml:"http_only" json:"http_only,omitempty" jsonschema:"description=Cookies that scripts need not read: names, * at the end allowed, and the word session for the shop's session cookies"`
-	SameSiteLax []string `yaml:"same_site_lax" json:"same_site_lax,omitempty" jsonschema:"description=Cookies not sent with forms of other sites: names, or session. Not for a shop to which a payment page returns by POST"`
+	HTTPOnly    []string `yaml:"http_only" json:"http_only,omitempty" jsonschema:"description=Cookies that scripts need not read: names\\, * at the end allowed\\, and the word session for the shop's session cookies"`
+	SameSiteLax []string `yaml:"same_site_lax" json:"same_site_lax,omitempty" jsonschema:"description=Cookies not sent with forms of other sites: names\\, or session. Not for a shop to which a payment page returns by POST"`
 }
 
 const (

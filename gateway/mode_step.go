@@ -136,8 +136,11 @@ func (x *exchange) queue(mode SiteMode) *stop {
 		return &stop{cause: noren.CauseQueue, rule: ruleFull, status: http.StatusServiceUnavailable, retry: queueMost / 4}
 	}
 	t := c.turn(x.at.Add(wait))
-	x.setTurn(c, t)
-	return x.takeTurn(c, t)
+	s := x.takeTurn(c, t)
+	if s != nil { // who is let in at once has the place inside already
+		x.setTurn(c, t)
+	}
+	return s
 }
 
 // placeRate is how many places in the line one client gets: an office enough,

@@ -216,10 +216,15 @@ func TestLineKeepsItsOrder(t *testing.T) {
 	guests := make([]guest, 30)
 	visit := func(i int) int {
 		res, page := s.do("GET", "/", "", "X-Forwarded-For: 203.0.113."+fmt.Sprint(i), "Cookie: "+guests[i].cookie)
+		set := 0
 		for _, c := range res.Cookies() {
 			if strings.HasSuffix(c.Name, turnCookie) {
+				set++
 				guests[i].cookie = c.Name + "=" + c.Value
 			}
+		}
+		if set > 1 {
+			t.Errorf("one answer sets the place in the line %d times", set)
 		}
 		if res.StatusCode == 503 && !strings.Contains(page, `http-equiv="refresh"`) {
 			t.Errorf("a line without an end: %.400s", page)

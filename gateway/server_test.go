@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
@@ -165,6 +166,53 @@ func TestChangedCertificatesAreReadAgain(t *testing.T) {
 	site.TLS = &KeyPair{Cert: filepath.Join(dir, "none.pem"), Key: filepath.Join(dir, "none.key")}
 	if err := s.Apply(Settings{Sites: []Site{site}}); err == nil || noren.HintOf(err) == "" && !strings.Contains(err.Error(), "none.pem") {
 		t.Errorf("a missing certificate: %v", err)
+	}
+}
+
+// Who was alarmed by a broken certificate is told when it is good again, whether the
+// old files were put back as they were or others came.
+func TestMendedCertificateIsTold(t *testing.T) {
+	dir := t.TempDir()
+	pair := issue(t, dir, "a.example.jp")
+	var log strings.Builder
+	c := newCertificates(slog.New(slog.NewTextHandler(&log, nil)), nil)
+	if err := c.load([]KeyPair{pair}); err != nil {
+		t.Fatal(err)
+	}
+	look := func() string {
+		log.Reset()
+		c.checked.Store(0) // as if the last look were long ago
+		c.refresh()
+		return log.String()
+	}
+	breakKey := func() {
+		if err := os.Rename(pair.Key, pair.Key+".away"); err != nil {
+			t.Fatal(err)
+		}
+		if got := look(); !strings.Contains(got, "changed certificate cannot be used") {
+			t.Errorf("a missing key: %q", got)
+		}
+	}
+	const good = "level=INFO msg=\"certificate is good again\""
+	breakKey()
+	if err := os.Rename(pair.Key+".away", pair.Key); err != nil {
+		t.Fatal(err)
+	}
+	if got := look(); !strings.Contains(got, good) {
+		t.Errorf("the key is back: %q", got)
+	}
+	if got := look(); got != "" {
+		t.Errorf("said again: %q", got)
+	}
+	breakKey()
+	issue(t, dir, "a.example.jp")
+	if got := look(); !strings.Contains(got, good) {
+		t.Errorf("another certificate: %q", got)
+	}
+	breakKey()
+	issue(t, dir, "a.example.jp")
+	if err := c.load([]KeyPair{pair}); err != nil || !strings.Contains(log.String(), good) {
+		t.Errorf("read with the configuration: %v, %q", err, log.String())
 	}
 }
 

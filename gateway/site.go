@@ -15,7 +15,7 @@ import (
 // Site is one shop behind the gateway. Name, hosts and upstream suffice; the
 // zero value of the rest is usable.
 type Site struct {
-	Name     string   `yaml:"name" json:"name" jsonschema:"description=Short name: lower-case letters, digits, hyphens"`
+	Name     string   `yaml:"name" json:"name" jsonschema:"description=Short name: lower-case letters\\, digits\\, hyphens"`
 	Hosts    []string `yaml:"hosts" json:"hosts" jsonschema:"minItems=1,description=Host names visitors use; *.example.jp covers one level and * every host"`
 	Upstream string   `yaml:"upstream" json:"upstream" jsonschema:"description=Where the shop listens: http://127.0.0.1:3000 or https://HOST or unix:/run/shop.sock; or a list of its servers; {url: …\\, backup: true} for one that is asked only while none of the others is well"`
 	// Upstreams are several servers, instead of Upstream.
@@ -23,39 +23,39 @@ type Site struct {
 	UpstreamTLS *UpstreamTLS `yaml:"upstream_tls" json:"upstream_tls,omitempty" jsonschema:"description=For https upstreams: a CA of your own and the certificate Noren shows (mTLS)"`
 	Health      *Health      `yaml:"health" json:"health,omitempty" jsonschema:"description=How Noren looks whether the shop's servers are well; with several servers or when this is given"`
 	// OriginSecret is a reference; Settings hold the secret itself.
-	OriginSecret string   `yaml:"origin_secret" json:"origin_secret,omitempty" jsonschema:"description=file: or env: reference to a secret that Noren sends to the shop as Noren-Origin; the shop's web server then refuses requests without it, so that nobody reaches the shop past Noren"`
-	Preset       string   `yaml:"preset" json:"preset,omitempty" jsonschema:"description=What the shop runs on: eccube4, eccube2, woocommerce, welcart, magento2, vendure, sampleshop or generic,default=generic"`
+	OriginSecret string   `yaml:"origin_secret" json:"origin_secret,omitempty" jsonschema:"description=file: or env: reference to a secret that Noren sends to the shop as Noren-Origin; the shop's web server then refuses requests without it\\, so that nobody reaches the shop past Noren"`
+	Preset       string   `yaml:"preset" json:"preset,omitempty" jsonschema:"description=What the shop runs on: eccube4\\, eccube2\\, woocommerce\\, welcart\\, magento2\\, vendure\\, sampleshop or generic,default=generic"`
 	TLS          *KeyPair `yaml:"tls" json:"tls,omitempty" jsonschema:"description=Certificate for this site's hosts"`
 	// HTTPSOnly and Headers are opt-in: the shop's own ways stay as they are.
 	HTTPSOnly bool    `yaml:"https_only" json:"https_only,omitempty" jsonschema:"description=Send visitors who come by plain HTTP to HTTPS (308)"`
 	Headers   Headers `yaml:"headers" json:"headers,omitzero" jsonschema:"description=Response headers to add where the shop sends none"`
 	// AdminPrefix replaces the preset's.
-	AdminPrefix string `yaml:"admin_prefix" json:"admin_prefix,omitempty" jsonschema:"description=Path of the shop's admin when it was moved, such as /kanri"`
+	AdminPrefix string `yaml:"admin_prefix" json:"admin_prefix,omitempty" jsonschema:"description=Path of the shop's admin when it was moved\\, such as /kanri"`
 	// Zones add patterns to the preset's, and take some out with "!".
 	Zones map[noren.Zone][]string `yaml:"zones" json:"zones,omitempty" jsonschema:"description=Further patterns by zone; a leading ! takes paths out of the zone"`
-	Guard GuardConfig             `yaml:"guard" json:"guard,omitempty" jsonschema:"description=Where customers sign in and pay, when the preset does not know"`
+	Guard GuardConfig             `yaml:"guard" json:"guard,omitempty" jsonschema:"description=Where customers sign in and pay\\, when the preset does not know"`
 	// GraphQL adds to the preset's.
 	GraphQL []GraphQLMap `yaml:"graphql" json:"graphql,omitempty" jsonschema:"description=GraphQL APIs of the shop: which field belongs to which zone"`
 	// Session and Encodings replace the preset's.
 	Session   []string `yaml:"session" json:"session,omitempty" jsonschema:"description=Names of the shop's session cookies; * at the end allowed"`
-	Encodings []string `yaml:"encodings" json:"encodings,omitempty" jsonschema:"description=Encodings of form values besides utf-8: shift_jis, euc-jp"`
+	Encodings []string `yaml:"encodings" json:"encodings,omitempty" jsonschema:"description=Encodings of form values besides utf-8: shift_jis\\, euc-jp"`
 
 	TrustedProxies []netip.Prefix `yaml:"trusted_proxies" json:"trusted_proxies,omitempty" jsonschema:"description=Networks of the proxies or the CDN in front of Noren; only they are believed about a visitor's address"`
 	BodyLimit      int64          `yaml:"body_limit" json:"body_limit,omitempty" jsonschema:"description=Largest body in bytes; default 64 MiB"`
-	InspectLimit   int64          `yaml:"inspect_limit" json:"inspect_limit,omitempty" jsonschema:"description=Largest form or JSON in bytes; default 64 KiB, four times as much in the admin"`
+	InspectLimit   int64          `yaml:"inspect_limit" json:"inspect_limit,omitempty" jsonschema:"description=Largest form or JSON in bytes; default 64 KiB\\, four times as much in the admin"`
 	AttackMode     AttackMode     `yaml:"attack_mode" json:"attack_mode,omitempty" jsonschema:"enum=auto,enum=by_hand,default=auto,description=Whether the site switches itself to the attack mode when very many strangers make it slow"`
-	WAF            WAFMode        `yaml:"waf" json:"waf,omitempty" jsonschema:"enum=on,enum=shadow,enum=off,default=on"`
+	WAF            WAFMode        `yaml:"waf" json:"waf,omitempty" jsonschema:"enum=on,enum=shadow,enum=off,default=on,description=Web application firewall: on stops what it finds; shadow records it and lets it pass"`
 	DeviceCookie   *bool          `yaml:"device_cookie" json:"device_cookie,omitempty" jsonschema:"description=Give visitors a signed first-party cookie that tells their device apart,default=true"`
-	Contact        noren.Text     `yaml:"contact" json:"contact,omitempty" jsonschema:"description=How a visitor who was stopped reaches the shop, printed on the page they see"`
+	Contact        noren.Text     `yaml:"contact" json:"contact,omitempty" jsonschema:"description=How a visitor who was stopped reaches the shop\\, printed on the page they see"`
 	Title          noren.Text     `yaml:"title" json:"title,omitempty" jsonschema:"description=The shop's name on the page of a visitor who was stopped"`
 }
 
 // KeyPair names a certificate and its key, PEM files, or says that they are
 // obtained by ACME.
 type KeyPair struct {
-	Cert string `yaml:"cert" json:"cert,omitempty" jsonschema:"description=PEM file with the full chain, the site's certificate first"`
+	Cert string `yaml:"cert" json:"cert,omitempty" jsonschema:"description=PEM file with the full chain\\, the site's certificate first"`
 	Key  string `yaml:"key" json:"key,omitempty" jsonschema:"description=PEM file with its private key"`
-	ACME bool   `yaml:"acme" json:"acme,omitempty" jsonschema:"description=Obtain and renew the certificate by ACME, instead of cert and key"`
+	ACME bool   `yaml:"acme" json:"acme,omitempty" jsonschema:"description=Obtain and renew the certificate by ACME\\, instead of cert and key"`
 }
 
 // AttackMode says who switches the site to the attack mode.

@@ -103,6 +103,9 @@ func syntaxFault(name string, err error) *Fault {
 	f := &Fault{name, 1, 1, "not YAML"}
 	if e, ok := errors.AsType[yaml.Error](err); ok {
 		f.Msg = "not YAML: " + shortMessage(e.GetMessage())
+		if strings.Contains(e.GetMessage(), "found character '\t'") {
+			f.Msg = "not YAML: a tab stands here; use spaces"
+		}
 		if t := e.GetToken(); t != nil && t.Position != nil {
 			f.Line, f.Col = max(t.Position.Line, 1), max(t.Position.Column, 1)
 		}

@@ -91,6 +91,7 @@ any:
 func TestDecodeFaults(t *testing.T) {
 	deep := strings.Repeat("[", 20_000)
 	tests := []struct{ name, in, want string }{
+		{"a tab", "tls:\n\tcert: x\n", "f.yaml:2:1: not YAML: a tab stands here; use spaces"},
 		{"unknown key", "version: 1\nnmae: x\n", `f.yaml:2:1: unknown key "nmae"; did you mean "name"?`},
 		{"nested unknown key", "tls:\n  zert: x\n", `f.yaml:2:3: unknown key "zert"; did you mean "cert"?`},
 		{"nothing near", "tls: {q: x}\n", `f.yaml:1:7: unknown key "q"; keys here are cert`},

@@ -128,7 +128,9 @@ func checkAccess(fs *findings, set settings.Set, cfg *Config) {
 			*fs = append(*fs, finding{What: "who may enter " + site, OK: true, Text: "the admin opens for those whom access.yaml names"})
 			continue
 		}
-		*fs = append(*fs, finding{What: "who may enter " + site, OK: true, Text: "anybody in the world may enter " + strings.Join(open, ", "), Hint: accessLines(site, open)})
+		*fs = append(*fs, finding{What: "who may enter " + site, OK: true, Note: true, Text: "anybody in the world may enter " + strings.Join(open, ", "),
+			Hint:  "noren place add 本社 ADDRESS --site " + site + ", and in access.yaml (noren settings export DIR; docs/operate/access.md):",
+			Lines: accessLines(open)})
 	}
 }
 
@@ -145,9 +147,10 @@ func openZones(rules gateway.AccessRules) (out []string) {
 	return out
 }
 
-func accessLines(site string, zones []string) string {
-	return "noren place add 本社 ADDRESS --site " + site + ", and in access.yaml (noren settings export; docs/operate/access.md): rules: [{name: staff_area, zones: [" +
-		strings.Join(zones, ", ") + "], allow: {places: [本社]}, reason: {ja: 管理画面は本社から, en: the admin from the office}}]"
+// accessLines is the file that keeps the admin for one place, as it is written.
+func accessLines(zones []string) string {
+	return "version: 1\nrules:\n  - name: staff_area\n    zones: [" + strings.Join(zones, ", ") + "]\n    allow: {places: [本社]}\n" +
+		"    reason: {ja: 管理画面は本社から, en: the admin from the office}\n"
 }
 
 // printAccess shows what of the access rules is about the zone.
@@ -186,9 +189,4 @@ func inBrackets(s string) string {
 		return ""
 	}
 	return " (" + s + ")"
-}
-
-// until is the end of something, as the shop's people read it.
-func untilText(t noren.Time) string {
-	return t.In(gateway.Japan()).Format("2006-01-02 15:04 MST")
 }

@@ -26,7 +26,7 @@ type ACMEConfig struct {
 	Directory string `yaml:"directory" json:"directory,omitempty" jsonschema:"description=ACME directory of the authority,default=https://acme-v02.api.letsencrypt.org/directory"`
 	CARoot    string `yaml:"ca_root" json:"ca_root,omitempty" jsonschema:"description=PEM file to trust the directory by when it is your own; default: what the system trusts"`
 	Profile   string `yaml:"profile" json:"profile,omitempty" jsonschema:"description=Certificate profile of the authority such as shortlived"`
-	EABID     string `yaml:"eab_id" json:"eab_id,omitempty" jsonschema:"description=Key id of an account made beforehand, for authorities that ask for one"`
+	EABID     string `yaml:"eab_id" json:"eab_id,omitempty" jsonschema:"description=Key id of an account made beforehand\\, for authorities that ask for one"`
 	EABKey    string `yaml:"eab_key" json:"eab_key,omitempty" jsonschema:"description=file: or env: reference to its key"`
 }
 

@@ -19,7 +19,7 @@ type banCmd struct {
 	Prefix string `arg:"" optional:"" help:"Address or network, for example 203.0.113.7 or 203.0.113.0/24."`
 	For    string `default:"1h" help:"How long: 30m, 24h, 7d; 0 means until lifted."`
 	Reason string `help:"Why, for the record and for your colleagues."`
-	Site   string `help:"The site (default: the only one)."`
+	Site   string `help:"The site (default: the only one; to list: all)."`
 	Lift   bool   `help:"Lift the ban instead."`
 	List   bool   `help:"List what is banned."`
 	JSON   bool   `name:"json" help:"Print as JSON."`
@@ -39,7 +39,7 @@ type allowCmd struct {
 	Prefix string `arg:"" optional:"" help:"Address or network that must always get through."`
 	For    string `default:"0" help:"How long: 30m, 24h, 7d; 0 means until lifted."`
 	Reason string `help:"Why, for the record and for your colleagues."`
-	Site   string `help:"The site (default: the only one)."`
+	Site   string `help:"The site (default: the only one; to list: all)."`
 	Lift   bool   `help:"Take it off the list instead."`
 	List   bool   `help:"List what is allowed."`
 	JSON   bool   `name:"json" help:"Print as JSON."`
@@ -64,15 +64,15 @@ type listChange struct {
 
 func (c listChange) run(e *env) error {
 	return e.withUrgent(func(ctx context.Context, in *instance) error {
-		site, err := in.cfg.site(c.site)
-		if err != nil {
-			return err
-		}
 		if c.show && c.lift {
 			return noren.Errorf(noren.Invalid, "--list only shows and --lift changes; give one of them")
 		}
 		if c.show || c.prefix == "" {
-			return c.print(e, in.lists.List(site))
+			return c.showAll(e, in)
+		}
+		site, err := in.cfg.site(c.site)
+		if err != nil {
+			return err
 		}
 		author := operator()
 		if c.lift && c.ConfirmWithin != "" {
@@ -90,7 +90,7 @@ func (c listChange) run(e *env) error {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(e.io.err, "%d entries lifted; every node follows within a second\n", n)
+			fmt.Fprintf(e.io.err, banWords.lifted.In(e.lang), counted(n, "entry", "entries"), n)
 			return nil
 		}
 		p, err := gateway.ParsePrefix(c.prefix)
@@ -111,7 +111,7 @@ func (c listChange) run(e *env) error {
 			return trial.never(ctx, err)
 		}
 		trial.tell(e)
-		return c.print(e, []gateway.Entry{entry})
+		return c.print(e, in.cfg, []gateway.Entry{entry})
 	})
 }
 
@@ -172,7 +172,20 @@ func (c listChange) shows(list string) bool {
 	return list == c.list || c.list == gateway.ListBan && list == gateway.ListCheck
 }
 
-func (c listChange) print(e *env, entries []gateway.Entry) error {
+// showAll prints the list of the site that was named, or of all.
+func (c listChange) showAll(e *env, in *instance) error {
+	sites, err := in.cfg.sitesOf(c.site)
+	if err != nil {
+		return err
+	}
+	var all []gateway.Entry
+	for _, site := range sites {
+		all = append(all, in.lists.List(site)...)
+	}
+	return c.print(e, in.cfg, all)
+}
+
+func (c listChange) print(e *env, cfg *Config, entries []gateway.Entry) error {
 	if c.json {
 		return printJSON(e.io.out, entries)
 	}
@@ -182,16 +195,20 @@ func (c listChange) print(e *env, entries []gateway.Entry) error {
 			continue
 		}
 		n++
-		until := "until lifted"
-		if !x.Until.IsZero() {
-			until = "until " + x.Until.Local().Format("2006-01-02 15:04")
-		}
-		fmt.Fprintf(e.io.out, "%-5s %-20s %s  by %s  %s\n", x.List, x.What(), until, shorten(x.Author, 64), shorten(x.Reason.In(e.lang)+x.Again(e.lang), 200))
+		fmt.Fprintf(e.io.out, banWords.line.In(e.lang), cfg.siteColumn(x.Site), x.List, x.What(), endText(x.Until, e.lang), shorten(x.Author, 64), shorten(x.Reason.In(e.lang)+x.Again(e.lang), 200))
 	}
 	if n == 0 {
-		fmt.Fprintf(e.io.err, "the %s list is empty\n", c.list)
+		fmt.Fprintf(e.io.err, banWords.empty.In(e.lang), c.list)
 	}
 	return nil
+}
+
+// banWords are what the reports of ban and allow say; the name of a list stays as
+// it is typed.
+var banWords = struct{ line, empty, lifted noren.Text }{
+	line:   noren.Text{Ja: "%s%-5s %-20s %s  登録: %s  %s\n", En: "%s%-5s %-20s %s  by %s  %s\n"},
+	empty:  noren.Text{Ja: "%s の一覧は空です\n", En: "the %s list is empty\n"},
+	lifted: noren.Text{Ja: "解除しました（%[2]d 件）。1 秒以内にすべてのノードに行き渡ります\n", En: "%[1]s lifted; every node follows within a second\n"},
 }
 
 // operator names who typed the command, for the record.

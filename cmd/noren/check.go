@@ -40,8 +40,11 @@ func (checkCmd) Help() string {
 type finding struct {
 	What string `json:"what"`
 	OK   bool   `json:"ok"`
+	Note bool   `json:"note,omitempty"` // in order, and worth knowing all the same
 	Text string `json:"text"`
 	Hint string `json:"hint,omitempty"`
+	// Lines are a block to be copied as it is.
+	Lines string `json:"lines,omitempty"`
 	// Grade and Points are what a site's TLS is worth.
 	Grade  grade.Letter    `json:"grade,omitempty"`
 	Points []grade.Finding `json:"points,omitempty"`
@@ -107,17 +110,23 @@ func (c checkCmd) print(e *env, fs findings) error {
 	} else {
 		for _, f := range fs {
 			mark := "ok  "
-			if !f.OK {
+			switch {
+			case !f.OK:
 				mark = "BAD "
+			case f.Note:
+				mark = "note"
 			}
 			fmt.Fprintf(e.io.out, "%s %-24s %s\n", mark, f.What, strings.ReplaceAll(f.Text, "\n", "\n                              "))
 			if f.Hint != "" {
 				fmt.Fprintf(e.io.out, "     %-24s → %s\n", "", f.Hint)
 			}
+			if f.Lines != "" {
+				fmt.Fprint(e.io.out, f.Lines)
+			}
 		}
 	}
 	if n := fs.bad(); n > 0 {
-		fmt.Fprintf(e.io.err, "%d of %d are not in order\n", n, len(fs))
+		fmt.Fprintf(e.io.err, "%d of %d %s not in order\n", n, len(fs), isAre(n))
 		return errFindings
 	}
 	return nil

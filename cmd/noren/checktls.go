@@ -48,7 +48,7 @@ func gradeSite(ctx context.Context, what string, d door, s *gateway.Site, lang s
 	f.OK = f.Grade <= grade.B
 	lines := []string{string(f.Grade)}
 	if !until.IsZero() {
-		lines[0] += ", valid until " + until.Format(time.DateOnly)
+		lines[0] += ", valid until " + shown(until, toDay)
 	}
 	if !d.running {
 		lines[0] += " (noren is not running; looked at as it would serve)"

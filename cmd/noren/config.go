@@ -52,7 +52,7 @@ type Config struct {
 type Listen struct {
 	HTTP  string `yaml:"http" json:"http,omitempty" jsonschema:"description=Address for plain HTTP; empty with https set: none,default=127.0.0.1:8080"`
 	HTTPS string `yaml:"https" json:"https,omitempty" jsonschema:"description=Address for HTTPS (HTTP/1.1 and HTTP/2); sites need tls certificates"`
-	HTTP3 bool   `yaml:"http3" json:"http3,omitempty" jsonschema:"description=Speak HTTP/3 as well, by UDP at the address of https"`
+	HTTP3 bool   `yaml:"http3" json:"http3,omitempty" jsonschema:"description=Speak HTTP/3 as well\\, by UDP at the address of https"`
 }
 
 // Database says where rows live.
@@ -79,12 +79,12 @@ type JournalConfig struct {
 type LookupConfig struct {
 	Country     string            `yaml:"country" json:"country,omitempty" jsonschema:"description=MMDB file with countries"`
 	ASN         string            `yaml:"asn" json:"asn,omitempty" jsonschema:"description=MMDB file with autonomous systems"`
-	Private     string            `yaml:"private" json:"private,omitempty" jsonschema:"description=Networks of your own, one per line"`
-	Datacentre  string            `yaml:"datacentre" json:"datacentre,omitempty" jsonschema:"description=Networks of hosting providers, one per line"`
-	Tor         string            `yaml:"tor" json:"tor,omitempty" jsonschema:"description=Tor exit addresses, one per line"`
+	Private     string            `yaml:"private" json:"private,omitempty" jsonschema:"description=Networks of your own\\, one per line"`
+	Datacentre  string            `yaml:"datacentre" json:"datacentre,omitempty" jsonschema:"description=Networks of hosting providers\\, one per line"`
+	Tor         string            `yaml:"tor" json:"tor,omitempty" jsonschema:"description=Tor exit addresses\\, one per line"`
 	Mobile      string            `yaml:"mobile" json:"mobile,omitempty" jsonschema:"description=Networks of mobile carriers; one per line"`
 	Residential string            `yaml:"residential" json:"residential,omitempty" jsonschema:"description=Networks of home connections; one per line"`
-	Lists       map[string]string `yaml:"lists" json:"lists,omitempty" jsonschema:"description=Further named lists of networks, for the fact address.listed"`
+	Lists       map[string]string `yaml:"lists" json:"lists,omitempty" jsonschema:"description=Further named lists of networks\\, for the fact address.listed"`
 	Bots        map[string]string `yaml:"bots" json:"bots,omitempty" jsonschema:"description=Published ranges of search engines: name to file"`
 	ReverseDNS  bool              `yaml:"reverse_dns" json:"reverse_dns,omitempty" jsonschema:"description=Verify search engines by forward-confirmed reverse DNS"`
 }

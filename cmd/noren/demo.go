@@ -114,7 +114,7 @@ func one(b bool) int {
 }
 
 func (t *tally) note(ev noren.Event, p *noren.Blocked) {
-	line := fmt.Sprintf("%s  %-15s %-14s %-7s %s", ev.At.Local().Format("15:04:05"), ev.Entities[noren.EntityAddress], p.Cause, p.Method, shorten(p.Path, 48))
+	line := fmt.Sprintf("%s  %-15s %-14s %-7s %s", shown(ev.At.Time, ofToday), ev.Entities[noren.EntityAddress], p.Cause, p.Method, shorten(p.Path, 48))
 	t.last = append(t.last, line)
 	if len(t.last) > lastStops {
 		t.last = t.last[1:]

@@ -211,27 +211,72 @@ func configPage() []byte {
 	return p.Bytes()
 }
 
+// configRows writes a row for every key: of a block that says what it is for its
+// own, then those of the keys in it.
 func configRows(p *page, root, s *jsonschema.Schema, prefix string) {
 	if s.Properties == nil {
 		return
 	}
 	for pair := s.Properties.Oldest(); pair != nil; pair = pair.Next() {
 		v, name := pair.Value, prefix+pair.Key
-		inner, suffix := v, ""
-		if v.Items != nil {
-			inner, suffix = v.Items, "[]"
+		inner, suffix := unpack(root, v)
+		own := suffix // of the key by itself, which may also be no list
+		if len(resolve(root, v).AnyOf) > 0 {
+			own = ""
 		}
-		inner = resolve(root, inner)
-		if inner.Properties != nil {
+		block := inner.Properties != nil
+		if !block || v.Description != "" {
+			def := ""
+			if v.Default != nil {
+				def = fmt.Sprintf("`%v`", v.Default)
+			}
+			p.row("`"+name+own+"`", typeName(root, v), def, v.Description)
+		}
+		if block {
 			configRows(p, root, inner, name+suffix+".")
-			continue
 		}
-		def := ""
-		if v.Default != nil {
-			def = fmt.Sprintf("`%v`", v.Default)
-		}
-		p.row("`"+name+suffix+"`", inner.Type, def, v.Description)
 	}
+}
+
+// unpack is what a key holds: of a list what it lists, of several shapes the one
+// that has keys of its own.
+func unpack(root, v *jsonschema.Schema) (inner *jsonschema.Schema, suffix string) {
+	v = resolve(root, v)
+	if v.Items != nil {
+		inner, _ = unpack(root, v.Items)
+		return inner, "[]"
+	}
+	for _, one := range v.AnyOf {
+		if inner, suffix = unpack(root, one); inner.Properties != nil {
+			return inner, suffix
+		}
+	}
+	return v, ""
+}
+
+// typeName is what may stand at a key: "string or list", "string: on, shadow, off".
+func typeName(root, v *jsonschema.Schema) string {
+	v = resolve(root, v)
+	var names []string
+	for _, one := range v.AnyOf {
+		names = append(names, typeName(root, one))
+	}
+	if len(names) > 0 {
+		return strings.Join(names, " or ")
+	}
+	if v.Items != nil {
+		if v.Items.Ref != "" || v.Items.AnyOf != nil {
+			return "list"
+		}
+		return v.Items.Type // the key's [] says that it is a list
+	}
+	for _, one := range v.Enum {
+		names = append(names, fmt.Sprint(one))
+	}
+	if len(names) > 0 {
+		return v.Type + ": " + strings.Join(names, ", ")
+	}
+	return v.Type
 }
 
 func resolve(root, s *jsonschema.Schema) *jsonschema.Schema {

@@ -130,10 +130,10 @@ func (in *instance) openDatabase(ctx context.Context, w wants) error {
 	if err != nil {
 		return fmt.Errorf("database: %w", err)
 	}
+	if err := in.cfg.lostDatabase(); err != nil {
+		return err
+	}
 	if w.create {
-		if err := in.cfg.lostDatabase(); err != nil {
-			return err
-		}
 		if err := os.MkdirAll(in.cfg.Data, 0o700); err != nil {
 			return noren.WithHint(noren.Errorf(noren.Unavailable, "make data directory: %w", err), "set data: to a directory this user may write to")
 		}
@@ -470,12 +470,4 @@ func (in *instance) retain(ctx context.Context, now time.Time) {
 	if _, err := in.facts().Prune(ctx, now.Add(-keep)); err != nil {
 		in.log.Error("delete counters over their term", "alarm", true, "err", err)
 	}
-}
-
-func (c *Config) siteNames() []string {
-	names := make([]string, len(c.Sites))
-	for i, s := range c.Sites {
-		names[i] = s.Name
-	}
-	return names
 }

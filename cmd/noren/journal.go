@@ -124,14 +124,6 @@ func (c journalExportCmd) Run(e *env) error {
 	})
 }
 
-// log1 is the log that was named, or the only site's.
-func (in *instance) log1(named string) (string, error) {
-	if named == journal.InstanceLog {
-		return named, nil
-	}
-	return in.cfg.site(named)
-}
-
 type journalProveCmd struct {
 	ID   string `arg:"" optional:"" help:"Id of an entry."`
 	Log  string `help:"The log: a site, or instance (default: the only site)."`
@@ -228,49 +220,4 @@ func (c journalKeyCmd) Run(e *env) error {
 		_, err = fmt.Fprintln(e.io.out, key)
 		return err
 	})
-}
-
-type journalShowCmd struct {
-	Log   string `help:"The log: a site, or instance (default: the only site)."`
-	Limit int    `default:"20" help:"How many entries at most."`
-	ID    string `help:"Only the entry with this id."`
-	JSON  bool   `name:"json" help:"One JSON value per line, with event, facts and decision."`
-}
-
-func (c journalShowCmd) Run(e *env) error {
-	return e.withReader(func(ctx context.Context, in *instance) error {
-		log, err := in.log1(c.Log)
-		if err != nil {
-			return err
-		}
-		if c.ID != "" {
-			s, err := in.journal.Get(ctx, log, c.ID)
-			if err != nil {
-				return err
-			}
-			return c.print(e, s)
-		}
-		for s, err := range in.journal.Query(ctx, journal.Filter{Log: log, Limit: c.Limit, Desc: true}) {
-			if err != nil {
-				return err
-			}
-			if err := c.print(e, s); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-func (c journalShowCmd) print(e *env, s journal.Stored) error {
-	if c.JSON {
-		return writeLine(e.io.out, map[string]any{"log": s.Log, "seq": s.Seq, "erased": s.Erased, "entry": s.Entry})
-	}
-	who := s.Entry.Event.Subject().String()
-	if s.Erased {
-		who = "(erased)"
-	}
-	_, err := fmt.Fprintf(e.io.out, "%d  %s  %-22s %-10s %-9s ×%d %s %s\n", s.Seq, s.Entry.Event.At.Format("2006-01-02 15:04:05.000"),
-		s.Entry.Event.Kind, s.Entry.Event.Zone, s.Entry.Decision.Verdict, s.Entry.Count, s.Entry.Rule, who)
-	return err
 }

@@ -46,7 +46,7 @@ func (c keysStatusCmd) Run(e *env) error {
 		fmt.Fprintf(e.io.out, "instance %s\n", s.Instance)
 		for _, p := range in.vault.Purposes() {
 			for _, k := range s.Keys[p] {
-				fmt.Fprintf(e.io.out, "%-12s %s %-8s since %s\n", p, k.ID, k.State, k.Created.Format("2006-01-02"))
+				fmt.Fprintf(e.io.out, "%-12s %s %-8s since %s\n", p, k.ID, k.State, shown(k.Created.Time, toDay))
 			}
 		}
 		if text, alarm, err := in.vault.Alarm(ctx); err == nil && alarm {

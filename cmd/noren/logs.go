@@ -241,7 +241,7 @@ func (r *logsReport) text(w io.Writer, lang string) {
 		fmt.Fprintf(w, " (lines %v …)", r.Badly)
 	}
 	if !r.FirstAt.IsZero() {
-		fmt.Fprintf(w, ", %s to %s", r.FirstAt.Local().Format("2006-01-02 15:04"), r.LastAt.Local().Format("2006-01-02 15:04"))
+		fmt.Fprintf(w, ", %s to %s", shown(r.FirstAt, toMinute), shown(r.LastAt, toMinute))
 	}
 	fmt.Fprintln(w)
 	for _, k := range sortedKeys(r.LeftOut) {
@@ -260,7 +260,7 @@ func (r *logsReport) text(w io.Writer, lang string) {
 		fmt.Fprintf(w, "BAD  %s took something %d times: a script where none belongs; look at the file\n", printable(k), r.Shells[k])
 	}
 	for _, b := range r.Bans {
-		fmt.Fprintf(w, "%s would ban %s: %s (%s)\n", b.At.Local().Format("2006-01-02 15:04:05"), b.Address, b.Reason.In(lang), b.Policy)
+		fmt.Fprintf(w, "%s would ban %s: %s (%s)\n", shown(b.At.Time, toSecond), b.Address, b.Reason.In(lang), b.Policy)
 	}
 	for _, k := range sortedKeys(r.Shadow) {
 		fmt.Fprintf(w, "  in shadow: %-30s %d\n", k, r.Shadow[k])

@@ -16,6 +16,8 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -62,28 +64,33 @@ type cli struct {
 	Config string `short:"c" type:"path" env:"NOREN_CONFIG" help:"Configuration file (default: noren.yaml here, then /etc/noren/noren.yaml)."`
 	Lang   string `enum:"ja,en," default:"" env:"NOREN_LANG" help:"Language of reports: ja or en (default: from LANG)."`
 
-	Demo     demoCmd     `cmd:"" help:"A sample shop, its traffic and a few attacks behind the gateway, in one process."`
-	Serve    serveCmd    `cmd:"" help:"Stand in front of the shops of the configuration."`
-	Reload   reloadCmd   `cmd:"" help:"Have the running noren read its configuration again, and wait until it is in force."`
-	Init     initCmd     `cmd:"" help:"Look at a shop and write the first noren.yaml for it."`
-	Detect   detectCmd   `cmd:"" help:"Tell what program a shop runs on."`
-	Check    checkCmd    `cmd:"" help:"Check configuration, policies, upstreams and certificates."`
-	ConfigV  configCmd   `cmd:"" name:"config" help:"The configuration file itself."`
-	Settings settingsCmd `cmd:"" help:"Export, import or compare the settings set."`
-	Replay   replayCmd   `cmd:"" help:"Decide past events again, in simulated time, without side effects."`
-	WAF      wafCmd      `cmd:"" name:"waf" help:"Try requests against the web application firewall."`
-	Journal  journalCmd  `cmd:"" help:"Verify, export or prove the record."`
-	Keys     keysCmd     `cmd:"" help:"Keys: status, rotate, recovery sheet, erase a person, retention."`
-	Ban      banCmd      `cmd:"" help:"Refuse an address or network for a while."`
-	Allow    allowCmd    `cmd:"" help:"Let an address or network through whatever bans say."`
-	Place    placeCmd    `cmd:"" help:"Named places (本社, 自宅) that access rules use."`
-	Open     openCmd     `cmd:"" help:"Break-glass: open the access rules of a zone for a while."`
-	Mode     modeCmd     `cmd:"" help:"Switch a site: busy, under attack, closed, or back to normal."`
-	Logs     logsCmd     `cmd:"" help:"Logs of web and mail servers beside Noren: try one, see how far they are read."`
-	Firewall firewallCmd `cmd:"" help:"Print firewall rules for this machine; nothing is applied."`
-	Why      whyCmd      `cmd:"" help:"Say what would happen to a visitor, and why."`
-	Lab      labCmd      `cmd:"" help:"Seeded simulations and attack replays against a throw-away instance (試験場)."`
-	Version  versionCmd  `cmd:"" help:"Print the version."`
+	Demo    demoCmd   `cmd:"" group:"begin" help:"A sample shop, its traffic and a few attacks behind the gateway, in one process."`
+	Init    initCmd   `cmd:"" group:"begin" help:"Look at a shop and write the first noren.yaml for it."`
+	Detect  detectCmd `cmd:"" group:"begin" help:"Tell what program a shop runs on."`
+	Check   checkCmd  `cmd:"" group:"begin" help:"Check configuration, policies, upstreams and certificates."`
+	Serve   serveCmd  `cmd:"" group:"begin" help:"Stand in front of the shops of the configuration."`
+	Reload  reloadCmd `cmd:"" group:"begin" help:"Have the running noren read its configuration again, and wait until it is in force."`
+	ConfigV configCmd `cmd:"" group:"begin" name:"config" help:"The configuration file itself."`
+
+	Why   whyCmd   `cmd:"" group:"daily" help:"Say what would happen to a visitor, and why; or what became of the one with a reference number."`
+	Mode  modeCmd  `cmd:"" group:"daily" help:"Switch a site: busy, under attack, closed, or back to normal."`
+	Ban   banCmd   `cmd:"" group:"daily" help:"Refuse an address or network for a while."`
+	Allow allowCmd `cmd:"" group:"daily" help:"Let an address or network through whatever bans say."`
+	Place placeCmd `cmd:"" group:"daily" help:"Named places (本社, 自宅) that access rules use."`
+	Open  openCmd  `cmd:"" group:"daily" help:"Break-glass: open the access rules of a zone for a while."`
+
+	Settings settingsCmd `cmd:"" group:"rules" help:"Export, import or compare the settings set."`
+	WAF      wafCmd      `cmd:"" group:"rules" name:"waf" help:"Try requests against the web application firewall."`
+	Replay   replayCmd   `cmd:"" group:"rules" help:"Decide past events again, in simulated time, without side effects."`
+
+	Journal journalCmd `cmd:"" group:"record" help:"Verify, export or prove the record."`
+	Keys    keysCmd    `cmd:"" group:"record" help:"Keys: status, rotate, recovery sheet, erase a person, retention."`
+
+	Logs     logsCmd     `cmd:"" group:"machine" help:"Logs of web and mail servers beside Noren: try one, see how far they are read."`
+	Firewall firewallCmd `cmd:"" group:"machine" help:"Print firewall rules for this machine; nothing is applied."`
+
+	Lab      labCmd      `cmd:"" group:"more" help:"Seeded simulations and attack replays against a throw-away instance (試験場)."`
+	Version  versionCmd  `cmd:"" group:"more" help:"Print the version."`
 	Docs     docsCmd     `cmd:"" hidden:""`
 	LabChild labChildCmd `cmd:"" name:"lab-child" hidden:""`
 	LabFlood labFloodCmd `cmd:"" name:"lab-flood" hidden:""`
@@ -108,13 +115,14 @@ func run(ctx context.Context, args []string, std stdio, getenv func(string) stri
 		kong.Writers(std.out, std.err),
 		kong.Exit(func(i int) { code = i }),
 		kong.UsageOnError(),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+		kong.ExplicitGroups(commandGroups()),
 	)
 	if err != nil {
 		fmt.Fprintf(std.err, "noren: %v\n", err)
 		return exitFailed
 	}
-	parsed, err := parser.Parse(args)
+	parsed, err := parser.Parse(asFlag(args))
 	if code >= 0 { // --help
 		return code
 	}
@@ -125,6 +133,29 @@ func run(ctx context.Context, args []string, std stdio, getenv func(string) stri
 	e := &env{ctx: ctx, io: std, getenv: getenv, config: c.Config, lang: language(c.Lang, getenv)}
 	e.log = slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	return report(std.err, parsed.Run(e))
+}
+
+// commandGroups are how the commands are listed, in this order.
+func commandGroups() []kong.Group {
+	return []kong.Group{
+		{Key: "begin", Title: "To begin, and to run:"},
+		{Key: "daily", Title: "Day by day: who gets in, and why not:"},
+		{Key: "rules", Title: "The rules, and trying them:"},
+		{Key: "record", Title: "The record and its keys:"},
+		{Key: "machine", Title: "The machine around the shop:"},
+		{Key: "more", Title: "And:"},
+	}
+}
+
+// asFlag takes "noren help COMMAND", and noren alone, as --help.
+func asFlag(args []string) []string {
+	switch {
+	case len(args) == 0:
+		return []string{"--help"}
+	case args[0] == "help":
+		return append(slices.Clone(args[1:]), "--help")
+	}
+	return args
 }
 
 // report prints an error with its hint and picks the exit code.
@@ -139,7 +170,9 @@ func report(w io.Writer, err error) int {
 	}
 	fmt.Fprintf(w, "noren: %v\n", err)
 	for _, hint := range hints(err) {
-		fmt.Fprintf(w, "hint: %s\n", hint)
+		for line := range strings.Lines(hint) {
+			fmt.Fprintf(w, "hint: %s\n", strings.TrimSuffix(line, "\n"))
+		}
 	}
 	if noren.CodeOf(err) == noren.Invalid {
 		return exitUsage

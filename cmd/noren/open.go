@@ -51,23 +51,6 @@ func (e *env) withWants(w wants, f func(ctx context.Context, in *instance) error
 	return ferr
 }
 
-// site returns the site that was named, or the only one there is.
-func (c *Config) site(named string) (string, error) {
-	names := c.siteNames()
-	if named == "" && len(names) == 1 {
-		return names[0], nil
-	}
-	for _, n := range names {
-		if n == named {
-			return n, nil
-		}
-	}
-	if named == "" {
-		return "", noren.WithHint(noren.Errorf(noren.Invalid, "there are %d sites", len(names)), "name one with --site")
-	}
-	return "", noren.Errorf(noren.Invalid, "no site %q in the configuration; sites are %v", named, names)
-}
-
 // printJSON writes v as one indented JSON value.
 func printJSON(w io.Writer, v any) error {
 	enc := json.NewEncoder(w)

@@ -37,7 +37,7 @@ func (c openCmd) Run(e *env) error {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(e.io.err, "%d openings ended; every node follows within a second\n", len(ended))
+			fmt.Fprintf(e.io.err, "%s ended; every node follows within a second\n", counted(len(ended), "opening", "openings"))
 			return nil
 		}
 		o, err := c.opening(site)

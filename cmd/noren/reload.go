@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,8 +25,10 @@ type reloaded struct {
 	Begun    time.Time `json:"begun"`
 	Took     float64   `json:"took_ms"`
 	Settings string    `json:"settings"` // version in force afterwards
-	Error    string    `json:"error,omitempty"`
-	Hint     string    `json:"hint,omitempty"`
+	// NotYet are the parts of the file that come into force with a hand-over only.
+	NotYet []string `json:"not_in_force_yet,omitempty"`
+	Error  string   `json:"error,omitempty"`
+	Hint   string   `json:"hint,omitempty"`
 }
 
 func reloadedFile(data string) string { return filepath.Join(data, "reload.json") }
@@ -41,7 +44,11 @@ func (s *server) reload(ctx context.Context, path, why string) {
 		r.Error, r.Hint = err.Error(), strings.Join(hints(err), "\n")
 		s.in.log.Error("new configuration not used; the running one stays", "alarm", true, "why", why, "err", err, "hint", noren.HintOf(err))
 	} else {
+		r.NotYet = notYet(s.in.cfg, s.in.present())
 		s.in.log.Info("configuration read again", "why", why, "settings", r.Settings, "took_ms", r.Took)
+		if len(r.NotYet) > 0 {
+			s.in.log.Warn("a part of the configuration is not in force yet", "parts", strings.Join(r.NotYet, " "), "hint", handOverHint(r.PID))
+		}
 	}
 	if err := writeWhole(reloadedFile(s.in.cfg.Data), r); err != nil {
 		s.in.log.Warn("how the reading ended cannot be noted", "err", err)
@@ -53,14 +60,37 @@ func (s *server) tryReload(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	if !sameAuthority(cfg.ACME, s.in.cfg.ACME) {
-		s.in.log.Warn("acme changes with a hand-over (kill -USR2) only")
-	}
-	if cfg.Database != s.in.cfg.Database || cfg.Listen != s.in.cfg.Listen || cfg.Data != s.in.cfg.Data || cfg.Shared != s.in.cfg.Shared {
-		s.in.log.Warn("data, database, shared and listen change with a hand-over (kill -USR2) only")
-	}
 	return s.in.apply(ctx, cfg, s.gateway)
 }
+
+// notYet are the keys of the file read last whose change needs a process that
+// begins with it: what was opened by the old ones stays open.
+func notYet(begun, read *Config) (keys []string) {
+	for _, part := range []struct {
+		key  string
+		same bool
+	}{
+		{"listen", begun.Listen == read.Listen},
+		{"data", begun.Data == read.Data},
+		{"database", begun.Database == read.Database},
+		{"shared", begun.Shared == read.Shared},
+		{"acme", sameAuthority(begun.ACME, read.ACME)},
+		{"root_key", begun.RootKey == read.RootKey},
+		{"erasures", begun.Erasures == read.Erasures},
+		{"settings", begun.Settings == read.Settings},
+		{"journal", reflect.DeepEqual(begun.Journal, read.Journal)},
+		{"access_log", begun.Access == read.Access},
+		{"keep", begun.Keep == read.Keep},
+		{"connections.streams", begun.Connections.Streams == read.Connections.Streams},
+	} {
+		if !part.same {
+			keys = append(keys, part.key)
+		}
+	}
+	return keys
+}
+
+func handOverHint(pid int) string { return fmt.Sprintf("kill -USR2 %d", pid) }
 
 // writeWhole replaces a file in one step, so that a reader sees all of it.
 func writeWhole(path string, v any) error {
@@ -160,9 +190,12 @@ func (c reloadCmd) Run(e *env) error {
 	}
 	cfg, err := loadConfig(path)
 	if err != nil {
-		return err
+		return c.unread(e, err)
 	}
 	pid, err := servingPID(cfg.Data)
+	if noren.CodeOf(err) == noren.NotFound {
+		return noren.WithHint(err, "start it with `noren serve`; if data was changed in the file, the one that runs serves from the old directory: kill -USR2 its process")
+	}
 	if err != nil {
 		return err
 	}
@@ -180,12 +213,32 @@ func (c reloadCmd) Run(e *env) error {
 		}
 	}
 	if r.Error != "" {
-		return noren.WithHint(noren.Errorf(noren.Invalid, "not used; what ran before goes on: %s", r.Error), r.Hint)
+		return noren.WithHint(noren.Errorf(noren.Invalid, reloadWords.unused.In(e.lang), r.Error), strings.Join(nonEmpty(r.Hint, reloadWords.unchanged.In(e.lang)), "\n"))
 	}
 	if !c.JSON {
-		fmt.Fprintf(e.io.err, "in force: settings %s, %.0f ms\n", r.Settings, r.Took)
+		fmt.Fprintf(e.io.err, reloadWords.inForce.In(e.lang), r.Settings, r.Took)
+		if len(r.NotYet) > 0 {
+			fmt.Fprintf(e.io.err, reloadWords.notYet.In(e.lang), strings.Join(r.NotYet, ", "), handOverHint(r.PID))
+		}
 	}
 	return nil
+}
+
+// unread ends a reload whose file cannot be used; it need not be asked for.
+func (c reloadCmd) unread(e *env, fault error) error {
+	if c.JSON {
+		if err := printJSON(e.io.out, reloaded{Error: fault.Error(), Hint: reloadWords.unchanged.In(e.lang)}); err != nil {
+			return err
+		}
+	}
+	return noren.WithHint(fault, strings.Join(append(hints(fault), reloadWords.unchanged.In(e.lang)), "\n"))
+}
+
+var reloadWords = struct{ inForce, notYet, unused, unchanged noren.Text }{
+	inForce:   noren.Text{Ja: "有効になりました: 設定 %s、%.0f ms\n", En: "in force: settings %s, %.0f ms\n"},
+	notYet:    noren.Text{Ja: "まだ有効でないもの: %s（プロセスの引き継ぎで有効になります: %s）\n", En: "not in force yet: %s (%s)\n"},
+	unused:    noren.Text{Ja: "反映しませんでした。これまでの設定のまま動き続けます: %s", En: "not used; what ran before goes on: %s"},
+	unchanged: noren.Text{Ja: "何も変わっていません。動いているのはこれまでの設定です", En: "nothing changed; the running configuration stays in force"},
 }
 
 // awaitReload waits for a reading that began after we asked for one.
@@ -228,4 +281,9 @@ func servingPID(data string) (int, error) {
 		return 0, noren.Errorf(noren.Conflict, "the lock in %s names no process", data)
 	}
 	return pid, nil
+}
+
+// nonEmpty leaves out what says nothing.
+func nonEmpty(texts ...string) []string {
+	return slices.DeleteFunc(texts, func(s string) bool { return s == "" })
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/netip"
 	"reflect"
 
 	"github.com/invopop/jsonschema"
@@ -25,7 +26,17 @@ func configSchema() *jsonschema.Schema {
 	for _, def := range s.Definitions {
 		joinUpstream(def)
 	}
+	describeText(s.Definitions["Text"])
 	return s
+}
+
+// describeText: either language suffices in the file.
+func describeText(text *jsonschema.Schema) {
+	text.Required = nil
+	for key, in := range map[string]string{"ja": "In Japanese", "en": "In English"} {
+		one, _ := text.Properties.Get(key)
+		one.Description = in
+	}
 }
 
 // joinUpstream makes one key of upstream and its list, as the file has it.
@@ -53,6 +64,8 @@ func newReflector() *jsonschema.Reflector {
 			switch t {
 			case reflect.TypeFor[noren.Time]():
 				return &jsonschema.Schema{Type: "string", Format: "date-time"}
+			case reflect.TypeFor[netip.Prefix]():
+				return &jsonschema.Schema{Type: "string"}
 			case reflect.TypeFor[gateway.Rate]():
 				return &jsonschema.Schema{Type: "string", Pattern: `^[0-9]+/[0-9]+[smhd]$`}
 			}
@@ -96,5 +109,5 @@ type eventShape struct {
 	Site       string            `json:"site,omitempty" jsonschema:"maxLength=128"`
 	Zone       string            `json:"zone,omitempty"`
 	AttemptID  string            `json:"attempt_id,omitempty" jsonschema:"maxLength=128,description=Id of the attempt that this outcome belongs to"`
-	Entities   map[string]string `json:"entities,omitempty" jsonschema:"description=The parties: account, device, address, session, card … and any that a policy file declares"`
+	Entities   map[string]string `json:"entities,omitempty" jsonschema:"description=The parties: account\\, device\\, address\\, session\\, card … and any that a policy file declares"`
 }

@@ -179,7 +179,7 @@ func (c settingsVersionsCmd) Run(e *env) error {
 			return printJSON(e.io.out, all)
 		}
 		for _, v := range all {
-			fmt.Fprintf(e.io.out, "%4d  %s  %s  %s  %s: %s\n", v.N, v.ID, v.Hash, v.At.Local().Format("2006-01-02 15:04:05"), v.Author, v.Reason)
+			fmt.Fprintf(e.io.out, "%4d  %s  %s  %s  %s: %s\n", v.N, v.ID, v.Hash, shown(v.At.Time, toSecond), v.Author, v.Reason)
 		}
 		return nil
 	})

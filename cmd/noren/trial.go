@@ -39,7 +39,7 @@ func (t onTrial) never(ctx context.Context, cause error) error {
 
 func (t onTrial) tell(e *env) {
 	if t.in != nil {
-		fmt.Fprintf(e.io.err, "it ends by itself at %s unless you say: noren settings confirm\n", t.trial.Due.Local().Format("15:04:05"))
+		fmt.Fprintf(e.io.err, "it ends by itself at %s unless you say: noren settings confirm\n", shown(t.trial.Due.Time, ofToday))
 	}
 }
 
@@ -243,7 +243,7 @@ func printTrials(e *env, open []settings.Trial, asJSON bool) error {
 		return printJSON(e.io.out, open)
 	}
 	for _, t := range open {
-		fmt.Fprintf(e.io.out, "%s %s: ends by itself at %s unless confirmed (noren settings confirm)\n", t.Kind, t.Site, t.Due.Local().Format("2006-01-02 15:04:05"))
+		fmt.Fprintf(e.io.out, "%s %s: ends by itself at %s unless confirmed (noren settings confirm)\n", t.Kind, t.Site, shown(t.Due.Time, toSecond))
 	}
 	return nil
 }

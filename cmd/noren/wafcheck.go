@@ -31,8 +31,8 @@ type wafCmd struct {
 
 type wafCheckCmd struct {
 	Input string `arg:"" help:"A file, a directory of raw HTTP/1.1 requests (one per file), or - for JSON Lines."`
-	Site  string `help:"Site of the configuration (default: without a configuration, preset generic)."`
-	Set   string `name:"settings" type:"existingdir" help:"Directory of a settings set whose firewall rules are tried too."`
+	Site  string `help:"Site of the configuration, with the firewall rules of your own that are in force (default: without a configuration, preset generic)."`
+	Set   string `name:"settings" type:"existingdir" help:"Directory of a settings set whose firewall rules are tried instead of those in force."`
 }
 
 // Help describes the formats.
@@ -67,20 +67,17 @@ type checkedVerdict struct {
 
 func (c wafCheckCmd) Run(e *env) error {
 	site := gateway.Site{Name: "check", Hosts: []string{"*"}, Upstream: "http://127.0.0.1:9", Preset: "generic"}
+	var cfg *Config
 	if c.Site != "" || e.config != "" {
 		var err error
-		if site, err = e.configuredSite(c.Site); err != nil {
+		if cfg, site, err = e.configuredSite(c.Site); err != nil {
 			return err
 		}
 		site.Hosts = []string{"*"}
 	}
-	var own []waf.RuleFile
-	if c.Set != "" {
-		set, err := settings.ReadDir(c.Set)
-		if err != nil {
-			return err
-		}
-		own = firewallFiles(set)
+	own, err := c.ownRules(e, cfg)
+	if err != nil {
+		return err
 	}
 	engine, err := waf.New(waf.Options{Wait: time.Minute, Rules: own})
 	if err != nil {
@@ -117,6 +114,33 @@ func (c wafCheckCmd) Run(e *env) error {
 		return readErr
 	}
 	return err
+}
+
+// ownRules are the firewall rules of the set that was named, else of the settings in
+// force: what the gateway would say is asked for.
+func (c wafCheckCmd) ownRules(e *env, cfg *Config) ([]waf.RuleFile, error) {
+	if c.Set != "" {
+		set, err := settings.ReadDir(c.Set)
+		return firewallFiles(set), err
+	}
+	if cfg == nil {
+		return nil, nil
+	}
+	var fs findings
+	set, d := e.checkDatabase(&fs, cfg)
+	if d != nil {
+		defer d.Close()
+	}
+	for _, f := range fs {
+		if !f.OK && set == nil {
+			fmt.Fprintf(e.io.err, "note: the settings in force cannot be read, so only the shipped rules are tried (%s: %s); --settings DIR names others\n", f.What, f.Text)
+		}
+	}
+	own := firewallFiles(set)
+	for _, f := range own {
+		fmt.Fprintf(e.io.err, "with %s of the settings in force\n", f.Name)
+	}
+	return own, nil
 }
 
 // checkJob keeps input order although several work at once.
@@ -160,20 +184,20 @@ func writeLine(w io.Writer, v any) error {
 	return err
 }
 
-func (e *env) configuredSite(name string) (gateway.Site, error) {
+func (e *env) configuredSite(name string) (*Config, gateway.Site, error) {
 	path, err := findConfig(e.config)
 	if err != nil {
-		return gateway.Site{}, err
+		return nil, gateway.Site{}, err
 	}
 	cfg, err := loadConfig(path)
 	if err != nil {
-		return gateway.Site{}, err
+		return nil, gateway.Site{}, err
 	}
 	if name, err = cfg.site(name); err != nil {
-		return gateway.Site{}, err
+		return nil, gateway.Site{}, err
 	}
 	i := slices.IndexFunc(cfg.Sites, func(s gateway.Site) bool { return s.Name == name })
-	return cfg.Sites[i], nil
+	return cfg, cfg.Sites[i], nil
 }
 
 // Bounds on what is read.

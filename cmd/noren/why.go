@@ -11,26 +11,29 @@ import (
 )
 
 type whyCmd struct {
-	Address string `arg:"" help:"IP address of the visitor."`
+	Address string `arg:"" help:"IP address of the visitor, or the reference number on the page they saw."`
 	URL     string `arg:"" optional:"" help:"Path or address they asked for (default: /)."`
 	Method  string `default:"GET" help:"HTTP method."`
 	Zone    string `help:"Ask about a zone instead of a page: admin, admin_login, storefront …"`
-	Site    string `help:"The site (default: the only one)."`
+	Site    string `help:"The site (default: that of the address asked for, or the only one)."`
 	JSON    bool   `name:"json" help:"Print as JSON."`
 }
 
 // Help shows an example.
 func (whyCmd) Help() string {
-	return "Examples:\n  noren why 203.0.113.7 /shopping --method POST\n  noren why 203.0.113.7 --zone admin"
+	return "Examples:\n  noren why 7K2QM-X4T9A\n  noren why 203.0.113.7 /shopping --method POST\n  noren why 203.0.113.7 --zone admin"
 }
 
 func (c whyCmd) Run(e *env) error {
+	if ticket, ok := ticketOf(c.Address); ok {
+		return c.ticket(e, ticket)
+	}
 	addr, err := netip.ParseAddr(c.Address)
 	if err != nil {
-		return noren.Errorf(noren.Invalid, "%q is not an IP address", c.Address)
+		return noren.Errorf(noren.Invalid, "%q is neither an IP address nor a reference number such as 7K2QM-X4T9A", c.Address)
 	}
 	return e.withReader(func(ctx context.Context, in *instance) error {
-		site, err := in.cfg.site(c.Site)
+		site, err := in.cfg.siteAbout(c.Site, c.URL)
 		if err != nil {
 			return err
 		}
@@ -77,11 +80,7 @@ func printWhy(w io.Writer, x gateway.Explanation, lang string, sharedLimits bool
 	printAccess(w, x, lang)
 	for _, l := range [][]gateway.Entry{x.Allow, x.Ban, x.Asked} {
 		for _, entry := range l {
-			until := "until lifted"
-			if !entry.Until.IsZero() {
-				until = "until " + entry.Until.Local().Format("2006-01-02 15:04:05")
-			}
-			fmt.Fprintf(w, "  on the %s list: %s %s, by %s: %s\n", entry.List, entry.What(), until, entry.Author, entry.Reason.In(lang)+entry.Again(lang))
+			fmt.Fprintf(w, "  on the %s list: %s %s, by %s: %s\n", entry.List, entry.What(), endText(entry.Until, lang), entry.Author, entry.Reason.In(lang)+entry.Again(lang))
 		}
 	}
 	for _, l := range x.Limits {

@@ -44,12 +44,14 @@ var ownOperators = []string{
 }
 
 // CheckRules reports everything that is wrong with own rules, each fault with
-// file and line. What it accepts may still fail to compile in New.
+// file and line. What it accepts may still fail to compile in New: only where a
+// fault was found anyway are the other rules compiled as well, so that one report
+// has them all.
 func CheckRules(files []RuleFile) error {
 	if len(files) > maxRuleFiles {
 		return noren.Errorf(noren.Invalid, "%d files of firewall rules are over %d", len(files), maxRuleFiles)
 	}
-	c := ruleChecker{ids: map[int]string{}}
+	c := ruleChecker{ids: map[int]string{}, faulty: map[place]bool{}}
 	size := 0
 	for _, f := range files {
 		size += len(f.Data)
@@ -61,10 +63,20 @@ func CheckRules(files []RuleFile) error {
 	if len(c.ids) > maxOwnRules {
 		c.errs = append(c.errs, noren.Errorf(noren.Invalid, "%d own firewall rules are over %d", len(c.ids), maxOwnRules))
 	}
+	if len(c.errs) > 0 {
+		c.errs = append(c.errs, brokenRules(files, c.faulty)...)
+	}
 	return errors.Join(c.errs...)
 }
 
+// place is where a directive begins.
+type place struct {
+	file string
+	line int
+}
+
 type ruleChecker struct {
+	faulty  map[place]bool // where a fault was found
 	ids     map[int]string // where each stands
 	name    string
 	line    int
@@ -73,6 +85,7 @@ type ruleChecker struct {
 }
 
 func (c *ruleChecker) fault(format string, args ...any) {
+	c.faulty[place{c.name, c.line}] = true
 	c.errs = append(c.errs, noren.Errorf(noren.Invalid, "%s:%d: "+format, append([]any{c.name, c.line}, args...)...))
 }
 
@@ -208,26 +221,38 @@ func splitActions(text string) []string {
 	return out
 }
 
-// whichRule finds the rule that the engine does not take, by giving it each
-// alone; it says what is wrong and not where.
-func whichRule(files []RuleFile, err error) error {
+// whichRules finds the rules that the engine does not take, which it says itself
+// without their place.
+func whichRules(files []RuleFile, err error) error {
+	if broken := brokenRules(files, nil); len(broken) > 0 {
+		return errors.Join(broken...)
+	}
+	return noren.Errorf(noren.Invalid, "compile the WAF rules: %w", err)
+}
+
+// brokenRules gives the engine each rule alone, with its chain, but for those that
+// are known to be faulty.
+func brokenRules(files []RuleFile, faulty map[place]bool) (errs []error) {
 	for _, f := range files {
-		group, begun := "", 0
+		group, begun, known := "", 0, false
 		for line, text := range directiveLines(string(f.Data)) {
 			if group == "" {
-				begun = line
+				begun, known = line, false
 			}
 			group += text + "\n"
+			known = known || faulty[place{f.Name, line}]
 			if endsInChain(text) {
 				continue
 			}
-			if _, alone := coraza.NewWAF(coraza.NewWAFConfig().WithDirectives(group)); alone != nil {
-				return noren.Errorf(noren.Invalid, "%s:%d: %w", f.Name, begun, alone)
+			if !known {
+				if _, err := coraza.NewWAF(coraza.NewWAFConfig().WithDirectives(group)); err != nil {
+					errs = append(errs, noren.Errorf(noren.Invalid, "%s:%d: %w", f.Name, begun, err))
+				}
 			}
 			group = ""
 		}
 	}
-	return noren.Errorf(noren.Invalid, "compile the WAF rules: %w", err)
+	return errs
 }
 
 func endsInChain(text string) bool {

@@ -84,6 +84,37 @@ func TestOwnRulesAreChecked(t *testing.T) {
 	}
 }
 
+// One report has every fault, whatever its kind and its order: who mends one and
+// imports again must not meet the next.
+func TestAllFaultsOfOwnRulesAreReported(t *testing.T) {
+	files := []RuleFile{{"a.conf", []byte(`SecRule ARGS "@pmFromFile /etc/passwd" "id:1,phase:2,deny"
+SecRule ARGS "@rx (" "id:2,phase:2,deny"
+SecRule ARGS "@rx x" "id:3,phase:9,deny"
+SecRule ARGS "@rx x" "id:4,phase:2,deny,chain"
+    SecRule ARGS "@rx [" "t:none"
+SecRule ARGS "@rx good" "id:5,phase:2,deny"`)}, {"b.conf", []byte(`SecRule NOSUCH "@rx x" "id:6,phase:2,deny"`)}}
+	report := func(err error) string {
+		if noren.CodeOf(err) != noren.Invalid {
+			t.Errorf("code %v", noren.CodeOf(err))
+		}
+		return "\n" + err.Error()
+	}
+	got := report(CheckRules(files))
+	for _, want := range []string{"\na.conf:1: operator", "\na.conf:2: ", "\na.conf:3: phase", "\na.conf:4: ", "\nb.conf:1: "} {
+		if strings.Count(got, want) != 1 {
+			t.Errorf("%q stands %d times in%s", want, strings.Count(got, want), got)
+		}
+	}
+	if strings.Contains(got, "a.conf:6") {
+		t.Errorf("a good rule is reported:%s", got)
+	}
+	// Two that only the engine finds.
+	_, err := New(Options{Rules: []RuleFile{{"c.conf", []byte("SecRule ARGS \"@rx (\" \"id:1,phase:2,deny\"\nSecRule ARGS \"@rx [\" \"id:2,phase:2,deny\"")}}})
+	if got := report(err); !strings.Contains(got, "\nc.conf:1: ") || !strings.Contains(got, "\nc.conf:2: ") {
+		t.Errorf("two broken patterns:%s", got)
+	}
+}
+
 // The property: what passes the check holds rules only, each on one line, so
 // that the engine cannot read another directive out of it.
 func FuzzCheckRules(f *testing.F) {

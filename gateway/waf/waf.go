@@ -136,7 +136,7 @@ func build(o Options, adjustments string) (*WAF, error) {
 	})
 	engine, err := coraza.NewWAF(config)
 	if err != nil && len(o.Rules) > 0 {
-		return nil, whichRule(o.Rules, err)
+		return nil, whichRules(o.Rules, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("compile the WAF rules: %w", err)
