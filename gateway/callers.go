@@ -25,6 +25,7 @@ type caller struct {
 	open, streams int
 	calls, pages  bucket // new connections; connections although banned
 	stops         bucket // refused requests
+	strange       bucket // requests without a pass, as far as they count for pressure
 	probed        time.Time
 }
 
@@ -163,6 +164,18 @@ func (c *callers) overdoes(addr netip.Addr, now time.Time) bool {
 	return !c.of(clientNet(addr)).stops.take(stopRate, now)
 }
 
+// strangerRate is how many requests of one client count towards an attack. What
+// one client does is for limits and bans; the check is asked of everybody, and
+// only a crowd is a reason for it.
+var strangerRate = kv.Rate{Events: 10, Per: time.Second}
+
+// strange reports whether one more request of a client counts.
+func (c *callers) strange(addr netip.Addr, now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.of(clientNet(addr)).strange.take(strangerRate, now)
+}
+
 // probe notes that a client sent what only scanners send.
 func (c *callers) probe(addr netip.Addr, now time.Time) {
 	c.mu.Lock()
@@ -186,7 +199,7 @@ func (c *callers) drop(p netip.Prefix, have *caller, now time.Time) {
 	if have.open > 0 || have.streams > 0 {
 		return
 	}
-	owes := !have.calls.idle(now) || !have.pages.idle(now) || !have.stops.idle(now) || now.Sub(have.probed) < probedFor
+	owes := !have.calls.idle(now) || !have.pages.idle(now) || !have.stops.idle(now) || !have.strange.idle(now) || now.Sub(have.probed) < probedFor
 	if !owes || len(c.by) > maxCallers {
 		delete(c.by, p)
 	}

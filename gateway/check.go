@@ -203,6 +203,7 @@ func (x *exchange) again(said noren.Text) {
 	s := x.checkFirst(noren.CauseChallenge, "check")
 	s.ticket, s.said = noren.NewTicket(), said
 	x.stopped, x.verdict = s, noren.Challenge
+	x.calmDown(s)
 	x.answer(s)
 }
 

@@ -111,7 +111,8 @@ type Gateway struct {
 	lingering atomic.Int64
 	// proxyLog is where ReverseProxy complains about answers that break off.
 	proxyLog *log.Logger
-	slow     slowLane
+	slow     slowLane // requests that a limit holds back
+	refusing slowLane // refusals that wait; see calmDown
 	// requestFacts are those read from a request itself, for limits by fact.
 	requestFacts map[string]noren.Fact
 	alarms       sync.Map // *atomic.Int64 by site and message: when it was raised last
@@ -294,7 +295,9 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (x *exchange) serve() {
 	defer x.finish()
-	if s := x.admit(); s != nil {
+	s := x.admit()
+	x.st = nil // a WebSocket of last week must not keep last week's firewall in memory
+	if s != nil {
 		x.refuse(s)
 		return
 	}

@@ -151,14 +151,14 @@ func TestSlowLaneIsBounded(t *testing.T) {
 	var s slowLane
 	var free []func()
 	for i := range 3 * maxHeld {
-		if f, ok := s.enter(fmt.Sprint("bucket", i/20), fmt.Sprint("client", i/100)); ok {
+		if f, ok := s.enter(maxHeld, fmt.Sprint("bucket", i/20), fmt.Sprint("client", i/100)); ok {
 			free = append(free, f)
 		}
 	}
 	if len(free) != maxHeld {
 		t.Errorf("%d requests are held, want %d", len(free), maxHeld)
 	}
-	if _, ok := s.enter("another", "another"); ok {
+	if _, ok := s.enter(maxHeld, "another", "another"); ok {
 		t.Error("one more finds a place")
 	}
 	for _, f := range free {
@@ -169,7 +169,7 @@ func TestSlowLaneIsBounded(t *testing.T) {
 	}
 	n := 0
 	for range 100 {
-		if _, ok := s.enter("one", "one"); ok {
+		if _, ok := s.enter(maxHeld, "one", "one"); ok {
 			n++
 		}
 	}

@@ -192,7 +192,7 @@ func (x *exchange) stopBy(a question, t Then, r reading) *stop {
 // the next answer that suits is given: slow answers cost us a held request each
 // and must not be what an attack wants.
 func (x *exchange) slowDown(a question, r reading) *stop {
-	free, ok := x.g.slow.enter(a.op.Key, clientNet(x.client).String())
+	free, ok := x.g.slow.enter(maxHeld, a.op.Key, clientNet(x.client).String())
 	if !ok {
 		return x.stopBy(a, x.after(a, r), r)
 	}

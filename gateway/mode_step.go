@@ -40,7 +40,7 @@ func (x *exchange) checkMode() *stop {
 	if x.allow != nil || x.own() || x.spareZone() {
 		return nil
 	}
-	if x.pass == "" && !x.asset() {
+	if x.pass == "" && !x.asset() && x.g.callers.strange(x.client, time.Now()) {
 		x.g.meters.of(x.shop.Name).strangers.Add(1)
 	}
 	if mode.Mode == ModeNormal {

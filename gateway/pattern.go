@@ -26,6 +26,8 @@ type pattern struct {
 	query   []queryWant
 }
 
+func (p *pattern) machine() bool { return mustInfo(p.zone).Machine }
+
 type queryWant struct{ key, value string } // value may hold *; "*" is any
 
 // parsePattern reads one line of a zone. admin is the shop's admin prefix.

@@ -138,8 +138,11 @@ func (p *pressure) learn(m moment) {
 	p.learnt = min(p.learnt+1, int(usualOver/pressureEvery))
 	part := 1 / float64(p.learnt)
 	p.usual += part * (m.strangers - p.usual)
-	if m.took() > 0 {
-		p.usualTook += time.Duration(part * float64(m.took()-p.usualTook))
+	if took := m.took(); took > 0 {
+		if p.usualTook > 0 { // one slow export does not make slowness usual
+			took = min(took, 3*p.usualTook)
+		}
+		p.usualTook += time.Duration(part * float64(took-p.usualTook))
 	}
 }
 

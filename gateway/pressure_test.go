@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"errors"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -68,6 +69,19 @@ func TestPressureOfAShopJustStarted(t *testing.T) {
 		if pressed != tt.want {
 			t.Errorf("%s: pressed %v", name, pressed)
 		}
+	}
+}
+
+// One client alone is never a crowd: that is for limits and bans.
+func TestOneClientIsNoCrowd(t *testing.T) {
+	c, now, n := newCallers(), time.Unix(1_700_000_000, 0), 0
+	for i := range 5000 {
+		if c.strange(netip.MustParseAddr("203.0.113.7"), now.Add(time.Duration(i)*time.Millisecond)) {
+			n++
+		}
+	}
+	if most := 6 * strangerRate.Events; n > most || float64(n)/5 >= pressureFloor {
+		t.Errorf("%d of 5,000 requests in 5 s count", n)
 	}
 }
 

@@ -15,6 +15,9 @@ const (
 	maxHeld       = 512
 	maxHeldBucket = 16
 	maxHeldClient = 64
+	// maxRefused bounds refusals that wait. They have places of their own: what
+	// attackers wait for takes none from buyers who are slowed down.
+	maxRefused = 256
 )
 
 // slowLane counts the requests that are held back. The zero value is ready.
@@ -25,13 +28,13 @@ type slowLane struct {
 	held map[string]int // by bucket and by client
 }
 
-// enter takes a place for one request; free gives it back. ok is false when
-// there is none.
-func (s *slowLane) enter(bucket, client string) (free func(), ok bool) {
+// enter takes one of so many places for a request; free gives it back. ok is
+// false when there is none.
+func (s *slowLane) enter(most int, bucket, client string) (free func(), ok bool) {
 	client = "client|" + client
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.all >= maxHeld || s.held[bucket] >= maxHeldBucket || s.held[client] >= maxHeldClient {
+	if s.all >= most || s.held[bucket] >= maxHeldBucket || s.held[client] >= maxHeldClient {
 		return nil, false
 	}
 	if s.held == nil {
@@ -63,11 +66,11 @@ const refusedHold = time.Second
 // its connection where as many are held already. The line and the standby page
 // ask to come back themselves.
 func (x *exchange) calmDown(s *stop) {
-	if s.line || s.cause == noren.CauseQueue || s.cause == noren.CauseClosed || x.own() || !x.g.callers.overdoes(x.client, time.Now()) {
+	if s.line || s.cause == noren.CauseQueue || s.cause == noren.CauseClosed || !x.g.callers.overdoes(x.client, time.Now()) {
 		return
 	}
 	client := clientNet(x.client).String()
-	free, ok := x.g.slow.enter("refused|"+client, client)
+	free, ok := x.g.refusing.enter(maxRefused, "refused|"+client, client)
 	if !ok {
 		x.w.closing = true
 		return

@@ -168,11 +168,24 @@ func globPath(pat, view string) bool {
 	return ok && glob(dir, view)
 }
 
-// strictest picks among matched patterns; a "!" pattern takes its zone out.
+// strictest picks among matched patterns; a "!" pattern takes its zone out. A
+// machine's zone is spared the limits and the check of the page it is at, so a
+// word in the query alone does not lead there where another zone is matched:
+// /my-account/lost-password?wc-api=x is what it was without it.
 func strictest(found []*pattern) *pattern {
+	best := among(found, func(*pattern) bool { return true })
+	if best != nil && best.machine() && len(best.query) > 0 {
+		if other := among(found, func(p *pattern) bool { return !p.machine() }); other != nil {
+			return other
+		}
+	}
+	return best
+}
+
+func among(found []*pattern, want func(*pattern) bool) *pattern {
 	var best *pattern
 	for _, p := range found {
-		if p.not || best != nil && best.strict >= p.strict {
+		if p.not || !want(p) || best != nil && best.strict >= p.strict {
 			continue
 		}
 		if !slices.ContainsFunc(found, func(o *pattern) bool { return o.not && o.zone == p.zone }) {

@@ -37,6 +37,9 @@ const (
 	memoryGrowth   = 1.2 // times
 	firewallEvery  = 50
 	loadPause      = 3 * time.Millisecond
+	// reloadWarmup is load before the first change, so that memory is held against
+	// that of a process at work and not of one that has just begun.
+	reloadWarmup = 20 * time.Second
 )
 
 func runReload(ctx context.Context, env Env, p Params) (Report, error) {
@@ -57,7 +60,10 @@ func runReload(ctx context.Context, env Env, p Params) (Report, error) {
 	shown := progress(env.Progress, func() string {
 		return fmt.Sprintf("reload %d of %d, %d requests, %d failed", r.n.Load(), n, r.requests.Load(), r.failed.Load())
 	})
-	err := r.changes(ctx, n)
+	err := wait(ctx, reloadWarmup)
+	if err == nil {
+		err = r.changes(ctx, n)
+	}
 	shown()
 	stop()
 	wg.Wait()

@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -140,9 +142,10 @@ func (in *instance) openGateway() (*gateway.Gateway, *gateway.AccessLog, error) 
 		access.Close()
 		return nil, nil, err
 	}
+	set.Inspector = in.firewall // of these settings: the next ones bring their own
 	g, err := gateway.New(gateway.Options{
 		Issuer: in.issuer(), HTTPSPort: portOf(in.cfg.Listen.HTTPS),
-		Settings: set, Decider: in.loop, KV: in.kv, Lists: in.lists, Inspector: in.firewall,
+		Settings: set, Decider: in.loop, KV: in.kv, Lists: in.lists,
 		Node: in.node, Access: access, Token: in.vault.Token, Country: in.country, ASN: in.asn, AddressFact: in.addressFact, Places: in.places, Secrets: in.visitorKeys, Modes: in.modes, SearchEngine: in.searchEngine, Log: in.log, SpoolDir: filepath.Join(in.cfg.Data, "bodies"),
 	})
 	if err != nil {
@@ -279,6 +282,7 @@ func (in *instance) applySettings(ctx context.Context, hash string, g *gateway.G
 }
 
 func (in *instance) putInForce(ctx context.Context, cfg *Config, g *gateway.Gateway) error {
+	defer func() { go giveBackMemory() }()
 	set, err := in.settings.Current(ctx)
 	if err != nil {
 		return err
@@ -325,6 +329,13 @@ func (in *instance) applyGateway(cfg *Config, r *rules, g *gateway.Gateway) erro
 		in.firewall = fw
 	}
 	return err
+}
+
+// giveBackMemory sweeps after rules were compiled, which leaves several times of
+// what stays. What is spare in a sync.Pool goes with the second sweep.
+func giveBackMemory() {
+	runtime.GC()
+	debug.FreeOSMemory()
 }
 
 // settingsPoll keeps a change made elsewhere under two seconds away.

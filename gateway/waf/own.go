@@ -5,6 +5,9 @@ import (
 	"strings"
 )
 
+// maxOwns bounds the patterns that are kept.
+const maxOwns = 64
+
 // neutral is what stands for the shop's own address in what is inspected.
 const neutral = "https://own.invalid"
 
@@ -36,6 +39,10 @@ func (w *WAF) own(r *Request) *Request {
 func (w *WAF) ownPattern(host string) *regexp.Regexp {
 	if re, ok := w.owns.Load(host); ok {
 		return re.(*regexp.Regexp)
+	}
+	if w.ownCount.Add(1) > maxOwns { // an address can be written in thousands of ways
+		w.owns.Clear()
+		w.ownCount.Store(1)
 	}
 	h := strings.ReplaceAll(regexp.QuoteMeta(host), ":", "(?::|%3A)")
 	re := regexp.MustCompile(`(?i)https?(?::|%3A)(?:\\?/|%2F){2}` + h + `(\\?/|%2F|%3F|%23|[?#&"'<\s;]|$)`)

@@ -269,6 +269,36 @@ func TestOrdinaryVisitorsNeedNoPlace(t *testing.T) {
 	}
 }
 
+// What holds the engine's place for heavy requests keeps no ordinary order or
+// upload waiting, and a long cookie is as heavy as a long body.
+func TestOrdinaryHeavyRequestsNeedNoEngine(t *testing.T) {
+	w, err := New(Options{Slots: 1, Wait: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	leave, err := w.heavy.enter(t.Context(), "", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer leave()
+	long := strings.Repeat("%E8%8C%B6+", 1200)
+	if res, err := w.Inspect(t.Context(), request("POST", "/contact", "note="+long)); err != nil || marked(res) {
+		t.Errorf("a long letter: %+v, %v", res, err)
+	}
+	for name, r := range map[string]*Request{
+		"a long attack":           request("POST", "/contact", "q=%3Cscript%3Ealert(1)%3C/script%3E&note="+long),
+		"an attack with a cookie": request("GET", "/?q=%3Cscript%3Ealert(1)%3C/script%3E", ""),
+	} {
+		if len(r.Body) == 0 {
+			r.Header["Cookie"] = []string{"a=" + long}
+		}
+		if _, err := w.Inspect(t.Context(), r); !errors.Is(err, ErrOverload) {
+			t.Errorf("%s: %v, want ErrOverload", name, err)
+		}
+	}
+}
+
 // Many requests share the automata and the memo; run with -race.
 func TestScreenIsSharedByManyRequests(t *testing.T) {
 	const seed = 5

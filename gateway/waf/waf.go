@@ -20,6 +20,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	coreruleset "github.com/corazawaf/coraza-coreruleset/v4"
@@ -88,13 +89,16 @@ type Options struct {
 
 // WAF inspects requests. It is safe for concurrent use.
 type WAF struct {
-	engine coraza.WAF
-	sieve  *sieve // nil: every request goes through the engine
-	light  *lane
-	heavy  *lane
-	wait   time.Duration
-	log    *slog.Logger
-	owns   sync.Map // *regexp.Regexp by Request.Own: the listeners' addresses
+	engine  coraza.WAF
+	sieve   *sieve // nil: every request goes through the engine
+	light   *lane
+	heavy   *lane // for the engine
+	sifting *lane // for the screen, of heavy requests
+	wait    time.Duration
+	log     *slog.Logger
+	owns    sync.Map // *regexp.Regexp by Request.Own: the listeners' addresses
+
+	ownCount atomic.Int64
 }
 
 // New compiles the rules, which takes about a third of a second.
@@ -108,10 +112,17 @@ func New(o Options) (*WAF, error) {
 // Close gives back what the engine shares with others like it. Inspections
 // under way end well.
 func (w *WAF) Close() error {
-	if c, ok := w.engine.(io.Closer); ok {
-		return c.Close()
+	engines := []coraza.WAF{w.engine}
+	if w.sieve != nil {
+		engines = append(engines, w.sieve.reader)
 	}
-	return nil
+	var errs []error
+	for _, e := range engines {
+		if c, ok := e.(io.Closer); ok {
+			errs = append(errs, c.Close())
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func build(o Options, adjustments string) (*WAF, error) {
@@ -142,12 +153,13 @@ func build(o Options, adjustments string) (*WAF, error) {
 		return nil, fmt.Errorf("compile the WAF rules: %w", err)
 	}
 	return &WAF{
-		engine: engine,
-		sieve:  sieveFor(o, text, loaded),
-		light:  newLane(o.Slots),
-		heavy:  newLane(max(1, o.Slots/4)),
-		wait:   o.Wait,
-		log:    o.Log,
+		engine:  engine,
+		sieve:   sieveFor(o, text, loaded),
+		light:   newLane(o.Slots),
+		heavy:   newLane(max(1, o.Slots/4)),
+		sifting: newLane(max(1, o.Slots/4)),
+		wait:    o.Wait,
+		log:     o.Log,
 	}, nil
 }
 
@@ -221,12 +233,23 @@ type Result struct {
 // by zone, which way to fail. A Result that came with an error says nothing.
 //
 // What the screen finds clean needs no place: an attack that holds all of them
-// does not keep ordinary visitors waiting. Heavy bodies wait for one first.
+// does not keep ordinary visitors waiting. Heavy requests wait for one even to be
+// screened, in a lane of their own: what the engine takes seconds for holds up
+// nobody whose request is clean.
 func (w *WAF) Inspect(ctx context.Context, r *Request) (Result, error) {
 	r = w.own(r)
-	lane, heavy := w.light, len(r.Body) > heavyBytes
-	if heavy {
+	lane := w.light
+	if r.size() > heavyBytes {
 		lane = w.heavy
+		leave, err := w.sifting.enter(ctx, r.Site, w.wait)
+		if err != nil {
+			return Result{}, err
+		}
+		res, clean := w.screened(r)
+		leave()
+		if clean {
+			return res, nil
+		}
 	} else if res, clean := w.screened(r); clean {
 		return res, nil
 	}
@@ -235,12 +258,18 @@ func (w *WAF) Inspect(ctx context.Context, r *Request) (Result, error) {
 		return Result{}, err
 	}
 	defer leave()
-	if heavy {
-		if res, clean := w.screened(r); clean {
-			return res, nil
+	return w.run(r)
+}
+
+// size is how much the rules look at: a cookie of 60 KB is as dear as a body.
+func (r *Request) size() int {
+	n := len(r.Body) + len(r.URI)
+	for name, values := range r.Header {
+		for _, v := range values {
+			n += len(name) + len(v)
 		}
 	}
-	return w.run(r)
+	return n
 }
 
 // run is one transaction. A panic of the engine is an error of this request
