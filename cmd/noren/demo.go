@@ -45,7 +45,7 @@ func (c demoCmd) Run(e *env) error {
 		c.Seed = freshSeed()
 	}
 	tally := newTally()
-	t, err := startThrowaway(e.ctx, dir, c.Listen, c.Seed, backing{}, []loop.Observer{tally}, quiet())
+	t, err := startThrowaway(e.ctx, dir, c.Listen, c.Seed, backing{byHand: true}, []loop.Observer{tally}, quiet())
 	if err != nil {
 		return noren.WithHint(err, "is the port taken? `noren demo --listen 127.0.0.1:8081` uses another")
 	}

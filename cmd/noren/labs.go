@@ -112,7 +112,7 @@ func (l *labEnv) startBacking(ctx context.Context) (stop func(), err error) {
 		database.Stop()
 		return nil, err
 	}
-	l.on = backing{database.URL(), shared.URL()}
+	l.on = backing{database: database.URL(), shared: shared.URL()}
 	return func() { shared.Stop(); database.Stop() }, nil
 }
 

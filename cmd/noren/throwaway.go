@@ -29,8 +29,12 @@ type throwaway struct {
 }
 
 // backing is what an instance keeps its state in; the zero value is SQLite and
-// memory.
-type backing struct{ database, shared string }
+// memory. byHand leaves the attack mode to people: the demo's attackers run on
+// the same machine, and a slow one must not show its owner the check.
+type backing struct {
+	database, shared string
+	byHand           bool
+}
 
 // sampleSite is the name of the one site.
 const sampleSite = "sample"
@@ -57,6 +61,9 @@ func startThrowaway(ctx context.Context, dir, listen string, seed uint64, on bac
 	cfg := &Config{Version: 1, Data: filepath.Join(dir, "noren"), dir: dir, Listen: Listen{HTTP: front.Addr().String()}, Sites: []gateway.Site{{
 		Name: sampleSite, Hosts: []string{"127.0.0.1", "localhost"}, Upstream: upstream, Preset: "sampleshop",
 	}}}
+	if on.byHand {
+		cfg.Sites[0].AttackMode = gateway.AttackByHand
+	}
 	cfg.Sites = append(cfg.Sites, more...)
 	cfg.Database.URL, cfg.Shared = on.database, on.shared
 	cfg.fill()
