@@ -47,7 +47,7 @@ var house = map[string]room{
 	"e2e":              {"the whole program before real browsers and real shops", []string{"*"}},
 	"cmd/noren":        {"flags, config, wiring, sub-commands", []string{"*"}},
 
-	"gateway/waf/screen": {"the firewall's rules compiled into one quick pass that finds requests which none of them matches", nil},
+	"gateway/waf/screen": {"the firewall's rules compiled into one quick pass that finds requests which none of them matches", []string{"noren"}},
 
 	"watch/logs":     {"follows logs of web and mail servers beside Noren and raises what they tell", []string{"noren", "db"}},
 	"watch/exposure": {"what this machine shows to the world, and the firewall rules that would hide it", []string{"noren"}},

@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+
+	"noren"
 )
 
 // rule is a rule as the screen runs it: one link, or the links of a chain.
@@ -164,12 +166,8 @@ func checkActions(actions []action) (engine bool, err error) {
 // scoreVariable is where the rules add up what they found.
 const scoreVariable = "inbound_anomaly_score_pl1"
 
-// firstForeignID: rules below it are the shop's own, which count as found even
-// when they only pass.
-const firstForeignID = 100_000
-
 // marks reports whether a match of a rule with these actions scores, records
-// or denies.
+// or denies. A rule of the shop's own counts as found even when it only passes.
 func marks(id int, actions []action) bool {
-	return id < firstForeignID || !has(actions, "nolog") || has(actions, "block", "deny", "drop", "redirect", "log", "severity")
+	return id <= noren.MaxOwnRule || !has(actions, "nolog") || has(actions, "block", "deny", "drop", "redirect", "log", "severity")
 }
