@@ -27,6 +27,7 @@ type Error struct {
 	Code Code
 	Msg  string // the whole message, causes included
 	Hint string // the next step, a full sentence; empty when Msg says it all
+	Text Text   // what a page says to the person who caused it, in both languages
 	Err  error  // the cause, for errors.Is; Msg already prints it
 }
 
@@ -60,6 +61,25 @@ func WithHint(err error, hint string) error {
 		return nil
 	}
 	return &Error{Code: CodeOf(err), Msg: err.Error(), Hint: hint, Err: err}
+}
+
+// WithText adds what a page says to the person who caused err: what is wrong and
+// how to mend it, in the shopkeeper's words.
+func WithText(err error, t Text) error {
+	if err == nil {
+		return nil
+	}
+	return &Error{Code: CodeOf(err), Msg: err.Error(), Hint: HintOf(err), Text: t, Err: err}
+}
+
+// TextOf returns the first text for people in err's chain; false when it has none.
+func TextOf(err error) (Text, bool) {
+	for ; err != nil; err = errors.Unwrap(err) {
+		if e, ok := err.(*Error); ok && e.Text != (Text{}) {
+			return e.Text, true
+		}
+	}
+	return Text{}, false
 }
 
 // HintOf returns the first hint in err's tree.

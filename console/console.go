@@ -1,0 +1,122 @@
+package console
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"noren"
+	"noren/console/ui"
+	"noren/gateway"
+	"noren/journal"
+	"noren/staff"
+)
+
+//go:embed pages
+var pageFiles embed.FS
+
+// Options are the parts the pages show, and what only the wired program knows.
+type Options struct {
+	Staff   *staff.Staff
+	Journal *journal.Journal
+	Gateway *gateway.Gateway
+	Lists   *gateway.Lists
+	Modes   *gateway.ModeSwitch
+	Places  *gateway.Places
+	Sites   func() []gateway.Site // in force
+	Decider noren.Decider         // records what people do here
+	// Secrets sign what browsers hold; the newest first.
+	Secrets func(context.Context) ([][]byte, error)
+	// Sheet says why the recovery sheet should be printed, if it was not.
+	Sheet func(context.Context) (why noren.Text, missing bool, err error)
+	// Matters are asked for what else bears on a site's safety.
+	Matters []func(ctx context.Context, site string) []Matter
+	// Host is the name the console is reached by from afar; "" for loopback only.
+	Host string
+	// Secure says that browsers come by https.
+	Secure bool
+	Log    *slog.Logger
+}
+
+// Console serves the pages.
+type Console struct {
+	o      Options
+	assets *ui.Assets
+	pages  *ui.Pages
+	feed   *Feed
+	once   *once
+	handle http.Handler
+}
+
+// New makes the console. Every page is compiled in both languages before the
+// first is asked for.
+func New(o Options, feed *Feed) (*Console, error) {
+	assets, err := ui.OpenAssets()
+	if err != nil {
+		return nil, err
+	}
+	files, err := fs.Sub(pageFiles, "pages")
+	if err != nil {
+		return nil, err
+	}
+	c := &Console{o: o, assets: assets, feed: feed, once: newOnce()}
+	if c.pages, err = ui.Load(files, assets); err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET "+ui.AssetsPath, assets)
+	for _, r := range c.routes() {
+		mux.HandleFunc(r.pattern, c.serve(r))
+	}
+	// From the outside in: each step may refuse before the next is reached.
+	c.handle = c.bounded(c.knownHost(c.dressed(c.sameOrigin(mux))))
+	return c, nil
+}
+
+// ServeHTTP answers one request.
+func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.handle.ServeHTTP(w, r) }
+
+// Server is the console's HTTP server. Live pages stay open as long as they are
+// looked at, so answers have no time limit of their own.
+func (c *Console) Server() *http.Server {
+	return &http.Server{
+		Handler: c, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(c.o.Log.Handler(), slog.LevelDebug),
+	}
+}
+
+// serve runs one route: who asks, may they, then its handler. What goes wrong
+// becomes a page in words.
+func (c *Console) serve(r route) http.HandlerFunc {
+	return func(w http.ResponseWriter, req *http.Request) {
+		v := &visit{c: c, w: w, r: req, lang: languageOf(req)}
+		defer func() {
+			if p := recover(); p != nil {
+				if p == http.ErrAbortHandler {
+					panic(p)
+				}
+				v.fail(noren.Errorf(noren.Internal, "panic: %v", p))
+			}
+		}()
+		err := v.enter(r)
+		if err == nil {
+			err = r.do(v)
+		}
+		switch {
+		case err == nil || errors.Is(err, context.Canceled):
+		case err == errSignIn:
+			v.leadToSignIn()
+		case err == errConfirm:
+			if err := v.askConfirm(); err != nil {
+				v.fail(err)
+			}
+		default:
+			c.once.release(v.formID()) // it may be sent again
+			v.fail(err)
+		}
+	}
+}
