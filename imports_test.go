@@ -47,6 +47,8 @@ var house = map[string]room{
 	"e2e":              {"the whole program before real browsers and real shops", []string{"*"}},
 	"cmd/noren":        {"flags, config, wiring, sub-commands", []string{"*"}},
 
+	"staff": {"the shop's people: roles, passwords, second factors, sessions, one-time links", []string{"noren", "db"}},
+
 	"gateway/waf/screen": {"the firewall's rules compiled into one quick pass that finds requests which none of them matches", []string{"noren"}},
 
 	"watch/logs":     {"follows logs of web and mail servers beside Noren and raises what they tell", []string{"noren", "db"}},
@@ -65,6 +67,8 @@ var owners = map[string]struct{ pkg, why string }{
 	"github.com/corazawaf/coraza/v3":             {"gateway/waf", "runs the OWASP Core Rule Set in Go"},
 	"github.com/corazawaf/coraza-coreruleset/v4": {"gateway/waf", "the rules themselves, untouched"},
 	"github.com/oschwald/maxminddb-golang/v2":    {"orient", "reads the operator's country and network files"},
+	"golang.org/x/crypto":                        {"staff", "argon2id for passwords"},
+	"rsc.io/qr":                                  {"staff", "draws the QR code of a second factor, pure Go"},
 	"golang.org/x/mod":                           {"journal", "the Go checksum database's Merkle tree and signed notes"},
 	"github.com/corazawaf/libinjection-go":       {"gateway/waf/screen", "what the rules' @detectSQLi and @detectXSS ask"},
 	"golang.org/x/net":                           {"gateway/pagewalk gateway/waf/screen lab", "reads HTML as browsers do, in the screen its entities alone; in the lab HTTP/2 frame by frame, also such as no client would send"},

@@ -149,7 +149,11 @@ type PaymentResult struct {
 // StaffSignIn is a person of the shop signing in.
 type StaffSignIn struct {
 	Success bool   `json:"success"`
-	Factor  string `json:"factor,omitempty"` // password, totp, passkey, break_glass
+	Factor  string `json:"factor,omitempty"` // password, totp, recovery, link, passkey, break_glass
+	// Cause is why it failed: unknown, wrong_password, wrong_code, too_many, not_stored.
+	Cause   string `json:"cause,omitempty"`
+	Browser string `json:"browser,omitempty" personal:"browser"`
+	Known   bool   `json:"known,omitempty"` // the person signed in with this browser before
 }
 
 // Operation is something a person of the shop did.
