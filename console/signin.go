@@ -121,13 +121,19 @@ func forPerson(err error) (noren.Text, bool) {
 		return m.text, true
 	}
 	if slow, ok := errors.AsType[*staff.Slow](err); ok {
-		return slow.Text(), true
+		return slowText(slow.Wait), true
 	}
 	switch noren.CodeOf(err) {
 	case noren.Invalid, noren.Denied, noren.Conflict:
 		return noren.TextOf(err)
 	}
 	return noren.Text{}, false
+}
+
+func slowText(wait time.Duration) noren.Text {
+	ja, en := ui.Words{Lang: "ja"}, ui.Words{Lang: "en"}
+	wait = max(wait, time.Second)
+	return noren.Text{Ja: "試した回数が多すぎます。あと" + ja.Span(wait) + "待ってから、もう一度どうぞ。", En: "There were too many tries. Please try again in " + en.Span(wait) + "."}
 }
 
 // joinForm is filled in by whoever follows a one-time link.
