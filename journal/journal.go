@@ -18,6 +18,11 @@
 //	prove.go       proofs that verify offline
 //	export.go      C2SP tlog-tiles directories
 //	query.go       reading entries back
+//	rollup.go      sums beside the appending; trend.go and tops.go read them
+//	search.go      a page of entries at a time; find.go finds them
+//	text.go        words in opened entries
+//	story.go       everything around one visitor
+//	standing.go    what the page of proofs shows; bundle.go packs one to take away
 package journal
 
 import (
@@ -87,6 +92,8 @@ type Journal struct {
 	closed  atomic.Bool
 	adopted atomic.Pointer[[]*spool] // spools of ended processes that this one drains
 	signed  signedHeads
+
+	rollAtOnce rollSizes
 }
 
 // Receipt says where an appended entry is.
@@ -103,7 +110,7 @@ func Open(ctx context.Context, o Options) (*Journal, error) {
 	if err := o.valid(); err != nil {
 		return nil, err
 	}
-	j := &Journal{o: o, log: o.Log, db: o.DB, queue: newQueue()}
+	j := &Journal{o: o, log: o.Log, db: o.DB, queue: newQueue(), rollAtOnce: rollSizes{rollForward, rollBack}}
 	if o.SpoolDir != "" {
 		sp, err := openSpool(o.SpoolDir, o.Node, o.Origin, o.SpoolMax, o.Log)
 		if err != nil {

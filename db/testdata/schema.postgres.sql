@@ -76,6 +76,15 @@ journal_checkpoints.at bigint NOT NULL
 journal_checkpoints.sent boolean NOT NULL
 journal_checkpoints PRIMARY KEY (log, size)
 CREATE UNIQUE INDEX journal_checkpoints_pkey ON journal_checkpoints USING btree (log, size)
+journal_days.log text NOT NULL
+journal_days.grp bigint NOT NULL
+journal_days.day bigint NOT NULL
+journal_days.entries bigint NOT NULL
+journal_days.events bigint NOT NULL
+journal_days.first_seq bigint NOT NULL
+journal_days.last_seq bigint NOT NULL
+journal_days PRIMARY KEY (log, grp, day)
+CREATE UNIQUE INDEX journal_days_pkey ON journal_days USING btree (log, grp, day)
 journal_entries.log text NOT NULL
 journal_entries.seq bigint NOT NULL
 journal_entries.id text NOT NULL
@@ -92,6 +101,24 @@ journal_entries PRIMARY KEY (log, seq)
 CREATE INDEX journal_entries_at ON journal_entries USING btree (log, at)
 CREATE UNIQUE INDEX journal_entries_log_id_key ON journal_entries USING btree (log, id)
 CREATE UNIQUE INDEX journal_entries_pkey ON journal_entries USING btree (log, seq)
+journal_groups.log text NOT NULL
+journal_groups.grp bigint NOT NULL
+journal_groups.gen bigint NOT NULL
+journal_groups.kind text NOT NULL
+journal_groups.zone text NOT NULL
+journal_groups.verdict text NOT NULL
+journal_groups.rule text NOT NULL
+journal_groups PRIMARY KEY (log, grp)
+CREATE UNIQUE INDEX journal_groups_pkey ON journal_groups USING btree (log, grp)
+journal_hours.log text NOT NULL
+journal_hours.grp bigint NOT NULL
+journal_hours.hour bigint NOT NULL
+journal_hours.entries bigint NOT NULL
+journal_hours.events bigint NOT NULL
+journal_hours.first_seq bigint NOT NULL
+journal_hours.last_seq bigint NOT NULL
+journal_hours PRIMARY KEY (log, grp, hour)
+CREATE UNIQUE INDEX journal_hours_pkey ON journal_hours USING btree (log, grp, hour)
 journal_logs.log text NOT NULL
 journal_logs.size bigint NOT NULL
 journal_logs.root bytea NOT NULL
@@ -99,6 +126,24 @@ journal_logs.edge bytea NOT NULL
 journal_logs.updated_at bigint NOT NULL
 journal_logs PRIMARY KEY (log)
 CREATE UNIQUE INDEX journal_logs_pkey ON journal_logs USING btree (log)
+journal_rolled.log text NOT NULL
+journal_rolled.version bigint NOT NULL
+journal_rolled.gen bigint NOT NULL
+journal_rolled.total bigint NOT NULL
+journal_rolled.next_grp bigint NOT NULL
+journal_rolled.low bigint NOT NULL
+journal_rolled.high bigint NOT NULL
+journal_rolled.hours_from bigint NOT NULL
+journal_rolled.updated_at bigint NOT NULL
+journal_rolled PRIMARY KEY (log)
+CREATE UNIQUE INDEX journal_rolled_pkey ON journal_rolled USING btree (log)
+journal_spans.log text NOT NULL
+journal_spans.grp bigint NOT NULL
+journal_spans.span bigint NOT NULL
+journal_spans.entries bigint NOT NULL
+journal_spans.seqs bytea NOT NULL
+journal_spans PRIMARY KEY (log, grp, span)
+CREATE UNIQUE INDEX journal_spans_pkey ON journal_spans USING btree (log, grp, span)
 journal_tiles.log text NOT NULL
 journal_tiles.level integer NOT NULL
 journal_tiles.n bigint NOT NULL
