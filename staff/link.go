@@ -232,3 +232,6 @@ func orElse(err, otherwise error) error {
 	}
 	return otherwise
 }
+
+// LinkPath is where the console takes a link.
+func LinkPath(token string) string { return "/join/" + token }

@@ -16,6 +16,7 @@ import (
 	"noren/kv"
 	"noren/orient"
 	"noren/policy"
+	"noren/staff"
 )
 
 // docsCmd writes docs/reference from the Go types, so that it cannot differ
@@ -302,6 +303,15 @@ func personalPage() []byte {
 		p.row("`"+c[0]+"`", "`"+c[1]+"`", c[2])
 	}
 	p.row("all", "`entities`", "account, device, address, session and other parties")
+	fmt.Fprint(p, "\nOf the shop's own people, sealed in tables of their own (docs/operate/staff.md):\n")
+	p.table("table", "field", "what it is")
+	for _, f := range fieldsOf(reflect.TypeFor[staff.Person](), "") {
+		if f.personal != "" {
+			p.row("`staff_people`", "`"+f.name+"`", f.personal)
+		}
+	}
+	p.row("`staff_sessions`", "`address`, `browser`", "where a person signed in from, and with what")
+	p.row("`staff_links`", "`mail`", "whom an invitation was made for")
 	return p.Bytes()
 }
 

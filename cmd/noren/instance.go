@@ -22,6 +22,7 @@ import (
 	"noren/loop"
 	"noren/orient"
 	"noren/settings"
+	"noren/staff"
 	"noren/vault"
 	"noren/watch/logs"
 )
@@ -48,6 +49,7 @@ type instance struct {
 	logSeen  *logs.Seen
 	shopMaps shopMaps
 	acme     *acme.Manager // nil without an authority
+	staff    *staff.Staff
 
 	mu        sync.Mutex // guards what a reload exchanges
 	now       *Config    // sites and address data may differ from cfg after one
@@ -90,7 +92,7 @@ func openInstance(ctx context.Context, cfg *Config, w wants, log *slog.Logger) (
 		}
 	}()
 	for _, step := range []func(context.Context, wants) error{
-		in.openDatabase, in.openVault, in.openJournal, in.openShared, in.openSettings, in.openLoop, in.reapplyErasures, in.openACME,
+		in.openDatabase, in.openVault, in.openJournal, in.openShared, in.openSettings, in.openLoop, in.openStaff, in.reapplyErasures, in.openACME,
 	} {
 		if err := step(ctx, w); err != nil {
 			return in, err
@@ -409,6 +411,7 @@ func (in *instance) run(ctx context.Context, more ...func(context.Context)) {
 		func(ctx context.Context) { in.lists.Run(ctx) },
 		func(ctx context.Context) { in.modes.Run(ctx) },
 		func(ctx context.Context) { in.places.Run(ctx) },
+		func(ctx context.Context) { in.staff.Run(ctx) },
 		in.watchTrials,
 		in.housekeeping,
 	) {
@@ -452,6 +455,9 @@ func (in *instance) retain(ctx context.Context, now time.Time) {
 	if err := in.places.Reseal(ctx, now, now.Add(-keep/2)); err != nil {
 		in.log.Error("named places cannot be sealed anew; they would be lost with the key of their month", "alarm", true, "err", err)
 		return
+	}
+	if err := in.staff.Prune(ctx, now, now.Add(-keep)); err != nil {
+		in.log.Error("delete sessions and links of staff that are over", "alarm", true, "err", err)
 	}
 	if err := in.settings.PruneTrials(ctx, now.Add(-keep)); err != nil {
 		in.log.Error("drop old trials", "alarm", true, "err", err)

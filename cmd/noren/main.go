@@ -77,6 +77,7 @@ type cli struct {
 	Ban   banCmd   `cmd:"" group:"daily" help:"Refuse an address or network for a while."`
 	Allow allowCmd `cmd:"" group:"daily" help:"Let an address or network through whatever bans say."`
 	Place placeCmd `cmd:"" group:"daily" help:"Named places (本社, 自宅) that access rules use."`
+	Staff staffCmd `cmd:"" group:"daily" help:"The shop's people who sign in to Noren: list, links, roles, sessions."`
 	Open  openCmd  `cmd:"" group:"daily" help:"Break-glass: open the access rules of a zone for a while."`
 
 	Settings settingsCmd `cmd:"" group:"rules" help:"Export, import or compare the settings set."`

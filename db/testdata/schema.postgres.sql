@@ -262,6 +262,82 @@ settings_versions UNIQUE (n)
 settings_versions PRIMARY KEY (id)
 CREATE UNIQUE INDEX settings_versions_n_key ON settings_versions USING btree (n)
 CREATE UNIQUE INDEX settings_versions_pkey ON settings_versions USING btree (id)
+staff_devices.token bytea NOT NULL
+staff_devices.person text NOT NULL
+staff_devices.created_at bigint NOT NULL
+staff_devices.expires_at bigint NOT NULL
+staff_devices PRIMARY KEY (token)
+CREATE INDEX staff_devices_person ON staff_devices USING btree (person)
+CREATE UNIQUE INDEX staff_devices_pkey ON staff_devices USING btree (token)
+staff_factors.id text NOT NULL
+staff_factors.person text NOT NULL
+staff_factors.kind text NOT NULL
+staff_factors.sealed bytea NOT NULL
+staff_factors.step bigint NOT NULL
+staff_factors.created_at bigint NOT NULL
+staff_factors PRIMARY KEY (id)
+CREATE INDEX staff_factors_person ON staff_factors USING btree (person)
+CREATE UNIQUE INDEX staff_factors_pkey ON staff_factors USING btree (id)
+staff_links.id text NOT NULL
+staff_links.token bytea NOT NULL
+staff_links.kind text NOT NULL
+staff_links.person text NOT NULL
+staff_links.made_by text NOT NULL
+staff_links.sealed bytea NOT NULL
+staff_links.created_at bigint NOT NULL
+staff_links.expires_at bigint NOT NULL
+staff_links.closed_at bigint
+staff_links PRIMARY KEY (id)
+CREATE UNIQUE INDEX staff_links_pkey ON staff_links USING btree (id)
+CREATE UNIQUE INDEX staff_links_token ON staff_links USING btree (token)
+staff_people.id text NOT NULL
+staff_people.mail bytea NOT NULL
+staff_people.sealed bytea NOT NULL
+staff_people.password bytea NOT NULL
+staff_people.created_at bigint NOT NULL
+staff_people.signed_in_at bigint
+staff_people.removed_at bigint
+staff_people PRIMARY KEY (id)
+CREATE UNIQUE INDEX staff_people_mail ON staff_people USING btree (mail) WHERE (removed_at IS NULL)
+CREATE UNIQUE INDEX staff_people_pkey ON staff_people USING btree (id)
+staff_recovery.person text NOT NULL
+staff_recovery.code bytea NOT NULL
+staff_recovery.used_at bigint
+staff_recovery PRIMARY KEY (person, code)
+CREATE UNIQUE INDEX staff_recovery_pkey ON staff_recovery USING btree (person, code)
+staff_roles.person text NOT NULL
+staff_roles.site text NOT NULL
+staff_roles.role text NOT NULL
+staff_roles PRIMARY KEY (person, site)
+CREATE UNIQUE INDEX staff_roles_pkey ON staff_roles USING btree (person, site)
+staff_sessions.id text NOT NULL
+staff_sessions.token bytea NOT NULL
+staff_sessions.person text NOT NULL
+staff_sessions.sealed bytea NOT NULL
+staff_sessions.created_at bigint NOT NULL
+staff_sessions.seen_at bigint NOT NULL
+staff_sessions.confirmed_at bigint NOT NULL
+staff_sessions.expires_at bigint NOT NULL
+staff_sessions.ended_at bigint
+staff_sessions PRIMARY KEY (id)
+CREATE INDEX staff_sessions_person ON staff_sessions USING btree (person)
+CREATE UNIQUE INDEX staff_sessions_pkey ON staff_sessions USING btree (id)
+CREATE UNIQUE INDEX staff_sessions_token ON staff_sessions USING btree (token)
+staff_state.id bigint NOT NULL
+staff_state.version bigint NOT NULL
+staff_state PRIMARY KEY (id)
+CREATE UNIQUE INDEX staff_state_pkey ON staff_state USING btree (id)
+staff_throttle.key bytea NOT NULL
+staff_throttle.tat bigint NOT NULL
+staff_throttle PRIMARY KEY (key)
+CREATE UNIQUE INDEX staff_throttle_pkey ON staff_throttle USING btree (key)
+staff_tickets.token bytea NOT NULL
+staff_tickets.browser bytea NOT NULL
+staff_tickets.person text NOT NULL
+staff_tickets.tries bigint NOT NULL
+staff_tickets.expires_at bigint NOT NULL
+staff_tickets PRIMARY KEY (token)
+CREATE UNIQUE INDEX staff_tickets_pkey ON staff_tickets USING btree (token)
 vault_erasures.id text NOT NULL
 vault_erasures.site text NOT NULL
 vault_erasures.subject bytea NOT NULL

@@ -269,6 +269,84 @@ CREATE TABLE settings_versions (
 	hash   TEXT NOT NULL,
 	files  TEXT NOT NULL
 );
+CREATE TABLE staff_devices (
+	token      BYTEA PRIMARY KEY,
+	person     TEXT NOT NULL,
+	created_at BIGINT NOT NULL,
+	expires_at BIGINT NOT NULL
+);
+CREATE INDEX staff_devices_person ON staff_devices (person);
+CREATE TABLE staff_factors (
+	id         TEXT PRIMARY KEY,
+	person     TEXT NOT NULL,
+	kind       TEXT NOT NULL,
+	sealed     BYTEA NOT NULL,
+	step       BIGINT NOT NULL,
+	created_at BIGINT NOT NULL
+);
+CREATE INDEX staff_factors_person ON staff_factors (person);
+CREATE TABLE staff_links (
+	id         TEXT PRIMARY KEY,
+	token      BYTEA NOT NULL,
+	kind       TEXT NOT NULL, -- owner, invite, reset
+	person     TEXT NOT NULL, -- whom a reset is for
+	made_by    TEXT NOT NULL, -- a person's id; '' at the machine
+	sealed     BYTEA NOT NULL, -- mail address and roles
+	created_at BIGINT NOT NULL,
+	expires_at BIGINT NOT NULL,
+	closed_at  BIGINT -- used or withdrawn
+);
+CREATE UNIQUE INDEX staff_links_token ON staff_links (token);
+CREATE TABLE staff_people (
+	id           TEXT PRIMARY KEY,
+	mail         BYTEA NOT NULL, -- keyed token
+	sealed       BYTEA NOT NULL, -- name and mail address
+	password     BYTEA NOT NULL, -- sealed argon2id hash as a PHC string
+	created_at   BIGINT NOT NULL,
+	signed_in_at BIGINT,
+	removed_at   BIGINT
+);
+CREATE UNIQUE INDEX staff_people_mail ON staff_people (mail) WHERE removed_at IS NULL;
+CREATE TABLE staff_recovery (
+	person  TEXT NOT NULL,
+	code    BYTEA NOT NULL, -- keyed token
+	used_at BIGINT,
+	PRIMARY KEY (person, code)
+);
+CREATE TABLE staff_roles (
+	person TEXT NOT NULL,
+	site   TEXT NOT NULL, -- '' for all sites
+	role   TEXT NOT NULL,
+	PRIMARY KEY (person, site)
+);
+CREATE TABLE staff_sessions (
+	id           TEXT PRIMARY KEY,
+	token        BYTEA NOT NULL,
+	person       TEXT NOT NULL,
+	sealed       BYTEA NOT NULL, -- address and browser
+	created_at   BIGINT NOT NULL,
+	seen_at      BIGINT NOT NULL,
+	confirmed_at BIGINT NOT NULL,
+	expires_at   BIGINT NOT NULL,
+	ended_at     BIGINT
+);
+CREATE INDEX staff_sessions_person ON staff_sessions (person);
+CREATE UNIQUE INDEX staff_sessions_token ON staff_sessions (token);
+CREATE TABLE staff_state (
+	id      BIGINT PRIMARY KEY,
+	version BIGINT NOT NULL
+);
+CREATE TABLE staff_throttle (
+	key BYTEA PRIMARY KEY,
+	tat BIGINT NOT NULL
+);
+CREATE TABLE staff_tickets (
+	token      BYTEA PRIMARY KEY,
+	browser    BYTEA NOT NULL,
+	person     TEXT NOT NULL,
+	tries      BIGINT NOT NULL,
+	expires_at BIGINT NOT NULL
+);
 CREATE TABLE vault_erasures (
 	id      TEXT PRIMARY KEY,
 	site    TEXT NOT NULL,
