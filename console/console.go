@@ -29,17 +29,14 @@ type Options struct {
 	Places  *gateway.Places
 	Sites   func() []gateway.Site // in force
 	Decider noren.Decider         // records what people do here
-	// Secrets sign what browsers hold; the newest first.
-	Secrets func(context.Context) ([][]byte, error)
 	// Sheet says why the recovery sheet should be printed, if it was not.
 	Sheet func(context.Context) (why noren.Text, missing bool, err error)
 	// Matters are asked for what else bears on a site's safety.
 	Matters []func(ctx context.Context, site string) []Matter
-	// Host is the name the console is reached by from afar; "" for loopback only.
-	Host string
-	// Secure says that browsers come by https.
-	Secure bool
-	Log    *slog.Logger
+	// Host is the name by which the console is reached from elsewhere, by https; ""
+	// for this machine only.
+	Host func() string
+	Log  *slog.Logger
 }
 
 // Console serves the pages.

@@ -26,7 +26,7 @@ func (c *Console) bounded(next http.Handler) http.Handler {
 // were part of it (DNS rebinding).
 func (c *Console) knownHost(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !c.known(r.Host) {
+		if !c.known(r) {
 			http.Error(w, "Noren's console is not served under this name.", http.StatusMisdirectedRequest)
 			return
 		}
@@ -34,14 +34,16 @@ func (c *Console) knownHost(next http.Handler) http.Handler {
 	})
 }
 
-func (c *Console) known(host string) bool {
-	name := host
-	if h, _, err := net.SplitHostPort(host); err == nil {
+// known reports whether a request is for the console: by https under its name, or
+// without on this machine.
+func (c *Console) known(r *http.Request) bool {
+	name := r.Host
+	if h, _, err := net.SplitHostPort(name); err == nil {
 		name = h
 	}
 	name = strings.Trim(strings.ToLower(name), "[]")
-	if c.o.Host != "" && name == c.o.Host {
-		return true
+	if r.TLS != nil {
+		return name != "" && name == c.o.Host()
 	}
 	addr, err := netip.ParseAddr(name)
 	return name == "localhost" || err == nil && addr.IsLoopback()
@@ -62,7 +64,7 @@ func (c *Console) dressed(next http.Handler) http.Handler {
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
 		h.Set("Cache-Control", "no-store")
-		if c.o.Secure {
+		if r.TLS != nil {
 			h.Set("Strict-Transport-Security", "max-age=31536000")
 		}
 		next.ServeHTTP(w, r)

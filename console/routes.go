@@ -35,7 +35,7 @@ func (c *Console) routes() []route {
 		{"GET /signin/code", anybody, c.codePage},
 		{"POST /signin/code", anybody, c.code},
 		{"POST /signout", signedIn, c.signOut},
-		{"GET /join", anybody, c.joinPage},
+		{"GET /join/{link}", anybody, c.joinPage},
 		{"POST /join", anybody, c.join},
 
 		{"GET /me", signedIn, c.me},
@@ -139,7 +139,7 @@ func (c *Console) front(v *visit) error {
 // language keeps the language that was chosen for a year.
 func (c *Console) language(v *visit) error {
 	http.SetCookie(v.w, &http.Cookie{Name: languageCookie, Value: ui.Lang(v.r.FormValue("to")), Path: "/", MaxAge: 365 * 24 * 3600,
-		HttpOnly: true, Secure: c.o.Secure, SameSite: http.SameSiteLaxMode})
+		HttpOnly: true, Secure: v.secure(), SameSite: http.SameSiteLaxMode})
 	http.Redirect(v.w, v.r, back(v.r.FormValue("back"), "/"), http.StatusSeeOther)
 	return nil
 }

@@ -20,15 +20,19 @@ const (
 	ticketCookie  = "noren_ticket" // half of a sign-in
 )
 
-func (c *Console) cookieName(name string) string {
-	if c.o.Secure {
+func (v *visit) cookieName(name string) string {
+	if v.secure() {
 		return "__Host-" + name
 	}
 	return name
 }
 
+// secure reports whether the browser came by https; without it only from this
+// machine.
+func (v *visit) secure() bool { return v.r.TLS != nil }
+
 func (v *visit) cookie(name string) string {
-	ck, err := v.r.Cookie(v.c.cookieName(name))
+	ck, err := v.r.Cookie(v.cookieName(name))
 	if err != nil {
 		return ""
 	}
@@ -43,7 +47,7 @@ func (v *visit) keep(name, value string, d time.Duration) {
 	}
 	// Lax, so that a link in a mail finds the person signed in; acts are posts,
 	// which other sites cannot make (guard.go, sameOrigin).
-	http.SetCookie(v.w, &http.Cookie{Name: v.c.cookieName(name), Value: value, Path: "/", MaxAge: age, HttpOnly: true, Secure: v.c.o.Secure, SameSite: http.SameSiteLaxMode})
+	http.SetCookie(v.w, &http.Cookie{Name: v.cookieName(name), Value: value, Path: "/", MaxAge: age, HttpOnly: true, Secure: v.secure(), SameSite: http.SameSiteLaxMode})
 }
 
 // recognise finds out who asks. A token that is nobody's is the same as none.

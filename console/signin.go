@@ -146,7 +146,7 @@ type joinForm struct {
 }
 
 func (c *Console) joinPage(v *visit) error {
-	return v.showJoin(http.StatusOK, joinForm{Token: v.r.FormValue("link"), Secret: staff.NewSecret()})
+	return v.showJoin(http.StatusOK, joinForm{Token: v.r.PathValue("link"), Secret: staff.NewSecret()})
 }
 
 // showJoin looks at the link again each time: it may have been used meanwhile.

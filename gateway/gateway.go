@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -92,6 +93,8 @@ type Settings struct {
 	OriginSecrets map[string]string
 	// Inspector replaces that of Options from now on; nil keeps it.
 	Inspector Inspector
+	// Certificates are further ones to speak TLS with, for names that are no site's.
+	Certificates []KeyPair
 	// Connections bound what visitors may hold open; zero values are the defaults.
 	Connections Connections
 }
@@ -170,7 +173,7 @@ func (g *Gateway) Apply(s Settings) error {
 	if err != nil {
 		return err
 	}
-	var pairs []KeyPair
+	pairs := slices.Clone(s.Certificates)
 	for _, site := range s.Sites {
 		if site.TLS != nil && !site.TLS.ACME {
 			pairs = append(pairs, *site.TLS)

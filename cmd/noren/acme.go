@@ -99,6 +99,9 @@ func (c *Config) acmeHosts() (hosts []string) {
 			}
 		}
 	}
+	if t := c.Console.TLS; t != nil && t.ACME {
+		hosts = append(hosts, c.Console.Host)
+	}
 	return hosts
 }
 

@@ -32,6 +32,7 @@ type Config struct {
 	Data        string              `yaml:"data" json:"data,omitempty" jsonschema:"description=Directory of everything Noren writes; relative to this file,default=noren-data"`
 	Listen      Listen              `yaml:"listen" json:"listen,omitempty"`
 	Connections gateway.Connections `yaml:"connections" json:"connections,omitzero"`
+	Console     ConsoleConfig       `yaml:"console" json:"console,omitzero"`
 	Database    Database            `yaml:"database" json:"database,omitempty"`
 	Shared      string              `yaml:"shared" json:"shared,omitempty" jsonschema:"description=Valkey or Redis for several nodes (redis:// or rediss://; file: or env: reference for one with a password); empty: memory of this process"`
 	RootKey     string              `yaml:"root_key" json:"root_key,omitempty" jsonschema:"description=Reference to the root key: file:PATH or env:NAME or credential:NAME,default=file:<data>/root.key"`
@@ -168,6 +169,7 @@ func (c *Config) fill() {
 			*ref = "file:" + c.path(file)
 		}
 	}
+	c.fillConsole()
 	c.fillACME()
 	for i := range c.Sites {
 		if file, ok := strings.CutPrefix(c.Sites[i].OriginSecret, "file:"); ok {
@@ -288,6 +290,7 @@ func (c *Config) valid(doc *yamlfile.Doc) error {
 	if c.Listen.HTTP3 && c.Listen.HTTPS == "" {
 		fault([]any{"listen", "http3"}, "http3 needs listen.https, whose address it shares")
 	}
+	errs = append(errs, c.validConsole(doc)...)
 	errs = append(errs, c.validAuthority(doc)...)
 	errs = append(errs, c.validSites(doc)...)
 	errs = append(errs, c.validLogs(doc)...)

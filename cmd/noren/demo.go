@@ -16,9 +16,10 @@ import (
 )
 
 type demoCmd struct {
-	Listen string `default:"127.0.0.1:8080" help:"Address of the gateway."`
-	Seed   uint64 `help:"Seed of the traffic (default: a fresh one, printed)."`
-	Quiet  bool   `help:"No traffic of our own: only the shop and the gateway."`
+	Listen  string `default:"127.0.0.1:8080" help:"Address of the gateway."`
+	Console string `default:"127.0.0.1:9080" help:"Address of the console."`
+	Seed    uint64 `help:"Seed of the traffic (default: a fresh one, printed)."`
+	Quiet   bool   `help:"No traffic of our own: only the shop and the gateway."`
 }
 
 // The demo's traffic: a few buyers somewhat faster than people, and a small
@@ -45,12 +46,19 @@ func (c demoCmd) Run(e *env) error {
 		c.Seed = freshSeed()
 	}
 	tally := newTally()
-	t, err := startThrowaway(e.ctx, dir, c.Listen, c.Seed, backing{byHand: true}, []loop.Observer{tally}, quiet())
+	t, err := startThrowaway(e.ctx, dir, c.Listen, c.Seed, backing{byHand: true, console: c.Console}, []loop.Observer{tally}, quiet())
 	if err != nil {
 		return noren.WithHint(err, "is the port taken? `noren demo --listen 127.0.0.1:8081` uses another")
 	}
 	defer t.close(context.WithoutCancel(e.ctx))
-	fmt.Fprintf(e.io.out, demoText(e.lang), t.url, t.url, t.shop.AdminPassword(), c.Seed)
+	link, err := t.server.ownerLink(e.ctx)
+	if err != nil {
+		return err
+	}
+	if link == "" {
+		link = demoNoConsole.In(e.lang)
+	}
+	fmt.Fprintf(e.io.out, demoText(e.lang), t.url, t.url, t.shop.AdminPassword(), link, c.Seed)
 	var played sync.WaitGroup
 	if !c.Quiet {
 		played.Go(func() {
@@ -62,11 +70,14 @@ func (c demoCmd) Run(e *env) error {
 	return nil
 }
 
+// demoNoConsole is said when the console's port is taken.
+var demoNoConsole = noren.Text{Ja: "（ポートが使われています: --console 127.0.0.1:9081）", En: "(its port is taken: --console 127.0.0.1:9081)"}
+
 func demoText(lang string) string {
 	if lang == "ja" {
-		return "暖簾のデモ: サンプル店舗・お客様・攻撃者、その前に立つ Noren\n  お店（Noren 経由）  %s\n  お店の管理画面      %s/admin  admin / %s\n  シード              %d\n  終わるには Ctrl-C。あとには何も残りません。\n\n"
+		return "暖簾のデモ: サンプル店舗・お客様・攻撃者、その前に立つ Noren\n  お店（Noren 経由）  %s\n  お店の管理画面      %s/admin  admin / %s\n  Noren の画面        %s\n  シード              %d\n  終わるには Ctrl-C。あとには何も残りません。\n\n"
 	}
-	return "Noren demo: a sample shop, its customers, attackers, and Noren before it\n  shop (through Noren)  %s\n  the shop's admin      %s/admin  admin / %s\n  seed                  %d\n  Ctrl-C ends it; nothing stays behind.\n\n"
+	return "Noren demo: a sample shop, its customers, attackers, and Noren before it\n  shop (through Noren)  %s\n  the shop's admin      %s/admin  admin / %s\n  Noren's console       %s\n  seed                  %d\n  Ctrl-C ends it; nothing stays behind.\n\n"
 }
 
 // tally counts what the loop decides, for the live summary.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -30,17 +31,22 @@ const (
 	readyWithin = 30 * time.Second
 )
 
-// listeners are the open sockets by name: http and https.
+// listeners are the open sockets by name: http, https and console.
 type listeners map[string]net.Listener
 
-// openListeners takes over inherited sockets, or opens the configured ones.
-func openListeners(l Listen, getenv func(string) string) (listeners, error) {
+// socketConsole names the socket of the console.
+const socketConsole = "console"
+
+// openListeners takes over inherited sockets, or opens the configured ones. A
+// console that cannot be opened is an alarm and no reason to leave the shops
+// without their gateway.
+func openListeners(cfg *Config, getenv func(string) string, log *slog.Logger) (listeners, error) {
 	inherited, err := inheritedFiles(getenv(envListeners))
 	if err != nil {
 		return nil, err
 	}
 	out := listeners{}
-	for name, addr := range map[string]string{"http": l.HTTP, "https": l.HTTPS} {
+	for name, addr := range map[string]string{"http": cfg.Listen.HTTP, "https": cfg.Listen.HTTPS} {
 		if addr == "" {
 			continue
 		}
@@ -50,6 +56,14 @@ func openListeners(l Listen, getenv func(string) string) (listeners, error) {
 			return nil, err
 		}
 		out[name] = ln
+	}
+	if cfg.Console.open() {
+		ln, err := openListener(inherited[socketConsole], cfg.Console.Listen)
+		if err != nil {
+			log.Error("the console is not served; the shops are", "alarm", true, "err", err, "hint", "another address: console: {listen: 127.0.0.1:9081}, or none: console: {listen: off}")
+		} else {
+			out[socketConsole] = ln
+		}
 	}
 	for _, f := range inherited {
 		f.Close() // net.FileListener made a copy

@@ -14,6 +14,7 @@ import (
 
 	"noren"
 	"noren/acme"
+	"noren/console"
 	"noren/db"
 	"noren/gateway"
 	"noren/journal"
@@ -50,6 +51,7 @@ type instance struct {
 	shopMaps shopMaps
 	acme     *acme.Manager // nil without an authority
 	staff    *staff.Staff
+	feed     *console.Feed // what open pages are told
 
 	mu        sync.Mutex // guards what a reload exchanges
 	now       *Config    // sites and address data may differ from cfg after one
@@ -81,7 +83,7 @@ type wants struct {
 // openInstance wires an instance. What was opened is closed again when a later
 // step fails.
 func openInstance(ctx context.Context, cfg *Config, w wants, log *slog.Logger) (in *instance, err error) {
-	in = &instance{cfg: cfg, memory: machineMemory("/"), node: nodeName(), log: log, now: cfg, getenv: w.getenv, logSeen: logs.NewSeen()}
+	in = &instance{cfg: cfg, memory: machineMemory("/"), node: nodeName(), log: log, now: cfg, getenv: w.getenv, logSeen: logs.NewSeen(), feed: console.NewFeed()}
 	if in.getenv == nil {
 		in.getenv = os.Getenv
 	}
@@ -337,7 +339,7 @@ func (in *instance) openLoop(ctx context.Context, w wants) error {
 	in.loop = loop.New(loop.Options{
 		DB: in.db, Rules: loop.Rules{Orient: in.orient, Policies: in.rules.policies}, Journal: in.journal, Sealer: in.vault,
 		Actuators: map[noren.ActionKind]noren.Actuator{noren.ActBan: in.lists, noren.ActCheck: in.lists},
-		Observers: append(w.observe, in.logSeen), Log: in.log, Node: in.node, Step: w.step,
+		Observers: append(w.observe, in.logSeen, in.feed), Log: in.log, Node: in.node, Step: w.step,
 	})
 	in.lists.RaiseTo(in.loop)
 	in.modes.RaiseTo(in.loop)
@@ -408,6 +410,7 @@ func (in *instance) run(ctx context.Context, more ...func(context.Context)) {
 		func(ctx context.Context) { in.vault.Run(ctx) },
 		func(ctx context.Context) { in.loop.Run(ctx) },
 		func(ctx context.Context) { in.journal.RunCheckpoints(ctx, every) },
+		func(ctx context.Context) { in.journal.RunRollups(ctx) },
 		func(ctx context.Context) { in.lists.Run(ctx) },
 		func(ctx context.Context) { in.modes.Run(ctx) },
 		func(ctx context.Context) { in.places.Run(ctx) },

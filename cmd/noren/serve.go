@@ -78,6 +78,7 @@ type server struct {
 	http      *http.Server
 	drain     *drain
 	http3     udpDoor
+	console   *http.Server
 	listeners listeners
 	failed    chan error
 }
@@ -92,7 +93,7 @@ func startServer(ctx context.Context, in *instance, getenv func(string) string) 
 	if s.gateway, s.access, err = in.openGateway(); err != nil {
 		return nil, err
 	}
-	if s.listeners, err = openListeners(in.cfg.Listen, getenv); err != nil {
+	if s.listeners, err = openListeners(in.cfg, getenv, in.log); err != nil {
 		s.access.Close()
 		return nil, err
 	}
@@ -100,6 +101,11 @@ func startServer(ctx context.Context, in *instance, getenv func(string) string) 
 	watch := gateway.NewCertWatch(gateway.CertWatchOptions{Gateway: s.gateway, DB: in.db, Decider: in.loop, Log: in.log})
 	in.run(ctx, s.watchSettings, watch.Run, s.gateway.WatchPressure, s.gateway.WatchUpstreams, in.logs.Run, in.watchMachine)
 	s.http = s.gateway.Server()
+	if err := s.openConsole(); err != nil {
+		s.listeners.close()
+		s.access.Close()
+		return nil, err
+	}
 	s.drain = newDrain(s.http)
 	if in.cfg.Listen.HTTP3 {
 		if err := s.http3.open(ctx, in, s.gateway, getenv(envListeners) != "", s.failed); err != nil {
@@ -112,9 +118,12 @@ func startServer(ctx context.Context, in *instance, getenv func(string) string) 
 	for name, l := range s.listeners {
 		go func() {
 			var err error
-			if name == "https" {
+			switch name {
+			case "https":
 				err = s.http.ServeTLS(s.gateway.Listen(l, true), "", "")
-			} else {
+			case socketConsole:
+				err = s.console.Serve(l)
+			default:
 				err = s.http.Serve(s.gateway.Listen(l, false))
 			}
 			if !errors.Is(err, http.ErrServerClosed) {
@@ -158,7 +167,7 @@ func (in *instance) openGateway() (*gateway.Gateway, *gateway.AccessLog, error) 
 // gatewaySettings reads the sites' origin secrets, again with every reload.
 func (in *instance) gatewaySettings(cfg *Config, r *rules) (gateway.Settings, error) {
 	secrets, err := originSecrets(cfg.Sites, in.getenv)
-	return gateway.Settings{Sites: cfg.Sites, Limits: r.limits[""], SiteLimits: r.limits, Access: r.access[""], SiteAccess: r.access, OriginSecrets: secrets, Connections: connectionsFor(cfg.Connections, in.memory)}, err
+	return gateway.Settings{Sites: cfg.Sites, Limits: r.limits[""], SiteLimits: r.limits, Access: r.access[""], SiteAccess: r.access, OriginSecrets: secrets, Connections: connectionsFor(cfg.Connections, in.memory), Certificates: cfg.Console.pairs()}, err
 }
 
 func originSecrets(sites []gateway.Site, getenv func(string) string) (map[string]string, error) {
@@ -257,7 +266,7 @@ func (s *server) close(ctx context.Context) error {
 	udp := make(chan error, 1)
 	go func() { udp <- s.http3.close(ctx) }()
 	s.drain.wait(ctx)
-	err := errors.Join(s.http.Shutdown(ctx), <-udp)
+	err := errors.Join(s.http.Shutdown(ctx), <-udp, s.console.Close())
 	s.access.Close()
 	return errors.Join(err, s.in.Close(ctx))
 }

@@ -34,6 +34,7 @@ type throwaway struct {
 type backing struct {
 	database, shared string
 	byHand           bool
+	console          string // its address; "" for none
 }
 
 // sampleSite is the name of the one site.
@@ -66,6 +67,8 @@ func startThrowaway(ctx context.Context, dir, listen string, seed uint64, on bac
 	}
 	cfg.Sites = append(cfg.Sites, more...)
 	cfg.Database.URL, cfg.Shared = on.database, on.shared
+	cfg.Console.Listen = consoleOff
+	setIf(&cfg.Console.Listen, on.console)
 	cfg.fill()
 	in, err := openInstance(ctx, cfg, wants{create: true, getenv: os.Getenv, observe: observers}, log)
 	if err != nil {
@@ -75,6 +78,12 @@ func startThrowaway(ctx context.Context, dir, listen string, seed uint64, on bac
 		in.Close(context.WithoutCancel(ctx))
 	}
 	return t, err
+}
+
+func setIf(s *string, value string) {
+	if value != "" {
+		*s = value
+	}
 }
 
 // startShop serves the sample shop and its payment provider on ports of their
