@@ -115,18 +115,31 @@ func (j *Journal) VerifierKey(log string) (string, error) {
 	return note.NewEd25519VerifierKey(j.origin(log), j.o.SigningKey.Public().(ed25519.PublicKey))
 }
 
-// verifiers are the keys, present and past, that may have signed for a log.
-func (j *Journal) verifiers(log string) (note.Verifiers, error) {
+// verifierTexts are the keys, present and past, that may have signed for a log.
+func (j *Journal) verifierTexts(log string) ([]string, error) {
 	keys := j.o.OldKeys
 	if j.o.SigningKey != nil {
 		keys = append([]ed25519.PublicKey{j.o.SigningKey.Public().(ed25519.PublicKey)}, keys...)
 	}
-	var list []note.Verifier
+	var out []string
 	for _, k := range keys {
 		text, err := note.NewEd25519VerifierKey(j.origin(log), k)
 		if err != nil {
 			return nil, fmt.Errorf("checkpoint key: %w", err)
 		}
+		out = append(out, text)
+	}
+	return out, nil
+}
+
+// verifiers are the same, to verify with.
+func (j *Journal) verifiers(log string) (note.Verifiers, error) {
+	texts, err := j.verifierTexts(log)
+	if err != nil {
+		return nil, err
+	}
+	var list []note.Verifier
+	for _, text := range texts {
 		v, err := note.NewVerifier(text)
 		if err != nil {
 			return nil, fmt.Errorf("checkpoint key: %w", err)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/netip"
 	"reflect"
 	"strconv"
 	"strings"
@@ -382,10 +383,27 @@ func (j *Journal) tokensOf(ev *noren.Event) []token {
 			out = append(out, token{field, j.o.Sealer.Token(ev.Site, field, v)})
 		}
 	}
+	if net := NetOf(ev.Address()); net != "" {
+		out = append(out, token{noren.EntityNet, j.o.Sealer.Token(ev.Site, noren.EntityNet, net)})
+	}
 	if p, ok := ev.Payload.(*noren.Blocked); ok && p != nil && p.Ticket != "" {
 		out = append(out, token{FieldTicket, j.o.Sealer.Token(ev.Site, FieldTicket, p.Ticket)})
 	}
 	return out
+}
+
+// NetOf is the network an address is found by: its /24 or /48, in CIDR notation;
+// "" for no address.
+func NetOf(a netip.Addr) string {
+	bits := 48
+	if a = a.Unmap().WithZone(""); a.Is4() {
+		bits = 24
+	}
+	p, err := a.Prefix(bits)
+	if err != nil || !p.IsValid() {
+		return ""
+	}
+	return p.String()
 }
 
 // FieldTicket is the search field of the number printed on a block page; the

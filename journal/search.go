@@ -151,15 +151,17 @@ type searcher struct {
 	rows []entryRow
 }
 
-// gather reads one row more than the page holds: then there is another page.
+// gather reads one row more than the page holds: then there is another page. It
+// gets somewhere however short the time, so that pages come to an end.
 func (s *searcher) gather(ctx context.Context, began time.Time) error {
+	low, high := s.f.low, s.f.high
 	for want := s.q.Limit + 1; !s.f.done() && len(s.rows) < want; {
 		rows, err := s.f.step(ctx, want-len(s.rows))
 		if err != nil {
 			return err
 		}
 		s.rows = append(s.rows, rows...)
-		if time.Since(began) > s.q.Within {
+		if time.Since(began) > s.q.Within && (s.f.low > low || s.f.high < high) {
 			return nil
 		}
 	}
