@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"noren"
@@ -28,7 +29,9 @@ type Options struct {
 	Modes   *gateway.ModeSwitch
 	Places  *gateway.Places
 	Sites   func() []gateway.Site // in force
-	Decider noren.Decider         // records what people do here
+	// About tells what is known of an address.
+	About   func(netip.Addr) About
+	Decider noren.Decider // records what people do here
 	// Sheet says why the recovery sheet should be printed, if it was not.
 	Sheet func(context.Context) (why noren.Text, missing bool, err error)
 	// Matters are asked for what else bears on a site's safety.
@@ -46,6 +49,7 @@ type Console struct {
 	pages  *ui.Pages
 	feed   *Feed
 	once   *once
+	undos  *undos
 	handle http.Handler
 }
 
@@ -60,7 +64,7 @@ func New(o Options, feed *Feed) (*Console, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Console{o: o, assets: assets, feed: feed, once: newOnce()}
+	c := &Console{o: o, assets: assets, feed: feed, once: newOnce(), undos: newUndos()}
 	if c.pages, err = ui.Load(files, assets); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,8 @@
 package console
 
 import (
+	"time"
+
 	"noren"
 	"noren/console/ui"
 )
@@ -12,14 +14,25 @@ var notices = map[string]ui.Notice{
 	"too-late":   {Tone: ui.Check, Text: noren.Text{Ja: "時間切れです。もう一度、メールアドレスとパスワードから始めてください。", En: "That took too long. Please begin again with mail address and password."}},
 	"joined":     {Tone: ui.Good, Text: noren.Text{Ja: "登録が終わりました。ようこそ。", En: "You are set up. Welcome."}},
 	"ended":      {Tone: ui.Good, Text: noren.Text{Ja: "その端末のサインインを終わらせました。", En: "That device is signed out."}},
+	"undone":     {Tone: ui.Good, Text: noren.Text{Ja: "元に戻しました。", En: "It was taken back."}},
+	"undo-over":  {Tone: ui.Check, Text: noren.Text{Ja: "元に戻せる時間を過ぎました。下の一覧から操作してください。", En: "It is too late to undo it here; use the list below."}},
+	"banned":     {Tone: ui.Good, Text: noren.Text{Ja: "遮断しました。次の通信から効いています。", En: "Banned, from the next request on."}},
+	"allowed":    {Tone: ui.Good, Text: noren.Text{Ja: "許可しました。次の通信から効いています。", En: "Allowed, from the next request on."}},
+	"lifted":     {Tone: ui.Good, Text: noren.Text{Ja: "外しました。次の通信から効いています。", En: "Taken off the list, from the next request on."}},
 	"again":      {Tone: ui.Calm, Text: noren.Text{Ja: "この操作はもう済んでいます（二重には行いません）。", En: "That was done already; it is not done twice."}},
 }
 
 // notice is what the address asks to say, nil for nothing or nonsense.
 func (v *visit) notice() *ui.Notice {
-	n, ok := notices[v.r.URL.Query().Get("said")]
+	q := v.r.URL.Query()
+	n, ok := notices[q.Get("said")]
 	if !ok {
 		return nil
+	}
+	if id := q.Get("undo"); id != "" && v.who != nil {
+		if w, ok := v.c.undos.find(id, time.Now()); ok && w.site == v.site && v.may(w.need) {
+			n.Undo, n.Hide = v.path("/undo"), [][2]string{{"undo", id}, {"to", v.self()}}
+		}
 	}
 	return &n
 }

@@ -45,6 +45,14 @@ func (c *Console) routes() []route {
 
 		{"GET /s/{site}/{$}", staff.See, c.today},
 		{"GET /s/{site}/live", staff.See, c.live},
+		{"POST /s/{site}/undo", staff.See, c.undo},
+
+		{"GET /s/{site}/stopped", staff.See, c.stopped},
+		{"GET /s/{site}/stopped.csv", staff.SeePersonal, c.stoppedCSV},
+		{"GET /s/{site}/stopped/new", staff.Act, c.newEntry},
+		{"POST /s/{site}/stopped/new", staff.Act, c.putEntry},
+		{"GET /s/{site}/stopped/{id}", staff.See, c.entry},
+		{"POST /s/{site}/stopped/{id}/lift", staff.Act, c.lift},
 	}
 }
 
@@ -52,6 +60,7 @@ func (c *Console) routes() []route {
 func menu() []ui.NavItem {
 	return []ui.NavItem{
 		{Name: noren.Text{Ja: "今日のお店", En: "Today"}, Icon: "today", URL: "/", Thumb: true},
+		{Name: noren.Text{Ja: "止めた相手", En: "Stopped"}, Icon: "stopped", URL: "/stopped", Thumb: true},
 	}
 }
 

@@ -122,6 +122,7 @@ func (v *visit) self() string {
 	u := url.URL{Path: v.r.URL.Path}
 	q := v.r.URL.Query()
 	q.Del("said")
+	q.Del("undo")
 	u.RawQuery = q.Encode()
 	return u.String()
 }

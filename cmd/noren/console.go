@@ -85,7 +85,7 @@ func (s *server) openConsole() error {
 	in := s.in
 	c, err := console.New(console.Options{
 		Staff: in.staff, Journal: in.journal, Gateway: s.gateway, Lists: in.lists, Modes: in.modes, Places: in.places,
-		Sites: s.gateway.Sites, Decider: in.loop, Sheet: in.vault.Alarm,
+		About: in.about, Sites: s.gateway.Sites, Decider: in.loop, Sheet: in.vault.Alarm,
 		Host: func() string { return in.present().Console.Host },
 		Log:  in.log,
 	}, in.feed)
@@ -95,6 +95,14 @@ func (s *server) openConsole() error {
 	s.console = c.Server()
 	s.http.Handler = consoleDoor(c, s.http.Handler, func() string { return in.present().Console.Host })
 	return nil
+}
+
+// about is what the console shows of an address.
+func (in *instance) about(a netip.Addr) console.About {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	i := in.addresses.Lookup(a)
+	return console.About{Country: i.Country, ASN: i.ASN, Name: i.ASNName, Class: i.Network, Bot: i.Bot}
 }
 
 // consoleDoor hands requests for the console's name to it, by https alone, and all

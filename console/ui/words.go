@@ -3,6 +3,7 @@ package ui
 import (
 	"fmt"
 	"html/template"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -154,6 +155,9 @@ func (w Words) Percent(share float64) string {
 
 // shownRunes is how much of a value from outside a page shows at once.
 const shownRunes = 120
+
+// Query writes a value for an address.
+func Query(s string) string { return url.QueryEscape(s) }
 
 // Cut shortens a value from outside; the page offers the whole beside it.
 func Cut(s string) string {
