@@ -406,6 +406,7 @@ func (in *instance) run(ctx context.Context, more ...func(context.Context)) {
 		func(ctx context.Context) { in.vault.Run(ctx) },
 		func(ctx context.Context) { in.loop.Run(ctx) },
 		func(ctx context.Context) { in.journal.RunCheckpoints(ctx, every) },
+		func(ctx context.Context) { in.journal.RunRollups(ctx) },
 		func(ctx context.Context) { in.lists.Run(ctx) },
 		func(ctx context.Context) { in.modes.Run(ctx) },
 		func(ctx context.Context) { in.places.Run(ctx) },
