@@ -62,7 +62,7 @@ const bundleText = `記録の証明
 この証明は、記録の%d番（ログ %s）が、%d件まで署名されたときから変わっていないことを示します。
 お店の機械がなくても、次のコマンドで確かめられます。
 
-    noren journal check-proof proof.json --key "$(head -n 1 key.txt)"
+    noren journal check-proof proof.json --key "$(cat key.txt)"
 
 proof.json は C2SP / RFC 6962 の形式に基づく証明、checkpoint.txt は署名されたチェックポイントです。
 key.txt の鍵は、この証明とは別の道（電話・対面・以前の契約書など）で受け取ったものと同じか、必ず見比べてください。
@@ -73,7 +73,7 @@ Proof of a record
 It shows that entry %d of log %s is as it was when the first %d entries were signed. Anybody can
 check it without the shop's machine:
 
-    noren journal check-proof proof.json --key "$(head -n 1 key.txt)"
+    noren journal check-proof proof.json --key "$(cat key.txt)"
 
 Compare the key in key.txt with the one you were given by another way: a key that came with the proof
 proves nothing by itself. What is personal in the entry stays encrypted.

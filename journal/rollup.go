@@ -91,7 +91,7 @@ func (j *Journal) RollUp(ctx context.Context) (more bool, err error) {
 // unrolled lists the logs with something to do.
 func (j *Journal) unrolled(ctx context.Context) ([]string, error) {
 	rows, err := j.db.Read().QueryContext(ctx, `SELECT l.log FROM journal_logs AS l LEFT JOIN journal_rolled AS r ON r.log = l.log
-		WHERE r.log IS NULL OR r.version < $1 OR r.high < l.size OR r.low > 0 OR r.hours_from < $2
+		WHERE r.log IS NULL OR r.version < $1 OR r.high <> l.size OR r.low > 0 OR r.hours_from < $2
 			OR EXISTS (SELECT 1 FROM journal_groups AS g WHERE g.log = l.log AND g.gen <> r.gen) ORDER BY l.log`, rollVersion, firstHour(time.Now()))
 	if err != nil {
 		return nil, err
@@ -129,6 +129,8 @@ func (j *Journal) rollLog(ctx context.Context, log string) (more bool, err error
 		return false, err
 	}
 	switch {
+	case r.high > size: // the log was cut off: what is there is counted anew
+		return true, j.beginGeneration(ctx, log, r.gen, true)
 	case r.high < size:
 		to := min(size, r.high+j.rollAtOnce.forward)
 		return to < size || r.low > 0, j.rollStretch(ctx, log, r, r.high, to)
@@ -247,7 +249,7 @@ func (j *Journal) dropGeneration(ctx context.Context, log string, r rolled) (mor
 		more = true
 		var b db.Batch
 		for _, table := range []string{"journal_hours", "journal_days", "journal_spans", "journal_groups"} {
-			b.Exec("drop an old group", `DELETE FROM `+table+` WHERE log = $1 AND grp = $2`, log, id)
+			b.Exec("drop a group of before", `DELETE FROM `+table+` WHERE log = $1 AND grp = $2`, log, id)
 		}
 		return tx.Run(ctx, &b)
 	})

@@ -18,6 +18,7 @@ type journalCmd struct {
 	Checkpoint journalCheckpointCmd `cmd:"" help:"Sign and print the present checkpoint; keep it on another machine."`
 	Key        journalKeyCmd        `cmd:"" help:"Print the key with which others check checkpoints, proofs and exports."`
 	Show       journalShowCmd       `cmd:"" help:"Print entries, newest first."`
+	Rollup     journalRollupCmd     `cmd:"" help:"Say how far the sums are that pages show, or have them made anew."`
 }
 
 type journalVerifyCmd struct {
