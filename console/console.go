@@ -34,6 +34,8 @@ type Options struct {
 	Decider noren.Decider // records what people do here
 	// Sheet says why the recovery sheet should be printed, if it was not.
 	Sheet func(context.Context) (why noren.Text, missing bool, err error)
+	// SheetDone notes that it was printed.
+	SheetDone func(context.Context) error
 	// Matters are asked for what else bears on a site's safety.
 	Matters []func(ctx context.Context, site string) []Matter
 	// Host is the name by which the console is reached from elsewhere, by https; ""
@@ -50,6 +52,7 @@ type Console struct {
 	feed   *Feed
 	once   *once
 	undos  *undos
+	checks *checks
 	handle http.Handler
 }
 
@@ -64,7 +67,7 @@ func New(o Options, feed *Feed) (*Console, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Console{o: o, assets: assets, feed: feed, once: newOnce(), undos: newUndos()}
+	c := &Console{o: o, assets: assets, feed: feed, once: newOnce(), undos: newUndos(), checks: newChecks()}
 	if c.pages, err = ui.Load(files, assets); err != nil {
 		return nil, err
 	}

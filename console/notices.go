@@ -19,6 +19,7 @@ var notices = map[string]ui.Notice{
 	"banned":     {Tone: ui.Good, Text: noren.Text{Ja: "遮断しました。次の通信から効いています。", En: "Banned, from the next request on."}},
 	"allowed":    {Tone: ui.Good, Text: noren.Text{Ja: "許可しました。次の通信から効いています。", En: "Allowed, from the next request on."}},
 	"lifted":     {Tone: ui.Good, Text: noren.Text{Ja: "外しました。次の通信から効いています。", En: "Taken off the list, from the next request on."}},
+	"sheet":      {Tone: ui.Good, Text: noren.Text{Ja: "復旧用紙の保管を記録しました。", En: "Noted: the recovery sheet is kept safe."}},
 	"again":      {Tone: ui.Calm, Text: noren.Text{Ja: "この操作はもう済んでいます（二重には行いません）。", En: "That was done already; it is not done twice."}},
 }
 

@@ -53,6 +53,13 @@ func (c *Console) routes() []route {
 		{"POST /s/{site}/stopped/new", staff.Act, c.putEntry},
 		{"GET /s/{site}/stopped/{id}", staff.See, c.entry},
 		{"POST /s/{site}/stopped/{id}/lift", staff.Act, c.lift},
+
+		{"GET /s/{site}/proof", staff.See, c.proof},
+		{"POST /s/{site}/proof/verify", staff.See, c.verify},
+		{"POST /s/{site}/proof/stop", staff.See, c.stopVerify},
+		{"GET /s/{site}/proof/checkpoint", staff.See, c.checkpoint},
+		{"GET /s/{site}/proof/entry/{seq}", staff.See, c.proofBundle},
+		{"POST /s/{site}/proof/sheet", staff.People, c.sheetPrinted},
 	}
 }
 
@@ -61,6 +68,7 @@ func menu() []ui.NavItem {
 	return []ui.NavItem{
 		{Name: noren.Text{Ja: "今日のお店", En: "Today"}, Icon: "today", URL: "/", Thumb: true},
 		{Name: noren.Text{Ja: "止めた相手", En: "Stopped"}, Icon: "stopped", URL: "/stopped", Thumb: true},
+		{Name: noren.Text{Ja: "記録の証明", En: "Proof"}, Icon: "proof", URL: "/proof"},
 	}
 }
 

@@ -121,7 +121,7 @@ func openWorld(t *testing.T, change ...func(*world, *Options)) *world {
 	check(err)
 	o := Options{
 		Staff: w.staff, Journal: w.journal, Gateway: w.gateway, Lists: w.lists, Modes: w.modes, Places: w.places, Sites: w.gateway.Sites,
-		Decider: w, Sheet: w.vault.Alarm, Host: func() string { return "" }, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
+		Decider: w, Sheet: w.vault.Alarm, SheetDone: w.vault.ConfirmBackup, Host: func() string { return "" }, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
 	}
 	for _, f := range change {
 		f(w, &o)

@@ -85,7 +85,7 @@ func (s *server) openConsole() error {
 	in := s.in
 	c, err := console.New(console.Options{
 		Staff: in.staff, Journal: in.journal, Gateway: s.gateway, Lists: in.lists, Modes: in.modes, Places: in.places,
-		About: in.about, Sites: s.gateway.Sites, Decider: in.loop, Sheet: in.vault.Alarm,
+		About: in.about, Sites: s.gateway.Sites, Decider: in.loop, Sheet: in.vault.Alarm, SheetDone: in.vault.ConfirmBackup,
 		Host: func() string { return in.present().Console.Host },
 		Log:  in.log,
 	}, in.feed)

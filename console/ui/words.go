@@ -37,6 +37,9 @@ func funcs(lang string, a *Assets) template.FuncMap {
 		"set":   set,
 		"list":  func(v ...any) []any { return v },
 		"plain": Plain,
+		"at":    noren.At,
+		"tone":  func(s string) Tone { return Tone(s) },
+		"pair":  func(ja, en string) noren.Text { return noren.Text{Ja: ja, En: en} },
 	}
 }
 
