@@ -38,6 +38,9 @@ type trouble struct {
 // fail answers with what went wrong, in words, and a number that the log knows.
 func (v *visit) fail(err error) {
 	t, status := troubleOf(err)
+	if text, ok := noren.TextOf(err); ok && mistakeIn(err) == nil {
+		t.Text = text
+	}
 	t.Ticket = noren.NewTicket()
 	t.Back = "/"
 	if v.site != "" && v.who != nil {

@@ -20,6 +20,9 @@ var notices = map[string]ui.Notice{
 	"allowed":    {Tone: ui.Good, Text: noren.Text{Ja: "許可しました。次の通信から効いています。", En: "Allowed, from the next request on."}},
 	"lifted":     {Tone: ui.Good, Text: noren.Text{Ja: "外しました。次の通信から効いています。", En: "Taken off the list, from the next request on."}},
 	"sheet":      {Tone: ui.Good, Text: noren.Text{Ja: "復旧用紙の保管を記録しました。", En: "Noted: the recovery sheet is kept safe."}},
+	"withdrawn":  {Tone: ui.Good, Text: noren.Text{Ja: "リンクを取り消しました。", En: "The link was withdrawn."}},
+	"role":       {Tone: ui.Good, Text: noren.Text{Ja: "役割を変えました。次の操作から効いています。", En: "The role was changed; it holds from their next request on."}},
+	"removed":    {Tone: ui.Good, Text: noren.Text{Ja: "担当から外しました。もうサインインできません。", En: "They were removed and cannot sign in any more."}},
 	"again":      {Tone: ui.Calm, Text: noren.Text{Ja: "この操作はもう済んでいます（二重には行いません）。", En: "That was done already; it is not done twice."}},
 }
 
@@ -32,8 +35,15 @@ func (v *visit) notice() *ui.Notice {
 	}
 	if id := q.Get("undo"); id != "" && v.who != nil {
 		if w, ok := v.c.undos.find(id, time.Now()); ok && w.site == v.site && v.may(w.need) {
-			n.Undo, n.Hide = v.path("/undo"), [][2]string{{"undo", id}, {"to", v.self()}}
+			n.Undo, n.Hide = v.undoPath(), [][2]string{{"undo", id}, {"to", v.self()}}
 		}
 	}
 	return &n
+}
+
+func (v *visit) undoPath() string {
+	if v.site == "" {
+		return "/undo"
+	}
+	return v.path("/undo")
 }

@@ -43,6 +43,16 @@ func (c *Console) routes() []route {
 		{"POST /me/sessions/end", signedIn, c.endSession},
 		{"GET /style", signedIn, c.stylePage},
 
+		{"GET /people", staff.People, c.people},
+		{"GET /people/{person}", staff.People, c.person},
+		{"POST /people/invite", staff.People, c.invite},
+		{"POST /people/withdraw", staff.People, c.withdraw},
+		{"POST /people/role", staff.People, c.setRole},
+		{"POST /people/reset", staff.People, c.resetLink},
+		{"POST /people/end", staff.People, c.endPerson},
+		{"POST /people/remove", staff.People, c.removePerson},
+		{"POST /undo", signedIn, c.undo},
+
 		{"GET /s/{site}/{$}", staff.See, c.today},
 		{"GET /s/{site}/live", staff.See, c.live},
 		{"POST /s/{site}/undo", staff.See, c.undo},
@@ -74,11 +84,16 @@ func menu() []ui.NavItem {
 
 // nav is the menu as this visit sees it.
 func (v *visit) nav() []ui.NavItem {
+	here := v.r.URL.Path
 	if v.site == "" {
-		return []ui.NavItem{{Name: noren.Text{Ja: "お店の一覧", En: "Shops"}, Icon: "site", URL: "/", Here: v.r.URL.Path == "/", Thumb: true}}
+		items := v.instanceNav()
+		for i := range items {
+			items[i].Here = here == items[i].URL || items[i].URL != "/" && strings.HasPrefix(here+"/", items[i].URL+"/")
+		}
+		return items
 	}
 	items := menu()
-	here := strings.TrimPrefix(v.r.URL.Path, sitePath(v.site, ""))
+	here = strings.TrimPrefix(here, sitePath(v.site, ""))
 	for i := range items {
 		to := items[i].URL
 		items[i].Here = here == to || to != "/" && strings.HasPrefix(here+"/", to+"/")

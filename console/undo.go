@@ -66,10 +66,13 @@ func (v *visit) undoable(need staff.Permission, back func(ctx context.Context, v
 
 // undo takes something back. Whoever may do it may undo it, also for a colleague.
 func (c *Console) undo(v *visit) error {
-	id := v.field("undo")
+	id, home := v.field("undo"), "/"
+	if v.site != "" {
+		home = v.path("/")
+	}
 	w, ok := c.undos.find(id, time.Now())
 	if !ok || w.site != v.site {
-		return v.redirect(back(v.field("to"), v.path("/")), "undo-over")
+		return v.redirect(back(v.field("to"), home), "undo-over")
 	}
 	if !v.may(w.need) {
 		return noren.Errorf(noren.Denied, "undo asks for %s", w.need)
@@ -78,5 +81,5 @@ func (c *Console) undo(v *visit) error {
 	if err := w.back(v.r.Context(), v); err != nil {
 		return err
 	}
-	return v.redirect(back(v.field("to"), v.path("/")), "undone")
+	return v.redirect(back(v.field("to"), home), "undone")
 }

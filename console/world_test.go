@@ -230,7 +230,8 @@ func (a answer) says(t testing.TB, want ...string) {
 	t.Helper()
 	for _, s := range want {
 		if !strings.Contains(a.body, s) {
-			t.Errorf("the page (status %d) does not say %q:\n%s", a.status, s, a.body)
+			_, main, _ := strings.Cut(a.body, "<main")
+			t.Errorf("the page (status %d) does not say %q:\n%.3000s", a.status, s, main)
 		}
 	}
 }
