@@ -99,6 +99,9 @@ func (v *visit) nav() []ui.NavItem {
 		items[i].Here = here == to || to != "/" && strings.HasPrefix(here+"/", to+"/")
 		items[i].URL = v.path(to)
 	}
+	if staff.May(v.who.Person, staff.AllSites, staff.People) {
+		items = append(items, ui.NavItem{Name: noren.Text{Ja: "スタッフ", En: "People"}, Icon: "people", URL: "/people"})
+	}
 	return items
 }
 

@@ -245,8 +245,9 @@ func (c *Console) machineMatters(ctx context.Context, site string, _ time.Time) 
 		ms = append(ms, matter{Key: "spool", Tone: ui.Alert, Title: noren.Text{Ja: "データベースに書けていません", En: "The database cannot be written"},
 			Why: noren.Text{Ja: "記録は手元のファイルに貯めています。失われてはいません。", En: "The record is kept in a file beside; nothing is lost."}})
 	}
-	if text, alarm, err := c.o.Sheet(ctx); err == nil && alarm {
-		ms = append(ms, matter{"sheet", ui.Check, noren.Text{Ja: "復旧用紙を印刷していません", En: "The recovery sheet was not printed"}, text,
+	if _, missing, err := c.o.Sheet(ctx); err == nil && missing {
+		ms = append(ms, matter{"sheet", ui.Check, noren.Text{Ja: "復旧用紙を印刷していません", En: "The recovery sheet was not printed"},
+			noren.Text{Ja: "この機械が壊れると、記録したお客様の情報を二度と読めなくなります。", En: "If this machine breaks, what was recorded about customers can never be read again."},
 			deed{noren.Text{Ja: "手順を見る", En: "Show me how"}, sitePath(site, "/proof#sheet")}})
 	}
 	return ms

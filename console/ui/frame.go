@@ -1,6 +1,10 @@
 package ui
 
-import "noren"
+import (
+	"slices"
+
+	"noren"
+)
 
 // Frame is what every page stands in.
 type Frame struct {
@@ -13,6 +17,11 @@ type Frame struct {
 	Notice *Notice
 	Live   string // where changes are told of; "" on pages that do not refresh
 	Data   any
+}
+
+// More reports whether the menu has pages that do not stand at a phone's foot.
+func (f *Frame) More() bool {
+	return slices.ContainsFunc(f.Nav, func(n NavItem) bool { return !n.Thumb })
 }
 
 // Link is a place to go to.
