@@ -65,7 +65,7 @@ func spareOverseas(z noren.Zone, method, path string) bool {
 // in has a session and does not come here; the admin's sign-in is another zone.
 func (x *exchange) checkSignIn() *stop {
 	st := x.g.opts.Emergency.on(x.shop.Name, SwitchLogin, x.at.Time)
-	if st == nil || !signInZone(x.place.Zone) {
+	if st == nil || !signInZone(x.place.Zone) && !x.shop.signsInAt(x.changes(), x.path, x.r.URL.RawQuery) {
 		return nil
 	}
 	return x.paused(st, http.StatusServiceUnavailable)
@@ -73,6 +73,19 @@ func (x *exchange) checkSignIn() *stop {
 
 func signInZone(z noren.Zone) bool {
 	return z == noren.ZoneLogin || z == noren.ZoneSignup || z == noren.ZoneReset
+}
+
+// signInMap is where customers sign in, sign up and reset, also where a stricter
+// zone has the same page: WordPress signs customers up at its admin's sign-in.
+func (s *Site) signInMap(preset Preset) (*zoneMap, error) {
+	pick := func(all map[noren.Zone][]string) map[noren.Zone][]string {
+		return map[noren.Zone][]string{noren.ZoneLogin: all[noren.ZoneLogin], noren.ZoneSignup: all[noren.ZoneSignup], noren.ZoneReset: all[noren.ZoneReset]}
+	}
+	return compileZones(s.adminPrefix(preset), pick(preset.Zones), pick(s.Zones))
+}
+
+func (s *shop) signsInAt(method, path, query string) bool {
+	return signInZone(s.signIn.Find(method, path, query).Zone)
 }
 
 // checkContent does what only the body tells: who pays by card, and who signs in

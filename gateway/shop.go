@@ -23,6 +23,7 @@ type shop struct {
 	graphql   []graphqlAPI
 	cards     *cardMap
 	signs     *ShopGuard
+	signIn    *zoneMap
 
 	originSecret string // "" without one
 }
@@ -40,11 +41,12 @@ func (g *Gateway) newShop(s Site, limits []Limit) (*shop, error) {
 	pool, errPool := g.newPool(&s, g.shopNow(s.Name))
 	apis, errAPIs := s.graphqlAPIs(preset)
 	cards, errCards := s.cardMap(preset)
-	if err := errors.Join(errZones, errGuard, errPool, errAPIs, errCards); err != nil {
+	signIn, errSignIn := s.signInMap(preset)
+	if err := errors.Join(errZones, errGuard, errPool, errAPIs, errCards, errSignIn); err != nil {
 		return nil, err
 	}
 	return &shop{
-		Site: s, preset: preset, zones: zones, limits: limits, pool: pool, graphql: apis, cards: cards, signs: guard,
+		Site: s, preset: preset, zones: zones, limits: limits, pool: pool, graphql: apis, cards: cards, signs: guard, signIn: signIn,
 		guards:   append([]Guard{guard}, g.opts.Guards...),
 		sessions: pick(s.Session, preset.Session), encodings: pick(s.Encodings, preset.Encodings),
 	}, nil
