@@ -29,6 +29,7 @@ const (
 	SettingsChange Kind = "settings.changed"
 	BanChange      Kind = "ban.changed"
 	ModeChange     Kind = "mode.changed"
+	EmergencyEvent Kind = "emergency.switched"
 	PlaceChange    Kind = "place.changed"
 	AccessOpened   Kind = "access.opened"
 	ClockStep      Kind = "clock.stepped"
@@ -161,6 +162,9 @@ var kinds = []KindInfo{
 	{Kind: ModeChange, Half: Whole, Deadline: time.Second, Side: SideClosed, Recording: RecordFirst, Operational: true,
 		Meaning:    Text{"混雑・攻撃・準備中モードの切り替え", "A site switched to busy, under attack, closed or back"},
 		newPayload: func() Payload { return new(SiteModeChange) }},
+	{Kind: EmergencyEvent, Half: Whole, Deadline: time.Second, Side: SideClosed, Recording: RecordFirst, Operational: true,
+		Meaning:    Text{"非常時の停止（カード決済・ログイン・管理画面・海外）の開始・終了", "An emergency switch on or off: card payments, sign-in, admin, visits from abroad"},
+		newPayload: func() Payload { return new(EmergencySwitch) }},
 	{Kind: PlaceChange, Half: Whole, Deadline: time.Second, Side: SideClosed, Recording: RecordFirst, Operational: true,
 		Meaning:    Text{"名前を付けた場所の変更", "A named place set, removed or over"},
 		newPayload: func() Payload { return new(PlaceEntry) }},

@@ -58,6 +58,8 @@ const (
 	CauseChallenge Cause = "challenge"
 	CauseQueue     Cause = "queue"  // waits in the line of the busy mode
 	CauseClosed    Cause = "closed" // the shop is switched to its standby page
+	// CauseEmergency asked for what is stopped for a while; it accuses nobody.
+	CauseEmergency Cause = "emergency"
 	// CauseAccess came from a place that may not enter; it accuses nobody.
 	CauseAccess Cause = "access"
 )
@@ -198,6 +200,15 @@ type SiteModeChange struct {
 	Reason string `json:"reason,omitempty"`
 }
 
+// EmergencySwitch stops a part of a site, or lets it go on again.
+type EmergencySwitch struct {
+	Switch string `json:"switch"` // card, login, admin, overseas
+	Op     string `json:"op"`     // on, off, or failed when it could not be stored
+	Until  Time   `json:"until,omitzero"`
+	Author string `json:"author,omitempty" personal:"person of the shop"`
+	Reason string `json:"reason,omitempty"`
+}
+
 // PlaceEntry is a change of a named place.
 type PlaceEntry struct {
 	Name     string   `json:"name" personal:"name of a place"`
@@ -277,6 +288,7 @@ func (*Operation) payload()        {}
 func (*SettingsVersion) payload()  {}
 func (*BanEntry) payload()         {}
 func (*SiteModeChange) payload()   {}
+func (*EmergencySwitch) payload()  {}
 func (*PlaceEntry) payload()       {}
 func (*AccessOpening) payload()    {}
 func (*MailSignIn) payload()       {}

@@ -46,13 +46,14 @@ const streetSite = `
     preset: generic
     trusted_proxies: [127.0.0.1/32]
     zones: {admin: [/admin/*], search: [/search], contact: [/contact]}
+    cards: {forms: [{path: POST /order/pay, field: [text], values: ["あ*"], back: /order}]}
     title: {ja: のれん堂, en: Norendo}
     contact: {ja: "お電話 03-0000-0000（平日 10〜17時）\nshop@norendo.example", en: "phone +81-3-0000-0000 (weekdays 10:00–17:00)\nshop@norendo.example"}
 `
 
 const streetAccess = `version: 1
 rules:
-  - {name: office, allow: {networks: [198.51.100.0/28]}, reason: {ja: 管理画面は本社から, en: the admin from the office}}
+  - {name: office, allow: {networks: [198.51.100.0/28, 192.0.2.11]}, reason: {ja: 管理画面は本社から, en: the admin from the office}}
 `
 
 const streetLimits = `version: 1
@@ -67,11 +68,15 @@ func openStreet(t *testing.T) *street {
 	dir := t.TempDir()
 	s := &street{t: t, port: freePort(t), config: filepath.Join(dir, "noren.yaml"), data: filepath.Join(dir, "noren-data"), set: filepath.Join(dir, "set")}
 	text := fmt.Sprintf("version: 1\nlisten: {http: \"127.0.0.1:%d\"}\nsites:", s.port)
-	for _, name := range []string{"open", "closed", "until", "line", "full", "check"} {
+	for _, name := range []string{"open", "closed", "until", "line", "full", "check", "cards", "signin", "office", "home"} {
 		text += fmt.Sprintf(streetSite, name, shop.URL)
 	}
 	text += fmt.Sprintf(streetSite, "away", fmt.Sprintf("http://127.0.0.1:%d", freePort(t)))
-	s.write(s.config, text)
+	country, err := filepath.Abs("testdata/country.mmdb") // 198.51.100.61 and 192.0.2.161 are in the United States
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.write(s.config, text+fmt.Sprintf("addresses: {country: %q}\n", country))
 	start(t, noren(t), "serve", "--config", s.config)
 	awaitHTTP(t, fmt.Sprintf("http://127.0.0.1:%d/", s.port), 30*time.Second)
 	s.noren("settings", "export", s.set)
@@ -83,10 +88,17 @@ func openStreet(t *testing.T) *street {
 	s.noren("mode", "busy", "--site", "line", "--admit", "1", "--reason", "試験")
 	s.noren("mode", "busy", "--site", "full", "--admit", "1", "--reason", "試験")
 	s.noren("mode", "attack", "--site", "check", "--reason", "試験")
+	s.noren("emergency", "card", "--site", "cards", "--reason", "試験")
+	s.noren("emergency", "login", "--site", "signin", "--reason", "試験")
+	s.noren("emergency", "admin", "--site", "office", "--reason", "試験")
+	s.noren("emergency", "overseas", "--site", "home", "--for", "90m", "--reason", "試験")
 	s.noren("ban", "203.0.113.0/24", "--site", "open", "--reason", "試験")
 	s.await("open", "/admin/", "192.0.2.1", 403)
 	s.await("open", "/", "203.0.113.1", 403)
 	s.await("check", "/", "192.0.2.1", 403)
+	s.await("office", "/admin/", "198.51.100.1", 403)
+	s.await("signin", "/signup", "192.0.2.1", 503)
+	s.await("home", "/", "192.0.2.161", 503)
 	for _, name := range []string{"closed", "until", "line", "full"} {
 		for i := 1; i < 4; i++ { // the first in a line goes in
 			s.await(name, "/", fmt.Sprintf("192.0.2.%d", i), 503)
@@ -248,6 +260,10 @@ func sights() []sight {
 		{name: "unanswered", what: "shop torn", from: "198.51.100.30", reach: goTo("open", "/torn"), ja: "支度中", en: "getting ready"},
 		{name: "closed", what: "closed", from: "198.51.100.31", reach: goTo("closed", "/"), ja: "準備中", en: "closed for a moment"},
 		{name: "closed-until", what: "closed until", from: "198.51.100.32", reach: goTo("until", "/"), ja: "再開は、", en: "expect to be back"},
+		{name: "card-stopped", what: "card payments stopped", from: "198.51.100.51", reach: func(v *visitor) { v.walk("cards", "/order"); v.post("/order/pay", urlencoded, 3) }, ja: "カードでのお支払いを、一時停止", en: "Card payment is paused"},
+		{name: "login-stopped", what: "sign-in stopped", from: "198.51.100.52", reach: goTo("signin", "/signup"), ja: "ログインと会員登録を、一時停止", en: "Sign-in is paused"},
+		{name: "admin-closed", what: "admin closed", from: "198.51.100.1", reach: goTo("office", "/admin/"), ja: "管理画面は、ただいま閉じています", en: "The admin is closed"},
+		{name: "overseas-stopped", what: "visits from abroad stopped", from: "198.51.100.61", reach: goTo("home", "/"), ja: "海外からのアクセスを、一時停止", en: "Visits from outside Japan are paused"},
 		{name: "line", what: "line", from: "198.51.100.33", reach: goTo("line", "/sale"), ja: "順番にご案内", en: "You are in line"},
 		{what: "line without scripts", from: "198.51.100.34", reach: func(v *visitor) { v.without(func() { v.walk("line", "/sale") }) }, ja: "順番にご案内", en: "You are in line", without: true},
 		{name: "line-full", what: "line full", from: "198.51.100.35", reach: func(v *visitor) {

@@ -55,6 +55,8 @@ type Options struct {
 	Places *Places
 	// Modes are what sites are switched to; nil: every day is ordinary.
 	Modes *ModeSwitch
+	// Emergency holds what is stopped by hand; nil: nothing is.
+	Emergency *Emergency
 	// SearchEngine names the search engine an address was verified to be, "" for
 	// none.
 	SearchEngine func(addr netip.Addr, agent string, at time.Time) string

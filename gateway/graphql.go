@@ -100,6 +100,7 @@ func (x *exchange) placeCalls() *stop {
 	}
 	ops, seen, readable := graphqlOperations(x.r.Method, x.r.URL.RawQuery, x.r.Header.Get("Content-Type"), body)
 	if !readable {
+		x.hiddenCalls = true
 		x.stricter(api.hidden, api.path.text+"#?")
 		return nil
 	}

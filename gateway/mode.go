@@ -56,6 +56,10 @@ type SiteMode struct {
 	Mode  Mode       `json:"mode"`
 	Admit int        `json:"admit,omitempty"` // busy: new visitors a minute
 	Until noren.Time `json:"until,omitzero"`  // zero: until changed
+	// Since, Author and Reason tell of the switch; empty where they are not known.
+	Since  noren.Time `json:"since,omitzero"`
+	Author string     `json:"author,omitempty"`
+	Reason string     `json:"reason,omitempty"`
 }
 
 // at is the mode in force at a time.
@@ -68,10 +72,11 @@ func (m SiteMode) at(t time.Time) SiteMode {
 
 // ModeSwitchOptions are what a ModeSwitch needs.
 type ModeSwitchOptions struct {
-	DB   *db.DB           // nil: every site is in its ordinary mode
-	Now  func() time.Time // nil: the system clock
-	Log  *slog.Logger
-	Poll time.Duration // 0: DefaultPoll
+	DB     *db.DB           // nil: every site is in its ordinary mode
+	Sealer Sealer           // nil: who switched and why is not kept
+	Now    func() time.Time // nil: the system clock
+	Log    *slog.Logger
+	Poll   time.Duration // 0: DefaultPoll
 }
 
 // ModeSwitch holds the mode of every site. A change goes to SQL and is in force
@@ -126,6 +131,7 @@ func (m *ModeSwitch) Set(ctx context.Context, site string, mode SiteMode, author
 	if err != nil {
 		return fmt.Errorf("record the change of mode: %w", err)
 	}
+	mode.Since, mode.Author, mode.Reason = now, author, reason
 	if err := m.store(ctx, site, mode, now); err != nil {
 		return fmt.Errorf("switch site %s to %s: %w", site, mode.Mode, err)
 	}
@@ -162,10 +168,23 @@ func modeNames() string {
 }
 
 func (m *ModeSwitch) store(ctx context.Context, site string, mode SiteMode, now noren.Time) error {
+	var keyRows []db.Row
+	var sealedKey, sealedData any
+	if m.o.Sealer != nil {
+		sealed, rows, err := stamp{mode.Author, mode.Reason}.seal(m.o.Sealer, modesTable, site, "", now)
+		if err != nil {
+			return err
+		}
+		keyRows, sealedKey, sealedData = rows, sealed.Key, sealed.Data
+	}
 	return m.o.DB.Write(ctx, func(tx *db.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO gateway_modes (site, mode, admit, until, changed_at) VALUES ($1, $2, $3, $4, $5)
-			ON CONFLICT (site) DO UPDATE SET mode = excluded.mode, admit = excluded.admit, until = excluded.until, changed_at = excluded.changed_at`,
-			site, string(mode.Mode), mode.Admit, micros(mode.Until), now.UnixMicro())
+		if err := tx.Insert(ctx, keyRows); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `INSERT INTO gateway_modes (site, mode, admit, until, changed_at, sealed_key, sealed) VALUES ($1, $2, $3, $4, $5, $6, $7)
+			ON CONFLICT (site) DO UPDATE SET mode = excluded.mode, admit = excluded.admit, until = excluded.until, changed_at = excluded.changed_at,
+				sealed_key = excluded.sealed_key, sealed = excluded.sealed`,
+			site, string(mode.Mode), mode.Admit, micros(mode.Until), now.UnixMicro(), sealedKey, sealedData)
 		return err
 	})
 }
@@ -186,25 +205,48 @@ func (m *ModeSwitch) Refresh(ctx context.Context) error {
 }
 
 func (m *ModeSwitch) read(ctx context.Context) (map[string]SiteMode, error) {
-	rows, err := m.o.DB.Read().QueryContext(ctx, `SELECT site, mode, admit, until FROM gateway_modes`)
+	rows, err := m.o.DB.Read().QueryContext(ctx, `SELECT site, mode, admit, until, changed_at, sealed_key, sealed FROM gateway_modes`)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	out := map[string]SiteMode{}
+	out, shut := map[string]SiteMode{}, map[string]noren.Sealed{}
 	for rows.Next() {
-		var site string
-		var mode SiteMode
-		var until sql.NullInt64
-		if err := rows.Scan(&site, &mode.Mode, &mode.Admit, &until); err != nil {
+		site, mode, sealed, err := scanMode(rows)
+		if err != nil {
 			return nil, err
 		}
-		if until.Valid {
-			mode.Until = noren.FromMicros(until.Int64)
+		if old := (*m.snap.Load())[site]; old.Since.Equal(mode.Since.Time) { // not opened again
+			mode.Author, mode.Reason = old.Author, old.Reason
+		} else if sealed.Key != "" && m.o.Sealer != nil {
+			shut[site] = sealed
 		}
 		out[site] = mode
 	}
-	return out, rows.Err()
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	rows.Close() // the vault may have to read a key
+	for site, sealed := range shut {
+		mode, who := out[site], openStamp(ctx, m.o.Sealer, modesTable, site, "", sealed)
+		mode.Author, mode.Reason = who.Author, who.Reason
+		out[site] = mode
+	}
+	return out, nil
+}
+
+func scanMode(rows *sql.Rows) (site string, mode SiteMode, sealed noren.Sealed, err error) {
+	var until sql.NullInt64
+	var key sql.NullString
+	var at int64
+	if err := rows.Scan(&site, &mode.Mode, &mode.Admit, &until, &at, &key, &sealed.Data); err != nil {
+		return "", mode, sealed, err
+	}
+	sealed.Key, mode.Since = key.String, noren.FromMicros(at)
+	if until.Valid {
+		mode.Until = noren.FromMicros(until.Int64)
+	}
+	return site, mode, sealed, nil
 }
 
 // Run follows other nodes' changes until ctx ends. While the database is away

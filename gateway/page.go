@@ -23,6 +23,7 @@ var pageFiles embed.FS
 type pages struct {
 	stop     *moulds[stopView]
 	check    *moulds[checkView]
+	style    string // hash of the style
 	csp      string // of the refusal, which is all words
 	lineCSP  string // of the line, whose script stands in the page
 	checkCSP string // of the check, which has a script and a form of ours
@@ -37,6 +38,7 @@ type stopView struct {
 	Contact                     string
 	Address                     string
 	Lines                       [2]string
+	Back, BackLabel             string   // where a buyer chooses another way of paying
 	Line                        lineView // zero: not the page of the line
 }
 
@@ -72,12 +74,18 @@ func newPages() (*pages, error) {
 		return nil, err
 	}
 	const none = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; style-src '"
+	p.style = style
 	p.csp = none + style + "'; form-action 'none'"
 	p.lineCSP = p.csp + "; script-src '" + line + "'; connect-src 'self'"
 	// No form-action: Chromium holds it against every redirect that follows, and
 	// the shop may send its visitors on to another host of its own.
 	p.checkCSP = none + style + "'; script-src 'self'"
 	return p, nil
+}
+
+// previewCSP lets a page be looked at and not work: no script, no form.
+func (p *pages) previewCSP() string {
+	return "default-src 'none'; base-uri 'none'; frame-ancestors 'self'; style-src '" + p.style + "'; form-action 'none'"
 }
 
 // hashOf is of a style or script as the template engine writes it.
@@ -129,7 +137,10 @@ func (p *pages) write(w http.ResponseWriter, r *http.Request, s *stop, site *Sit
 		body, err = p.page(s, r.Method, site, lang, at)
 	case "json":
 		h.Set("Content-Type", "application/problem+json")
-		body, err = problem(s, lang, check)
+		if body, err = problem(s, lang, check); s.paused != nil && s.paused.answer != nil {
+			h.Set("Content-Type", "application/json")
+			body = s.paused.answer.insert(cardMessage(lang))
+		}
 	default:
 		h.Set("Content-Type", "text/plain; charset=utf-8")
 		body = []byte(s.ticket + "\n")
@@ -158,6 +169,10 @@ func (p *pages) stopOf(s *stop, method string, site *Site, lang string, at time.
 		return v
 	}
 	v.Lines[1] = s.againLine(lang, at)
+	if s.paused.goesOn() {
+		v.Back, v.BackLabel = s.paused.back, payBack.In(lang)
+		return v
+	}
 	if get := method == http.MethodGet || method == http.MethodHead; s.retry > 0 && get { // the front page would not open either
 		v.Home, v.Again = "", pageLabels.again.In(lang)
 	}
@@ -215,6 +230,8 @@ func problem(s *stop, lang string, check *checkForm) ([]byte, error) {
 func (s *stop) againLine(lang string, at time.Time) string {
 	again := s.words().again.In(lang)
 	switch {
+	case s.paused != nil:
+		return s.pausedLine(lang, at)
 	case !s.until.IsZero():
 		return fmt.Sprintf(reopens.In(lang), dayAndHour(s.until, lang), waiting(s.until.Sub(at), lang))
 	case strings.Contains(again, "%s"):

@@ -196,6 +196,8 @@ func (s *stop) words() stopKind {
 		return busy
 	case s.cause == noren.CauseClosed:
 		return shopClosed
+	case s.paused != nil:
+		return pausedKinds[s.paused.by]
 	case s.address != "":
 		return noEntry
 	case s.shopDown:

@@ -24,6 +24,7 @@ type Preset struct {
 	Zones       map[noren.Zone][]string `yaml:"zones"`
 	Guard       GuardConfig             `yaml:"guard"`
 	GraphQL     []GraphQLMap            `yaml:"graphql"`
+	Cards       PresetCards             `yaml:"cards"`
 }
 
 type presetFile struct {

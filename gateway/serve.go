@@ -48,6 +48,8 @@ type exchange struct {
 	body   *body
 	fields url.Values // of the body, read once
 	calls  []call     // of a GraphQL request
+	// hiddenCalls: a GraphQL request whose calls cannot be read.
+	hiddenCalls bool
 	// inspected is what the firewall sees of a GraphQL body; nil: the body itself.
 	inspected []byte
 	result    waf.Result
@@ -81,6 +83,7 @@ type stop struct {
 	address string
 	// shopDown: no server of the shop was reached, so nothing was sent to it.
 	shopDown bool
+	paused   *paused   // by an emergency switch, nil otherwise
 	until    time.Time // when a closed shop is back, as its owner said; zero when not said
 }
 
@@ -97,9 +100,12 @@ var path = [...]func(*exchange) *stop{
 	(*exchange).checkForbidden,
 	(*exchange).placeCalls,
 	(*exchange).checkAccess,
+	(*exchange).checkDoors,
 	(*exchange).checkMode,
+	(*exchange).checkSignIn,
 	(*exchange).checkLimits,
 	(*exchange).inspect,
+	(*exchange).checkContent,
 	(*exchange).readAttempt,
 	(*exchange).decideRequest,
 	(*exchange).decideAttempt,
@@ -110,7 +116,9 @@ var path = [...]func(*exchange) *stop{
 var zoneSteps = [...]func(*exchange) *stop{
 	(*exchange).checkForbidden,
 	(*exchange).checkAccess,
+	(*exchange).checkDoors,
 	(*exchange).checkMode,
+	(*exchange).checkSignIn,
 	(*exchange).checkLimits,
 }
 
@@ -251,7 +259,7 @@ func (x *exchange) refuse(s *stop) {
 		return
 	}
 	s.ticket = noren.NewTicket()
-	if s.cause != noren.CauseClosed { // how long a shop is closed is known, and said
+	if s.cause != noren.CauseClosed && s.paused == nil { // how long it takes is known, and said
 		s.retry = min(s.retry, maxRetry)
 	}
 	x.stopped = s
@@ -261,7 +269,7 @@ func (x *exchange) refuse(s *stop) {
 		x.verdict = noren.Limit
 	case s.check:
 		x.verdict = noren.Challenge
-	case s.cause == noren.CauseQueue || s.cause == noren.CauseClosed || s.line:
+	case s.cause == noren.CauseQueue || s.cause == noren.CauseClosed || s.line || s.paused != nil:
 		x.verdict = noren.Limit
 	}
 	x.reportBlock(s)

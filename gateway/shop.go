@@ -21,6 +21,9 @@ type shop struct {
 	encodings []string
 	pool      *pool
 	graphql   []graphqlAPI
+	cards     *cardMap
+	signs     *ShopGuard
+	signIn    *zoneMap
 
 	originSecret string // "" without one
 }
@@ -37,11 +40,13 @@ func (g *Gateway) newShop(s Site, limits []Limit) (*shop, error) {
 	guard, errGuard := s.guards(preset)
 	pool, errPool := g.newPool(&s, g.shopNow(s.Name))
 	apis, errAPIs := s.graphqlAPIs(preset)
-	if err := errors.Join(errZones, errGuard, errPool, errAPIs); err != nil {
+	cards, errCards := s.cardMap(preset)
+	signIn, errSignIn := s.signInMap(preset)
+	if err := errors.Join(errZones, errGuard, errPool, errAPIs, errCards, errSignIn); err != nil {
 		return nil, err
 	}
 	return &shop{
-		Site: s, preset: preset, zones: zones, limits: limits, pool: pool, graphql: apis,
+		Site: s, preset: preset, zones: zones, limits: limits, pool: pool, graphql: apis, cards: cards, signs: guard, signIn: signIn,
 		guards:   append([]Guard{guard}, g.opts.Guards...),
 		sessions: pick(s.Session, preset.Session), encodings: pick(s.Encodings, preset.Encodings),
 	}, nil

@@ -34,6 +34,7 @@ type Site struct {
 	// Zones add patterns to the preset's, and take some out with "!".
 	Zones map[noren.Zone][]string `yaml:"zones" json:"zones,omitempty" jsonschema:"description=Further patterns by zone; a leading ! takes paths out of the zone"`
 	Guard GuardConfig             `yaml:"guard" json:"guard,omitempty" jsonschema:"description=Where customers sign in and pay\\, when the preset does not know"`
+	Cards CardConfig              `yaml:"cards" json:"cards,omitzero" jsonschema:"description=What a card payment looks like\\, for the emergency switch that stops them\\, when the preset does not know"`
 	// GraphQL adds to the preset's.
 	GraphQL []GraphQLMap `yaml:"graphql" json:"graphql,omitempty" jsonschema:"description=GraphQL APIs of the shop: which field belongs to which zone"`
 	// Session and Encodings replace the preset's.
@@ -139,6 +140,9 @@ func (s *Site) validMap() []error {
 		errs = append(errs, err)
 	}
 	if _, err := s.graphqlAPIs(preset); err != nil {
+		errs = append(errs, err)
+	}
+	if _, err := s.cardMap(preset); err != nil {
 		errs = append(errs, err)
 	}
 	for _, e := range s.Encodings {

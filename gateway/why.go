@@ -27,7 +27,9 @@ type Explanation struct {
 	Access  []AccessState `json:"access,omitempty"`  // rules about the zone
 	Opening *Opening      `json:"opening,omitempty"` // lets the address past them now
 	Mode    SiteMode      `json:"mode,omitzero"`     // what the site is switched to; zero on an ordinary day
-	Limits  []LimitState  `json:"limits,omitempty"`
+	// Emergency are the switches that are on.
+	Emergency []SwitchState `json:"emergency,omitempty"`
+	Limits    []LimitState  `json:"limits,omitempty"`
 	// Would is the first thing that would stop the request; Pass when nothing
 	// that is known before its content would.
 	Would Would `json:"would"`
@@ -36,6 +38,10 @@ type Explanation struct {
 
 	refused *AccessVerdict
 	path    string // "" when a zone is asked about
+	query   string
+	country string // of the address, while a switch is on
+	inside  bool   // enters a closed admin
+	shop    *shop  // while a switch is on
 }
 
 // Would is what would happen.
@@ -77,7 +83,7 @@ func (g *Gateway) Why(ctx context.Context, site string, addr netip.Addr, method,
 	if method == "" {
 		method = http.MethodGet
 	}
-	return g.explain(ctx, sh, addr, method, path, sh.zones.Find(method, path, query))
+	return g.explain(ctx, sh, addr, method, path, query, sh.zones.Find(method, path, query))
 }
 
 // WhyZone is Why for any page of a zone.
@@ -89,12 +95,12 @@ func (g *Gateway) WhyZone(ctx context.Context, site string, addr netip.Addr, met
 	if _, ok := z.Info(); !ok {
 		return Explanation{}, noren.WithHint(noren.Errorf(noren.Invalid, "unknown zone %q", z), "zones are listed in docs/reference/zones.md: admin, admin_login, storefront …")
 	}
-	return g.explain(ctx, sh, addr, method, "", Place{Zone: z})
+	return g.explain(ctx, sh, addr, method, "", "", Place{Zone: z})
 }
 
-func (g *Gateway) explain(ctx context.Context, sh *shop, addr netip.Addr, method, path string, place Place) (e Explanation, err error) {
+func (g *Gateway) explain(ctx context.Context, sh *shop, addr netip.Addr, method, path, query string, place Place) (e Explanation, err error) {
 	addr = addr.Unmap().WithZone("")
-	e = Explanation{Site: sh.Name, Address: addr, Method: method, Place: place, Warnings: warnings(sh, addr), path: path}
+	e = Explanation{Site: sh.Name, Address: addr, Method: method, Place: place, Warnings: warnings(sh, addr), path: path, query: query}
 	now := g.opts.Now()
 	if mode := g.opts.Modes.Of(sh.Name, now); mode.Mode != ModeNormal {
 		e.Mode = mode
@@ -106,6 +112,7 @@ func (g *Gateway) explain(ctx context.Context, sh *shop, addr netip.Addr, method
 		}
 	}
 	e.access(g, sh, noren.At(now))
+	e.emergency(g, sh, now)
 	if e.Limits, err = g.fill(ctx, sh, e.Place.Zone, method, addr, now); err != nil {
 		return e, err
 	}
@@ -184,8 +191,10 @@ func (e *Explanation) judge() Would {
 	if w := e.mayNotEnter(); w != nil {
 		return *w
 	}
-	if w := e.underMode(); w != nil {
-		return *w
+	for _, w := range []*Would{e.underSwitch(true), e.underMode(), e.underSwitch(false)} {
+		if w != nil {
+			return *w
+		}
 	}
 	for _, l := range e.Limits {
 		if l.Answer != "" && l.Answer != ThenSlow && len(e.Allow) == 0 {
@@ -206,6 +215,12 @@ func (e *Explanation) judge() Would {
 		return Would{Pass: true, Text: noren.Text{
 			Ja: "混雑モードです。初めての方は来た順にお待ちいただき（1分に" + strconv.Itoa(e.Mode.Admit) + "人）、順番が来た方はそのまま通ります",
 			En: "The site is busy: who is new may have to wait in line (" + strconv.Itoa(e.Mode.Admit) + " a minute come in); who is inside goes on",
+		}}
+	}
+	if e.cardsStop() {
+		return Would{Pass: true, Text: noren.Text{
+			Ja: "カード決済が止められています。カードでのお支払いなら案内のページを出し、ほかのお支払い方法なら通ります",
+			En: "Card payments are stopped: one by card gets a page that says so, every other way of paying passes",
 		}}
 	}
 	return Would{Pass: true, Text: noren.Text{

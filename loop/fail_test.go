@@ -52,7 +52,7 @@ func oneOfEach() map[noren.Verdict][]noren.Event {
 		noren.StepUp: {of(noren.LoginAttempt, &noren.Login{})},
 		noren.Review: {of(noren.OrderPlaced, &noren.Order{Total: noren.Yen(1)})},
 		noren.Block: {of(noren.StaffLogin, &noren.StaffSignIn{}), of(noren.StaffAction, &noren.Operation{}), of(noren.SettingsChange, &noren.SettingsVersion{}), of(noren.BanChange, &noren.BanEntry{}), of(noren.ModeChange, &noren.SiteModeChange{}),
-			of(noren.PlaceChange, &noren.PlaceEntry{}), of(noren.AccessOpened, &noren.AccessOpening{}),
+			of(noren.EmergencyEvent, &noren.EmergencySwitch{}), of(noren.PlaceChange, &noren.PlaceEntry{}), of(noren.AccessOpened, &noren.AccessOpening{}),
 			of(noren.HTTPBlocked, &noren.Blocked{Cause: noren.CauseWAF}), of(noren.TLSProbe, &noren.TLSProbing{Probe: "heartbleed"})}, // open, but what was stopped stays stopped
 		noren.Limit: {of(noren.HTTPBlocked, &noren.Blocked{Cause: noren.CauseLimit})},
 	}

@@ -145,7 +145,7 @@ func isChallenged(e *noren.Event) bool { return isBlocked(e) && cause(e) == nore
 // from a place that may not enter: that is no sign of an attack.
 func isStopped(e *noren.Event) bool {
 	switch cause(e) {
-	case noren.CauseChallenge, noren.CauseQueue, noren.CauseClosed, noren.CauseAccess:
+	case noren.CauseChallenge, noren.CauseQueue, noren.CauseClosed, noren.CauseAccess, noren.CauseEmergency:
 		return false
 	}
 	return isBlocked(e)

@@ -192,7 +192,7 @@ func TestDecideFactOfAnotherType(t *testing.T) {
 
 func TestOperationalKindsAreAllowed(t *testing.T) {
 	s := mustLoad(t, Shipped()...)
-	for _, k := range []noren.Kind{noren.SettingsChange, noren.BanChange, noren.ModeChange, noren.PlaceChange, noren.AccessOpened, noren.ClockStep, noren.UpstreamChange, noren.CertState} {
+	for _, k := range []noren.Kind{noren.SettingsChange, noren.BanChange, noren.ModeChange, noren.EmergencyEvent, noren.PlaceChange, noren.AccessOpened, noren.ClockStep, noren.UpstreamChange, noren.CertState} {
 		if d := s.Decide(&noren.Event{Kind: k}, nil); d.Verdict != noren.Allow || d.Fault != "" {
 			t.Errorf("%s: %+v", k, d)
 		}

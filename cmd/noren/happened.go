@@ -18,6 +18,8 @@ func happened(ev *noren.Event, lang string) string {
 		return banHappened(p, ev.At, lang)
 	case *noren.SiteModeChange:
 		return modeHappened(p, ev.At, lang)
+	case *noren.EmergencySwitch:
+		return emergencyHappened(p, ev.At, lang)
 	case *noren.PlaceEntry:
 		what := say(lang, "場所「"+shorten(p.Name, 64)+"」", "place "+shorten(p.Name, 64))
 		if len(p.Networks) > 0 && p.Op != "remove" {

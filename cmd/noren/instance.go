@@ -44,6 +44,7 @@ type instance struct {
 	settings *settings.Store
 	lists    *gateway.Lists
 	modes    *gateway.ModeSwitch
+	stops    *gateway.Emergency
 	places   *gateway.Places
 	loop     *loop.Loop
 	logs     *logs.Reader // nil where nobody serves
@@ -323,7 +324,7 @@ func (in *instance) openSettings(ctx context.Context, w wants) error {
 
 func (in *instance) openLoop(ctx context.Context, w wants) error {
 	var err error
-	if in.modes, err = gateway.OpenModes(ctx, gateway.ModeSwitchOptions{DB: in.db, Log: in.log}); err != nil {
+	if in.modes, err = gateway.OpenModes(ctx, gateway.ModeSwitchOptions{DB: in.db, Sealer: in.vault, Log: in.log}); err != nil {
 		return err
 	}
 	if in.places, err = gateway.OpenPlaces(ctx, gateway.PlacesOptions{DB: in.db, Sealer: in.vault, Log: in.log}); err != nil {
@@ -336,6 +337,9 @@ func (in *instance) openLoop(ctx context.Context, w wants) error {
 	if err != nil {
 		return err
 	}
+	if err := in.openEmergency(ctx); err != nil {
+		return err
+	}
 	in.loop = loop.New(loop.Options{
 		DB: in.db, Rules: loop.Rules{Orient: in.orient, Policies: in.rules.policies}, Journal: in.journal, Sealer: in.vault,
 		Actuators: map[noren.ActionKind]noren.Actuator{noren.ActBan: in.lists, noren.ActCheck: in.lists},
@@ -343,6 +347,7 @@ func (in *instance) openLoop(ctx context.Context, w wants) error {
 	})
 	in.lists.RaiseTo(in.loop)
 	in.modes.RaiseTo(in.loop)
+	in.stops.RaiseTo(in.loop)
 	in.places.RaiseTo(in.loop)
 	return nil
 }
@@ -413,6 +418,7 @@ func (in *instance) run(ctx context.Context, more ...func(context.Context)) {
 		func(ctx context.Context) { in.journal.RunRollups(ctx) },
 		func(ctx context.Context) { in.lists.Run(ctx) },
 		func(ctx context.Context) { in.modes.Run(ctx) },
+		func(ctx context.Context) { in.stops.Run(ctx) },
 		func(ctx context.Context) { in.places.Run(ctx) },
 		func(ctx context.Context) { in.staff.Run(ctx) },
 		in.watchTrials,

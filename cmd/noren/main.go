@@ -72,13 +72,14 @@ type cli struct {
 	Reload  reloadCmd `cmd:"" group:"begin" help:"Have the running noren read its configuration again, and wait until it is in force."`
 	ConfigV configCmd `cmd:"" group:"begin" name:"config" help:"The configuration file itself."`
 
-	Why   whyCmd   `cmd:"" group:"daily" help:"Say what would happen to a visitor, and why; or what became of the one with a reference number."`
-	Mode  modeCmd  `cmd:"" group:"daily" help:"Switch a site: busy, under attack, closed, or back to normal."`
-	Ban   banCmd   `cmd:"" group:"daily" help:"Refuse an address or network for a while."`
-	Allow allowCmd `cmd:"" group:"daily" help:"Let an address or network through whatever bans say."`
-	Place placeCmd `cmd:"" group:"daily" help:"Named places (本社, 自宅) that access rules use."`
-	Staff staffCmd `cmd:"" group:"daily" help:"The shop's people who sign in to Noren: list, links, roles, sessions."`
-	Open  openCmd  `cmd:"" group:"daily" help:"Break-glass: open the access rules of a zone for a while."`
+	Why       whyCmd       `cmd:"" group:"daily" help:"Say what would happen to a visitor, and why; or what became of the one with a reference number."`
+	Mode      modeCmd      `cmd:"" group:"daily" help:"Switch a site: busy, under attack, closed, or back to normal."`
+	Emergency emergencyCmd `cmd:"" group:"daily" name:"emergency" help:"Stop a part of the shop in an emergency (非常時): card payments, sign-in, the admin, visits from abroad."`
+	Ban       banCmd       `cmd:"" group:"daily" help:"Refuse an address or network for a while."`
+	Allow     allowCmd     `cmd:"" group:"daily" help:"Let an address or network through whatever bans say."`
+	Place     placeCmd     `cmd:"" group:"daily" help:"Named places (本社, 自宅) that access rules use."`
+	Staff     staffCmd     `cmd:"" group:"daily" help:"The shop's people who sign in to Noren: list, links, roles, sessions."`
+	Open      openCmd      `cmd:"" group:"daily" help:"Break-glass: open the access rules of a zone for a while."`
 
 	Settings settingsCmd `cmd:"" group:"rules" help:"Export, import or compare the settings set."`
 	WAF      wafCmd      `cmd:"" group:"rules" name:"waf" help:"Try requests against the web application firewall."`

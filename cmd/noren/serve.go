@@ -155,7 +155,7 @@ func (in *instance) openGateway() (*gateway.Gateway, *gateway.AccessLog, error) 
 	g, err := gateway.New(gateway.Options{
 		Issuer: in.issuer(), HTTPSPort: portOf(in.cfg.Listen.HTTPS),
 		Settings: set, Decider: in.loop, KV: in.kv, Lists: in.lists,
-		Node: in.node, Access: access, Token: in.vault.Token, Country: in.country, ASN: in.asn, AddressFact: in.addressFact, Places: in.places, Secrets: in.visitorKeys, Modes: in.modes, SearchEngine: in.searchEngine, Log: in.log, SpoolDir: filepath.Join(in.cfg.Data, "bodies"),
+		Node: in.node, Access: access, Token: in.vault.Token, Country: in.country, ASN: in.asn, AddressFact: in.addressFact, Places: in.places, Secrets: in.visitorKeys, Modes: in.modes, Emergency: in.stops, SearchEngine: in.searchEngine, Log: in.log, SpoolDir: filepath.Join(in.cfg.Data, "bodies"),
 	})
 	if err != nil {
 		access.Close()

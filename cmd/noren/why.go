@@ -41,7 +41,7 @@ func (c whyCmd) Run(e *env) error {
 		if err != nil {
 			return err
 		}
-		g, err := gateway.New(gateway.Options{Settings: set, KV: in.kv, Lists: in.lists, Places: in.places, Modes: in.modes, Country: in.country, ASN: in.asn, AddressFact: in.addressFact, Log: e.log})
+		g, err := gateway.New(gateway.Options{Settings: set, KV: in.kv, Lists: in.lists, Places: in.places, Modes: in.modes, Emergency: in.stops, Country: in.country, ASN: in.asn, AddressFact: in.addressFact, Log: e.log})
 		if err != nil {
 			return err
 		}
@@ -76,6 +76,9 @@ func printWhy(w io.Writer, x gateway.Explanation, lang string, sharedLimits bool
 	fmt.Fprintf(w, "  zone %s%s\n", x.Place.Zone, inBrackets(x.Place.Pattern))
 	if x.Mode.Mode != "" {
 		fmt.Fprintf(w, "  mode %s: noren mode normal ends it\n", x.Mode.Mode)
+	}
+	for _, s := range x.Emergency {
+		fmt.Fprintf(w, "  emergency %s%s: noren emergency %s --off ends it\n", s.Switch, inBrackets(byWhomShort(s)), s.Switch)
 	}
 	printAccess(w, x, lang)
 	for _, l := range [][]gateway.Entry{x.Allow, x.Ban, x.Asked} {

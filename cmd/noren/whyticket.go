@@ -220,6 +220,8 @@ func causeText(cause string) noren.Text {
 		return noren.Text{Ja: "混雑のため順番待ちの列に並んでいました", En: "waited in the line of the busy mode"}
 	case noren.CauseClosed:
 		return noren.Text{Ja: "お店が休止中のページでした", En: "the shop was switched to its standby page"}
+	case noren.CauseEmergency:
+		return noren.Text{Ja: "非常時の停止スイッチが入っていました", En: "an emergency switch was on"}
 	case noren.CauseAccess:
 		return noren.Text{Ja: "この場所に入れる人の中に、このアドレスがありませんでした", En: "the address is not among those who may enter there"}
 	}
@@ -321,6 +323,8 @@ func (in *instance) stepsFor(s *stopped, at string, step func(ja, en string, arg
 		step("docs/operate/protocol.md の「%[1]s」。大きすぎるなら、このお店の body_limit か inspect_limit", "docs/operate/protocol.md says what %[1]s means; too large: body_limit or inspect_limit of the site", shorten(s.Rule, 64))
 	case noren.CauseChallenge:
 		step("何もしなくてかまいません。ほとんどの人は、気づかないうちに通っています", "nothing need be done: most people pass it unseen")
+	case noren.CauseEmergency:
+		step("いま止めているもの: noren emergency%[1]s。終えるには noren emergency %[2]s --off%[1]s", "what is stopped now: noren emergency%[1]s; to end it: noren emergency %[2]s --off%[1]s", at, shorten(s.Rule, 32))
 	case noren.CauseQueue, noren.CauseClosed:
 		step("いまのモード: noren mode%[1]s", "the mode in force: noren mode%[1]s", at)
 	case noren.CauseOverload:

@@ -38,6 +38,8 @@ gateway_modes.mode text NOT NULL
 gateway_modes.admit bigint NOT NULL
 gateway_modes.until bigint
 gateway_modes.changed_at bigint NOT NULL
+gateway_modes.sealed_key text
+gateway_modes.sealed bytea
 gateway_modes PRIMARY KEY (site)
 CREATE UNIQUE INDEX gateway_modes_pkey ON gateway_modes USING btree (site)
 gateway_openings.id text NOT NULL
@@ -65,6 +67,14 @@ gateway_places.ended_at bigint
 gateway_places PRIMARY KEY (id)
 CREATE UNIQUE INDEX gateway_places_name ON gateway_places USING btree (site, token) WHERE (ended_at IS NULL)
 CREATE UNIQUE INDEX gateway_places_pkey ON gateway_places USING btree (id)
+gateway_switches.site text NOT NULL
+gateway_switches.name text NOT NULL
+gateway_switches.until bigint
+gateway_switches.changed_at bigint NOT NULL
+gateway_switches.sealed_key text NOT NULL
+gateway_switches.sealed bytea NOT NULL
+gateway_switches PRIMARY KEY (site, name)
+CREATE UNIQUE INDEX gateway_switches_pkey ON gateway_switches USING btree (site, name)
 gateway_version.site text NOT NULL
 gateway_version.n bigint NOT NULL
 gateway_version PRIMARY KEY (site)

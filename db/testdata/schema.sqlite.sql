@@ -39,7 +39,7 @@ CREATE TABLE gateway_modes (
 	admit      BIGINT NOT NULL,
 	until      BIGINT,
 	changed_at BIGINT NOT NULL
-);
+, sealed_key TEXT, sealed BYTEA);
 CREATE TABLE gateway_openings (
 	id         TEXT PRIMARY KEY,
 	site       TEXT NOT NULL,
@@ -65,6 +65,15 @@ CREATE TABLE gateway_places (
 	ended_at   BIGINT
 );
 CREATE UNIQUE INDEX gateway_places_name ON gateway_places (site, token) WHERE ended_at IS NULL;
+CREATE TABLE gateway_switches (
+	site       TEXT NOT NULL,
+	name       TEXT NOT NULL,
+	until      BIGINT,
+	changed_at BIGINT NOT NULL,
+	sealed_key TEXT NOT NULL,
+	sealed     BYTEA NOT NULL,
+	PRIMARY KEY (site, name)
+);
 CREATE TABLE gateway_version (
 	site TEXT PRIMARY KEY,
 	n    BIGINT NOT NULL
