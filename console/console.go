@@ -22,13 +22,14 @@ var pageFiles embed.FS
 
 // Options are the parts the pages show, and what only the wired program knows.
 type Options struct {
-	Staff   *staff.Staff
-	Journal *journal.Journal
-	Gateway *gateway.Gateway
-	Lists   *gateway.Lists
-	Modes   *gateway.ModeSwitch
-	Places  *gateway.Places
-	Sites   func() []gateway.Site // in force
+	Staff     *staff.Staff
+	Journal   *journal.Journal
+	Gateway   *gateway.Gateway
+	Lists     *gateway.Lists
+	Modes     *gateway.ModeSwitch
+	Places    *gateway.Places
+	Emergency *gateway.Emergency
+	Sites     func() []gateway.Site // in force
 	// About tells what is known of an address.
 	About   func(netip.Addr) About
 	Decider noren.Decider // records what people do here

@@ -10,20 +10,22 @@ import (
 // notices are what a page says after an act, by the name in its address. An
 // address can be made up by anybody, so none of them says who or how much.
 var notices = map[string]ui.Notice{
-	"signed-out": {Tone: ui.Good, Text: noren.Text{Ja: "サインアウトしました。", En: "You are signed out."}},
-	"too-late":   {Tone: ui.Check, Text: noren.Text{Ja: "時間切れです。もう一度、メールアドレスとパスワードから始めてください。", En: "That took too long. Please begin again with mail address and password."}},
-	"joined":     {Tone: ui.Good, Text: noren.Text{Ja: "登録が終わりました。ようこそ。", En: "You are set up. Welcome."}},
-	"ended":      {Tone: ui.Good, Text: noren.Text{Ja: "その端末のサインインを終わらせました。", En: "That device is signed out."}},
-	"undone":     {Tone: ui.Good, Text: noren.Text{Ja: "元に戻しました。", En: "It was taken back."}},
-	"undo-over":  {Tone: ui.Check, Text: noren.Text{Ja: "元に戻せる時間を過ぎました。下の一覧から操作してください。", En: "It is too late to undo it here; use the list below."}},
-	"banned":     {Tone: ui.Good, Text: noren.Text{Ja: "遮断しました。次の通信から効いています。", En: "Banned, from the next request on."}},
-	"allowed":    {Tone: ui.Good, Text: noren.Text{Ja: "許可しました。次の通信から効いています。", En: "Allowed, from the next request on."}},
-	"lifted":     {Tone: ui.Good, Text: noren.Text{Ja: "外しました。次の通信から効いています。", En: "Taken off the list, from the next request on."}},
-	"sheet":      {Tone: ui.Good, Text: noren.Text{Ja: "復旧用紙の保管を記録しました。", En: "Noted: the recovery sheet is kept safe."}},
-	"withdrawn":  {Tone: ui.Good, Text: noren.Text{Ja: "リンクを取り消しました。", En: "The link was withdrawn."}},
-	"role":       {Tone: ui.Good, Text: noren.Text{Ja: "役割を変えました。次の操作から効いています。", En: "The role was changed; it holds from their next request on."}},
-	"removed":    {Tone: ui.Good, Text: noren.Text{Ja: "担当から外しました。もうサインインできません。", En: "They were removed and cannot sign in any more."}},
-	"again":      {Tone: ui.Calm, Text: noren.Text{Ja: "この操作はもう済んでいます（二重には行いません）。", En: "That was done already; it is not done twice."}},
+	"signed-out":   {Tone: ui.Good, Text: noren.Text{Ja: "サインアウトしました。", En: "You are signed out."}},
+	"too-late":     {Tone: ui.Check, Text: noren.Text{Ja: "時間切れです。もう一度、メールアドレスとパスワードから始めてください。", En: "That took too long. Please begin again with mail address and password."}},
+	"joined":       {Tone: ui.Good, Text: noren.Text{Ja: "登録が終わりました。ようこそ。", En: "You are set up. Welcome."}},
+	"ended":        {Tone: ui.Good, Text: noren.Text{Ja: "その端末のサインインを終わらせました。", En: "That device is signed out."}},
+	"undone":       {Tone: ui.Good, Text: noren.Text{Ja: "元に戻しました。", En: "It was taken back."}},
+	"undo-over":    {Tone: ui.Check, Text: noren.Text{Ja: "元に戻せる時間を過ぎました。下の一覧から操作してください。", En: "It is too late to undo it here; use the list below."}},
+	"banned":       {Tone: ui.Good, Text: noren.Text{Ja: "遮断しました。次の通信から効いています。", En: "Banned, from the next request on."}},
+	"allowed":      {Tone: ui.Good, Text: noren.Text{Ja: "許可しました。次の通信から効いています。", En: "Allowed, from the next request on."}},
+	"lifted":       {Tone: ui.Good, Text: noren.Text{Ja: "外しました。次の通信から効いています。", En: "Taken off the list, from the next request on."}},
+	"sheet":        {Tone: ui.Good, Text: noren.Text{Ja: "復旧用紙の保管を記録しました。", En: "Noted: the recovery sheet is kept safe."}},
+	"withdrawn":    {Tone: ui.Good, Text: noren.Text{Ja: "リンクを取り消しました。", En: "The link was withdrawn."}},
+	"role":         {Tone: ui.Good, Text: noren.Text{Ja: "役割を変えました。次の操作から効いています。", En: "The role was changed; it holds from their next request on."}},
+	"removed":      {Tone: ui.Good, Text: noren.Text{Ja: "担当から外しました。もうサインインできません。", En: "They were removed and cannot sign in any more."}},
+	"switched-on":  {Tone: ui.Check, Text: noren.Text{Ja: "切り替えました。次の通信から効いています。", En: "Switched, from the next request on."}},
+	"switched-off": {Tone: ui.Good, Text: noren.Text{Ja: "元に戻しました。次の通信から、いつもどおりです。", En: "Switched off; from the next request on all is as usual."}},
+	"again":        {Tone: ui.Calm, Text: noren.Text{Ja: "この操作はもう済んでいます（二重には行いません）。", En: "That was done already; it is not done twice."}},
 }
 
 // notice is what the address asks to say, nil for nothing or nonsense.

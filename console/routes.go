@@ -64,6 +64,11 @@ func (c *Console) routes() []route {
 		{"GET /s/{site}/stopped/{id}", staff.See, c.entry},
 		{"POST /s/{site}/stopped/{id}/lift", staff.Act, c.lift},
 
+		{"GET /s/{site}/emergency", staff.See, c.emergency},
+		{"GET /s/{site}/emergency/{switch}", staff.See, c.switchPage},
+		{"POST /s/{site}/emergency/{switch}", staff.Act, c.turnSwitch},
+		{"GET /s/{site}/emergency/{switch}/preview", staff.See, c.preview},
+
 		{"GET /s/{site}/proof", staff.See, c.proof},
 		{"POST /s/{site}/proof/verify", staff.See, c.verify},
 		{"POST /s/{site}/proof/stop", staff.See, c.stopVerify},
@@ -78,6 +83,7 @@ func menu() []ui.NavItem {
 	return []ui.NavItem{
 		{Name: noren.Text{Ja: "今日のお店", En: "Today"}, Icon: "today", URL: "/", Thumb: true},
 		{Name: noren.Text{Ja: "止めた相手", En: "Stopped"}, Icon: "stopped", URL: "/stopped", Thumb: true},
+		{Name: noren.Text{Ja: "非常時", En: "Emergency"}, Icon: "emergency", URL: "/emergency", Thumb: true},
 		{Name: noren.Text{Ja: "記録の証明", En: "Proof"}, Icon: "proof", URL: "/proof"},
 	}
 }

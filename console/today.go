@@ -148,7 +148,7 @@ func dayChart(site string, t journal.Trend, now time.Time) ui.Chart {
 
 // matters asks every part of the house what bears on the site's safety.
 func (c *Console) matters(ctx context.Context, site string, now time.Time) (ms []matter) {
-	for _, ask := range []func(context.Context, string, time.Time) []matter{c.modeMatters, c.serverMatters, c.certificateMatters, c.machineMatters} {
+	for _, ask := range []func(context.Context, string, time.Time) []matter{c.switchMatters, c.serverMatters, c.certificateMatters, c.machineMatters} {
 		ms = append(ms, ask(ctx, site, now)...)
 	}
 	for _, ask := range c.o.Matters {
@@ -175,22 +175,6 @@ func (m Matter) matter(site string) matter {
 		out.Do = deed{m.Label, sitePath(site, m.Page)}
 	}
 	return out
-}
-
-func (c *Console) modeMatters(_ context.Context, site string, now time.Time) []matter {
-	look := deed{noren.Text{Ja: "非常時のページへ", En: "Open Emergency"}, sitePath(site, "/emergency")}
-	switch c.o.Modes.Of(site, now).Mode {
-	case gateway.ModeAttack:
-		return []matter{{"attack", ui.Alert, noren.Text{Ja: "攻撃モードです", En: "Attack mode is on"},
-			noren.Text{Ja: "初めての方には、一度だけ確認のページを通っていただいています。お買い物は続けられます。", En: "New visitors pass a check once. Buying goes on."}, look}}
-	case gateway.ModeBusy:
-		return []matter{{"busy", ui.Alert, noren.Text{Ja: "混雑モードです", En: "Busy mode is on"},
-			noren.Text{Ja: "新しい方には順番にお入りいただいています。", En: "New visitors come in one after the other."}, look}}
-	case gateway.ModeClosed:
-		return []matter{{"closed", ui.Alert, noren.Text{Ja: "お店を閉めています", En: "The shop is closed"},
-			noren.Text{Ja: "お客様には準備中のページが見えています。", En: "Visitors see the standby page."}, look}}
-	}
-	return nil
 }
 
 func (c *Console) serverMatters(_ context.Context, site string, _ time.Time) []matter {

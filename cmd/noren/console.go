@@ -84,7 +84,7 @@ func (c *Config) validConsole(doc *yamlfile.Doc) (errs []error) {
 func (s *server) openConsole() error {
 	in := s.in
 	c, err := console.New(console.Options{
-		Staff: in.staff, Journal: in.journal, Gateway: s.gateway, Lists: in.lists, Modes: in.modes, Places: in.places,
+		Staff: in.staff, Journal: in.journal, Gateway: s.gateway, Lists: in.lists, Modes: in.modes, Places: in.places, Emergency: in.stops,
 		About: in.about, Sites: s.gateway.Sites, Decider: in.loop, Sheet: in.vault.Alarm, SheetDone: in.vault.ConfirmBackup,
 		Host: func() string { return in.present().Console.Host },
 		Log:  in.log,
