@@ -68,6 +68,9 @@ func (s *Staff) Join(ctx context.Context, token string, j Joining) (Joined, erro
 		s.notMade(ctx, by, act, object, err)
 		return Joined{}, err
 	}
+	if l.Kind == LinkReset {
+		s.o.Log.Warn("somebody chose password and second factor anew; their other sessions ended", "alarm", true, "person", n.id, "from", v.address)
+	}
 	if in.Session.Person, err = s.Person(ctx, n.id); err != nil {
 		return Joined{}, err
 	}
