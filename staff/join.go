@@ -68,10 +68,11 @@ func (s *Staff) Join(ctx context.Context, token string, j Joining) (Joined, erro
 		s.notMade(ctx, by, act, object, err)
 		return Joined{}, err
 	}
-	if in.Session.Person, err = s.Person(ctx, n.id); err != nil {
-		return Joined{}, err
+	if l.Kind == LinkReset {
+		s.o.Log.Warn("somebody chose password and second factor anew; their other sessions ended", "alarm", true, "person", n.id, "from", v.address)
 	}
-	return Joined{in, n.codes}, nil
+	in.Session.Person = &Person{ID: n.id, Name: n.name.Name, Mail: n.name.Mail, Roles: l.Roles, CreatedAt: session.x.CreatedAt, RecoveryLeft: recoveryCodes}
+	return Joined{in, n.codes}, nil // nothing may fail now: the codes are shown this once
 }
 
 // reportJoin records who joins, and that they are signed in with it.
@@ -79,11 +80,7 @@ func (s *Staff) reportJoin(ctx context.Context, by By, act, object string, v vis
 	if err := s.report(ctx, by, act, object); err != nil {
 		return err
 	}
-	d, err := s.signIn(ctx, by.Person, v, true, "link", "")
-	if err == nil && refuses(d.Verdict) {
-		return errRefused()
-	}
-	return err
+	return s.allowed(ctx, by.Person, v, "link")
 }
 
 // newcomer is what a person will be stored as.

@@ -92,15 +92,12 @@ func (s *Staff) SetRole(ctx context.Context, by By, id, site string, role Role) 
 	if err := s.ownerStays(ctx, p, after); err != nil {
 		return err
 	}
-	return s.change(ctx, by, actRole, id+" "+Grants{site: role}.String(), []Grants{{site: role}}, func(tx *db.Tx) error {
+	return s.change(ctx, by, actRole, id+" "+Grants{site: role}.String(), []Grants{{site: role}}, keepingAnOwner(ctx, func(tx *db.Tx) error {
 		if err := setRole(ctx, tx, id, site, role); err != nil {
 			return err
 		}
-		if err := withdrawLinksOf(ctx, tx, id, s.o.Now()); err != nil { // who may no longer invite has invited nobody
-			return err
-		}
-		return anOwnerIsLeft(ctx, tx)
-	})
+		return withdrawLinksOf(ctx, tx, id, s.o.Now()) // who may no longer invite has invited nobody
+	}))
 }
 
 // Remove takes somebody out: their sessions end, what they could sign in with is
@@ -113,12 +110,9 @@ func (s *Staff) Remove(ctx context.Context, by By, id string) error {
 	if err := s.ownerStays(ctx, p, nil); err != nil {
 		return err
 	}
-	return s.change(ctx, by, actRemove, id, []Grants{p.Roles}, func(tx *db.Tx) error {
-		if err := removePerson(ctx, tx, id, s.o.Now()); err != nil {
-			return err
-		}
-		return anOwnerIsLeft(ctx, tx)
-	})
+	return s.change(ctx, by, actRemove, id, []Grants{p.Roles}, keepingAnOwner(ctx, func(tx *db.Tx) error {
+		return removePerson(ctx, tx, id, s.o.Now())
+	}))
 }
 
 // working is a person who was not removed.
@@ -142,13 +136,23 @@ func (s *Staff) ownerStays(ctx context.Context, p *Person, after Grants) error {
 	return failed("count owners", err)
 }
 
-// anOwnerIsLeft looks again, after every change before this one.
-func anOwnerIsLeft(ctx context.Context, tx *db.Tx) error {
-	n, err := owners(ctx, tx)
-	if err == nil && n == 0 {
-		return errLastOwner()
+// keepingAnOwner is f, undone if it takes the last owner away. It looks after
+// every change before this one.
+func keepingAnOwner(ctx context.Context, f func(tx *db.Tx) error) func(tx *db.Tx) error {
+	return func(tx *db.Tx) error {
+		before, err := owners(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if err := f(tx); err != nil {
+			return err
+		}
+		after, err := owners(ctx, tx)
+		if err == nil && before > 0 && after == 0 {
+			return errLastOwner()
+		}
+		return err
 	}
-	return err
 }
 
 func errLastOwner() error {

@@ -36,10 +36,18 @@ func (s *Staff) report(ctx context.Context, by By, act, object string) error {
 	if err != nil {
 		return err
 	}
-	if by.Person != "" && refuses(d.Verdict) {
-		return noren.WithHint(noren.Errorf(noren.Denied, "a policy refuses %s", act), "the entry in the record says which one; at the machine it can be done all the same")
+	switch {
+	case by.Person == "" || !refuses(d.Verdict):
+		return nil
+	case d.Fault != "":
+		return errUndecided()
 	}
-	return nil
+	return noren.WithHint(noren.Errorf(noren.Denied, "a policy refuses %s", act), "the entry in the record says which one; at the machine it can be done all the same")
+}
+
+// errUndecided says that the failure side of the kind refused, and no policy.
+func errUndecided() error {
+	return noren.WithHint(noren.Errorf(noren.Unavailable, "it could not be decided and recorded in time"), "try again in a moment")
 }
 
 // refuses reports whether a verdict stands in the way of a person's act.

@@ -3,6 +3,7 @@ package staff
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"net/netip"
 	"sync"
 	"time"
@@ -53,6 +54,20 @@ func (s *Staff) Confirmed(x *Session, within time.Duration) bool {
 	return age <= within && age > -time.Minute // a clock that went back confirms nothing
 }
 
+// ConfirmFor is how long a second factor counts for what is dangerous.
+const ConfirmFor = 10 * time.Minute
+
+// ErrConfirm says that the second factor must be given again first (Reconfirm).
+var ErrConfirm = errors.New("give the code of your second factor again first")
+
+// recently is ErrConfirm when the last second factor was too long ago.
+func (s *Staff) recently(x *Session) error {
+	if s.Confirmed(x, ConfirmFor) {
+		return nil
+	}
+	return noren.Errorf(noren.Denied, "%w", ErrConfirm)
+}
+
 // sealedSession is what of a session is sealed.
 type sealedSession struct {
 	Address string `json:"address,omitempty"`
@@ -71,16 +86,18 @@ func (s *Staff) Session(ctx context.Context, token string) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := s.sessions.get(version, string(hash))
-	if x == nil {
-		if x, err = s.readSession(ctx, hash); err != nil {
-			return nil, err
-		}
-		s.sessions.put(version, string(hash), x)
+	if x := s.sessions.get(version, string(hash)); x != nil && s.use(x) {
+		return x, nil
+	}
+	// Not known here, or unused for long here: another node may know better.
+	x, err := s.readSession(ctx, hash)
+	if err != nil {
+		return nil, err
 	}
 	if !s.use(x) {
 		return nil, errNoSession()
 	}
+	s.sessions.put(version, string(hash), x)
 	return x, nil
 }
 

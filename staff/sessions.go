@@ -81,6 +81,7 @@ func (s *Staff) Reconfirm(ctx context.Context, x *Session, by By, typed string) 
 		return err
 	}
 	if _, err := s.useCode(ctx, x.Person.ID, typed); err != nil {
+		s.failedWithin(ctx, x, by, factorTOTP, "wrong_code", err)
 		return err
 	}
 	return s.change(ctx, by, actReconfirm, x.ID, nil, func(tx *db.Tx) error {
@@ -89,9 +90,20 @@ func (s *Staff) Reconfirm(ctx context.Context, x *Session, by By, typed string) 
 	})
 }
 
-// NewRecoveryCodes makes ten new codes; the old ones no longer fit. Ask for a
-// second factor first (Confirmed).
+// failedWithin records that somebody who is signed in could not show that it is
+// them.
+func (s *Staff) failedWithin(ctx context.Context, x *Session, by By, factor, cause string, err error) {
+	if noren.CodeOf(err) == noren.Denied {
+		s.failedSignIn(ctx, x.Person.ID, visitor{address: by.Address, browser: x.Browser, known: true}, factor, cause)
+	}
+}
+
+// NewRecoveryCodes makes ten new codes; the old ones no longer fit. The second
+// factor must have been given within ConfirmFor, else it is ErrConfirm.
 func (s *Staff) NewRecoveryCodes(ctx context.Context, x *Session, by By) ([]string, error) {
+	if err := s.recently(x); err != nil {
+		return nil, err
+	}
 	codes := newRecoveryCodes()
 	err := s.change(ctx, by, actRecovery, x.Person.ID, nil, func(tx *db.Tx) error {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM staff_recovery WHERE person = $1`, x.Person.ID); err != nil {
@@ -118,8 +130,10 @@ func (s *Staff) ChangePassword(ctx context.Context, x *Session, by By, before, a
 	if err != nil {
 		return err
 	}
-	if ok, _, err := s.matches(ctx, p, before, true); err != nil || !ok {
-		return orElse(err, noren.Errorf(noren.Denied, "the old password is not right"))
+	if ok, _, err := s.matches(ctx, p, cut(before, MaxPasswordBytes+1), true); err != nil || !ok {
+		err = orElse(err, noren.Errorf(noren.Denied, "the old password is not right"))
+		s.failedWithin(ctx, x, by, "password", "wrong_password", err)
+		return err
 	}
 	hash, err := s.hash(ctx, after, true)
 	if err != nil {
@@ -139,9 +153,12 @@ func (s *Staff) ChangePassword(ctx context.Context, x *Session, by By, before, a
 }
 
 // ChangeFactor puts a new second factor, proved with its code, in the place of the
-// old one and ends the person's other sessions. Ask for the old one first
-// (Confirmed).
+// old one and ends the person's other sessions. The old one must have been given
+// within ConfirmFor, else it is ErrConfirm.
 func (s *Staff) ChangeFactor(ctx context.Context, x *Session, by By, secret, typed string) error {
+	if err := s.recently(x); err != nil {
+		return err
+	}
 	f, err := s.newFactor(secret, typed)
 	if err != nil {
 		return err

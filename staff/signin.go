@@ -183,14 +183,25 @@ func (s *Staff) SecondFactor(ctx context.Context, a Answer) (SignedIn, error) {
 	if err != nil {
 		return SignedIn{}, err
 	}
-	decision, err := s.signIn(ctx, person, v, true, how, "")
-	if err != nil {
+	if err := s.allowed(ctx, person, v, how); err != nil {
 		return SignedIn{}, err
 	}
-	if refuses(decision.Verdict) && decision.Verdict != noren.StepUp && decision.Verdict != noren.Challenge { // the second factor is that proof
-		return SignedIn{}, errRefused()
-	}
 	return s.begin(ctx, hash, person, v, a.Device, how)
+}
+
+// allowed records a sign-in that is right, and asks the policies about it. Those
+// that want one more proof have it: it is the second factor.
+func (s *Staff) allowed(ctx context.Context, person string, v visitor, how string) error {
+	d, err := s.signIn(ctx, person, v, true, how, "")
+	switch {
+	case err != nil:
+		return err
+	case !refuses(d.Verdict) || d.Verdict == noren.StepUp || d.Verdict == noren.Challenge:
+		return nil
+	case d.Fault != "":
+		return errUndecided()
+	}
+	return errRefused()
 }
 
 // ErrTicket says that a sign-in must begin again with the password.

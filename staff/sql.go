@@ -63,9 +63,9 @@ func setRole(ctx context.Context, tx *db.Tx, person, site string, role Role) err
 		return err
 	}
 	// Only for somebody who is here: a removal may have come in between.
-	_, err := tx.ExecContext(ctx, `INSERT INTO staff_roles (person, site, role) SELECT id, $2, $3 FROM staff_people WHERE id = $1 AND removed_at IS NULL
+	res, err := tx.ExecContext(ctx, `INSERT INTO staff_roles (person, site, role) SELECT id, $2, $3 FROM staff_people WHERE id = $1 AND removed_at IS NULL
 		ON CONFLICT (person, site) DO UPDATE SET role = EXCLUDED.role`, person, site, string(role))
-	return err
+	return one(res, err, noren.Errorf(noren.NotFound, "the person was removed"))
 }
 
 func removePerson(ctx context.Context, tx *db.Tx, person string, at time.Time) error {

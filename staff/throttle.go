@@ -101,19 +101,22 @@ func (s *Staff) take(ctx context.Context, limits ...limit) error {
 func (s *Staff) takeOne(ctx context.Context, tx *db.Tx, l limit, now time.Time) error {
 	at, every := now.UnixMicro(), l.every.Microseconds()
 	room := at + (l.burst-1)*every
+	// Later than any try could bring it is one thing alone: a clock that went back.
+	// Then it begins anew, because nobody may be refused for as long as that was.
+	impossible := room + 2*every
 	var tat int64
 	err := tx.QueryRowContext(ctx, `INSERT INTO staff_throttle (key, tat) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE
-		SET tat = CASE WHEN staff_throttle.tat < $3 THEN $3 ELSE staff_throttle.tat END + $4 WHERE staff_throttle.tat <= $5 RETURNING tat`,
-		l.key, at+every, at, every, room).Scan(&tat)
+		SET tat = CASE WHEN staff_throttle.tat < $3 OR staff_throttle.tat > $6 THEN $3 ELSE staff_throttle.tat END + $4
+		WHERE staff_throttle.tat <= $5 OR staff_throttle.tat > $6 RETURNING tat`,
+		l.key, at+every, at, every, room, impossible).Scan(&tat)
 	if !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
 	if err := tx.QueryRowContext(ctx, `SELECT tat FROM staff_throttle WHERE key = $1`, l.key).Scan(&tat); err != nil {
 		return err
 	}
-	// A clock that went back must not refuse for longer than the limit is full.
-	wait := min(time.Duration(tat-room)*time.Microsecond, time.Duration(l.burst)*l.every)
-	s.refused.add(l.key, now.Add(wait))
+	wait := time.Duration(tat-room) * time.Microsecond
+	s.refused.add(l.key, now, now.Add(wait))
 	return errSlow(wait)
 }
 
@@ -130,25 +133,28 @@ func (s *Staff) giveBack(ctx context.Context, tx *db.Tx, limits ...limit) error 
 // refusals are keys that SQL refused, and until when. The zero value is ready.
 type refusals struct {
 	mu    sync.Mutex
-	byKey map[string]time.Time
+	byKey map[string]refusal
 }
+
+// refusal holds from one time to another; before from is a clock that went back.
+type refusal struct{ from, until time.Time }
 
 const maxRefusals = 10_000
 
 func (r *refusals) until(key []byte, now time.Time) (time.Time, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	until, ok := r.byKey[string(key)]
-	return until, ok && now.Before(until)
+	e, ok := r.byKey[string(key)]
+	return e.until, ok && now.Before(e.until) && !now.Before(e.from)
 }
 
-func (r *refusals) add(key []byte, until time.Time) {
+func (r *refusals) add(key []byte, from, until time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.byKey == nil || len(r.byKey) >= maxRefusals { // SQL knows it still
-		r.byKey = map[string]time.Time{}
+		r.byKey = map[string]refusal{}
 	}
-	r.byKey[string(key)] = until
+	r.byKey[string(key)] = refusal{from, until}
 }
 
 func (r *refusals) forget(keys ...[]byte) {

@@ -59,7 +59,8 @@ func errNoSecret() error {
 func KeyURI(issuer, account, secret string) string {
 	label := strings.ReplaceAll(issuer, ":", " ") + ":" + account
 	// Apps read %20 as a space, and + as a plus.
-	query := "secret=" + strings.ReplaceAll(secret, " ", "") + "&issuer=" + url.PathEscape(issuer) + "&algorithm=SHA1&digits=6&period=30"
+	issuer = strings.ReplaceAll(url.QueryEscape(issuer), "+", "%20")
+	query := "secret=" + strings.ReplaceAll(secret, " ", "") + "&issuer=" + issuer + "&algorithm=SHA1&digits=6&period=30"
 	return "otpauth://totp/" + url.PathEscape(label) + "?" + query
 }
 

@@ -96,15 +96,8 @@ func each(t *testing.T, f func(w *world)) {
 func newWorld(t *testing.T, url string) *world {
 	w := &world{T: t, url: url, log: &recorder{verdict: noren.Allow}, clock: &clock{at: time.Date(2026, 12, 1, 9, 0, 0, 0, time.UTC)}}
 	w.db = dbtest.OpenURL(t, db.Options{URL: url})
-	root := t.TempDir() + "/root.key"
-	if err := vault.GenerateRootKey(root); err != nil {
-		t.Fatal(err)
-	}
-	key, err := vault.LoadRootKey("file:" + root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if w.vault, err = vault.Open(t.Context(), vault.Options{DB: w.db, Root: key}); err != nil {
+	var err error
+	if w.vault, err = vault.Open(t.Context(), vault.Options{DB: w.db, Root: vault.NewRootKey(), Now: w.clock.now}); err != nil {
 		t.Fatal(err)
 	}
 	w.Staff = w.node(w.db, quick)

@@ -31,6 +31,8 @@ func happened(ev *noren.Event, lang string) string {
 		return opText(p.Op, lang) + what + lasts(p.Until, ev.At, p.Op, lang) + byWhom(p.Author, p.Reason, lang)
 	case *noren.SettingsVersion:
 		return settingsHappened(p, lang)
+	case *noren.StaffSignIn, *noren.Operation:
+		return staffHappened(ev, lang)
 	case *noren.CertificateState:
 		return certificateHappened(p, lang)
 	case *noren.ServerState:

@@ -73,7 +73,7 @@ func (c staffListCmd) Run(e *env) error {
 			return printJSON(e.io.out, struct {
 				People []staff.Person `json:"people"`
 				Links  []staff.Link   `json:"links,omitempty"`
-			}{slices.Concat([]staff.Person{}, people), links})
+			}{list(people), links})
 		}
 		for _, p := range people {
 			last := staffWords.never.In(e.lang)
@@ -91,6 +91,9 @@ func (c staffListCmd) Run(e *env) error {
 		return nil
 	})
 }
+
+// list is [] in JSON where there is nothing.
+func list[T any](all []T) []T { return append([]T{}, all...) }
 
 // rolesText is roles as people read them.
 func rolesText(g staff.Grants, lang string) string {
@@ -318,7 +321,7 @@ func (c staffSessionsCmd) Run(e *env) error {
 			return err
 		}
 		if c.JSON {
-			return printJSON(e.io.out, slices.Concat([]staff.Session{}, sessions))
+			return printJSON(e.io.out, list(sessions))
 		}
 		for _, x := range sessions {
 			fmt.Fprintf(e.io.out, staffWords.until.In(e.lang), x.ID, shown(x.CreatedAt.Time, toMinute), x.Address, shorten(x.Browser, 80))
@@ -364,6 +367,6 @@ func (c staffEndCmd) Run(e *env) error {
 		if err != nil {
 			return err
 		}
-		return printJSON(e.io.out, slices.Concat([]staff.Session{}, left))
+		return printJSON(e.io.out, list(left))
 	})
 }
