@@ -42,6 +42,11 @@ const (
 	postingsAtOnce = 64
 	// tokensAtOnce is how many numbers of a token one step compares with postings.
 	tokensAtOnce = 512
+	// spansInStep is how many spans of tokens one step looks up: fewer than one
+	// statement could, so that a search notices in time that its time is over.
+	spansInStep = 128
+	// fewSeqs are compared by reading their entries.
+	fewSeqs = 64
 )
 
 // newFinder looks up where a search begins and ends.
@@ -328,7 +333,7 @@ func (f *finder) tokenSeqs(ctx context.Context) (seqs []int64, end int64, err er
 	if len(seqs) == tokensAtOnce {
 		end = seqs[len(seqs)-1]
 	}
-	f.search.width *= 2
+	f.search.width = min(2*f.search.width, spansInStep)
 	if len(seqs) > tokensAtOnce/4 {
 		f.search.width = 1
 	}
@@ -354,7 +359,7 @@ func numbers(ctx context.Context, q querier, s *statement) ([]int64, error) {
 
 // narrow leaves out numbers that roll-ups know to be of other groups.
 func (f *finder) narrow(ctx context.Context, seqs []int64) ([]int64, error) {
-	if f.w.any() || len(seqs) == 0 {
+	if f.w.any() || len(seqs) <= fewSeqs {
 		return seqs, nil
 	}
 	found, err := f.postings(ctx, postingSpanOf(slices.Min(seqs)), postingSpanOf(slices.Max(seqs)))
