@@ -274,3 +274,45 @@ func FuzzCursor(f *testing.F) {
 		}
 	})
 }
+
+// TestSearchOutlivesARebuild: sums counted anew, and those of before deleted, in
+// the middle of a long search hide nothing from it.
+func TestSearchOutlivesARebuild(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		j := open(t, d)
+		for n := range 900 {
+			e := entry("shop", n)
+			if n%2 == 0 {
+				e.Rule = "waf:1"
+			}
+			if err := j.Post(t.Context(), e); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := j.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		j.RollAtOnce(100, 100)
+		rollAll(t, j)
+		q := journal.TextQuery{SearchQuery: journal.SearchQuery{Log: "shop", Which: journal.Which{Rules: []string{"waf:1"}}}, Words: "waf:1"}
+		hits := 0
+		for s, err := range j.Text(t.Context(), q) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.Hit == nil {
+				continue
+			}
+			if hits++; hits == 100 {
+				if err := j.Rebuild(t.Context(), "shop"); err != nil {
+					t.Fatal(err)
+				}
+				rollAll(t, j)
+			}
+		}
+		if hits != 450 {
+			t.Errorf("%d hits, want 450", hits)
+		}
+		checkSums(t, j, "shop", day, day.Add(time.Hour))
+	})
+}
