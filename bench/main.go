@@ -4,7 +4,8 @@
 //
 // Large generated stores lie in $NOREN_BENCH_DIR (default: a folder beside the
 // system's temporary files) and are used again; NOREN_BENCH_EVENTS says how many
-// events the store of the start-up measurement holds.
+// events the stores of the start-up and of the console's measurement hold,
+// NOREN_BENCH_PG_EVENTS how many the console's on PostgreSQL.
 package main
 
 import (

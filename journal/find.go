@@ -2,7 +2,10 @@ package journal
 
 import (
 	"context"
+	"net/netip"
 	"slices"
+
+	"noren"
 )
 
 // finder walks the entries of a log that fit, newest or oldest first, by number.
@@ -42,6 +45,11 @@ const (
 	postingsAtOnce = 64
 	// tokensAtOnce is how many numbers of a token one step compares with postings.
 	tokensAtOnce = 512
+	// spansInStep is how many spans of tokens one step looks up: fewer than one
+	// statement could, so that a search notices in time that its time is over.
+	spansInStep = 128
+	// fewSeqs are compared by reading their entries.
+	fewSeqs = 64
 )
 
 // newFinder looks up where a search begins and ends.
@@ -49,7 +57,7 @@ func (j *Journal) newFinder(ctx context.Context, q *SearchQuery) (*finder, error
 	f := &finder{j: j, log: q.Log, w: q.Which, desc: !q.OldestFirst, width: 4}
 	f.since, f.until = micros(q.Since, q.Until)
 	if q.Field != "" {
-		f.search = &tokenSearch{field: q.Field, token: j.o.Sealer.Token(siteOf(q.Log), q.Field, q.Value)}
+		f.search = &tokenSearch{field: q.Field, token: j.o.Sealer.Token(siteOf(q.Log), q.Field, asWritten(q.Field, q.Value))}
 	}
 	var err error
 	if f.high, err = lastSeq(ctx, j.db.Read(), q.Log); err != nil {
@@ -62,6 +70,23 @@ func (j *Journal) newFinder(ctx context.Context, q *SearchQuery) (*finder, error
 		f.r = rolled{gen: -1, total: -1, low: f.high + 1, high: f.high + 1}
 	}
 	return f, f.bounds(ctx)
+}
+
+// asWritten is a value as entries have it: addresses and networks may be written
+// in several ways.
+func asWritten(field, value string) string {
+	a, err := netip.ParseAddr(value)
+	switch {
+	case field == noren.EntityAddress && err == nil:
+		return a.String()
+	case field == noren.EntityNet && err == nil:
+		return NetOf(a)
+	case field == noren.EntityNet:
+		if p, err := netip.ParsePrefix(value); err == nil {
+			return p.Masked().String()
+		}
+	}
+	return value
 }
 
 // bounds narrows the numbers to those of the hours, or the days, of the time
@@ -77,11 +102,28 @@ func (f *finder) bounds(ctx context.Context) error {
 	low, high := f.high+1, int64(-1)
 	err := f.j.db.Read().QueryRowContext(ctx, `SELECT COALESCE(MIN(first_seq), $1), COALESCE(MAX(last_seq), -1) FROM `+table+`
 		WHERE log = $2 AND grp = $3 AND `+period+` >= $4 AND `+period+` <= $5`, low, f.log, f.r.total, from, to).Scan(&low, &high)
+	if err != nil {
+		return err
+	}
 	if f.r.high <= f.high { // the newest may be of any time
 		low, high = min(low, f.r.high), f.high
 	}
+	if same, err := f.sameGeneration(ctx); err != nil || !same {
+		return err // what was read may have been half deleted
+	}
 	f.low, f.high = max(f.low, low), min(f.high, high)
-	return err
+	return nil
+}
+
+// sameGeneration reports whether what was just read of the roll-ups was whole.
+// When all is counted anew meanwhile, the finder goes on with that.
+func (f *finder) sameGeneration(ctx context.Context) (bool, error) {
+	r, err := readRolled(ctx, f.j.db.Read(), f.log, "")
+	if err != nil || r.gen == f.r.gen || !r.usable() {
+		return err == nil && r.gen == f.r.gen, err
+	}
+	f.r, f.ahead, f.width = r, nil, 4
+	return false, nil
 }
 
 func (f *finder) done() bool { return f.low > f.high }
@@ -190,6 +232,9 @@ func (f *finder) lookUp(ctx context.Context) error {
 	p := f.upTo(f.width*postingSpan, f.r.low, f.r.high-1)
 	found, err := f.postings(ctx, postingSpanOf(p.from), postingSpanOf(p.to))
 	if err != nil {
+		return err
+	}
+	if same, err := f.sameGeneration(ctx); err != nil || !same {
 		return err
 	}
 	f.width = min(2*f.width, postingsAtOnce)
@@ -328,7 +373,7 @@ func (f *finder) tokenSeqs(ctx context.Context) (seqs []int64, end int64, err er
 	if len(seqs) == tokensAtOnce {
 		end = seqs[len(seqs)-1]
 	}
-	f.search.width *= 2
+	f.search.width = min(2*f.search.width, spansInStep)
 	if len(seqs) > tokensAtOnce/4 {
 		f.search.width = 1
 	}
@@ -354,12 +399,15 @@ func numbers(ctx context.Context, q querier, s *statement) ([]int64, error) {
 
 // narrow leaves out numbers that roll-ups know to be of other groups.
 func (f *finder) narrow(ctx context.Context, seqs []int64) ([]int64, error) {
-	if f.w.any() || len(seqs) == 0 {
+	if f.w.any() || len(seqs) <= fewSeqs {
 		return seqs, nil
 	}
 	found, err := f.postings(ctx, postingSpanOf(slices.Min(seqs)), postingSpanOf(slices.Max(seqs)))
 	if err != nil {
 		return nil, err
+	}
+	if same, err := f.sameGeneration(ctx); err != nil || !same {
+		return seqs, err
 	}
 	bySpan := map[int64]*place{}
 	for i := range found {

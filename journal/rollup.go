@@ -92,7 +92,7 @@ func (j *Journal) RollUp(ctx context.Context) (more bool, err error) {
 func (j *Journal) unrolled(ctx context.Context) ([]string, error) {
 	rows, err := j.db.Read().QueryContext(ctx, `SELECT l.log FROM journal_logs AS l LEFT JOIN journal_rolled AS r ON r.log = l.log
 		WHERE r.log IS NULL OR r.version < $1 OR r.high <> l.size OR r.low > 0 OR r.hours_from < $2
-			OR EXISTS (SELECT 1 FROM journal_groups AS g WHERE g.log = l.log AND g.gen <> r.gen) ORDER BY l.log`, rollVersion, firstHour(time.Now()))
+			OR EXISTS (SELECT 1 FROM journal_groups AS g WHERE g.log = l.log AND g.grp < r.total) ORDER BY l.log`, rollVersion, firstHour(time.Now()))
 	if err != nil {
 		return nil, err
 	}
@@ -242,7 +242,7 @@ func (j *Journal) dropGeneration(ctx context.Context, log string, r rolled) (mor
 			return err
 		}
 		var id int64
-		err = tx.QueryRowContext(ctx, `SELECT COALESCE(MIN(grp), -1) FROM journal_groups WHERE log = $1 AND gen <> $2`, log, now.gen).Scan(&id)
+		err = tx.QueryRowContext(ctx, `SELECT COALESCE(MIN(grp), -1) FROM journal_groups WHERE log = $1 AND grp < $2`, log, now.total).Scan(&id)
 		if err != nil || id < 0 {
 			return err
 		}

@@ -27,7 +27,8 @@ type Story struct {
 	// Linked are the entities seen together with the one asked for, most often
 	// first; Followed ones have their entries in the story.
 	Linked []Link
-	// More says that there are older entries than those shown.
+	// More says that there are older entries than those shown. When time ended,
+	// links that are neither Followed nor Shared were not looked at.
 	More bool
 }
 
@@ -99,7 +100,7 @@ func (s *storyteller) valid() error {
 }
 
 func (s *storyteller) tell(ctx context.Context) error {
-	own, more, err := s.entries(ctx, s.q.Field, s.q.Value, s.q.Limit)
+	own, more, _, err := s.entries(ctx, s.q.Field, s.q.Value, s.q.Limit)
 	if err != nil {
 		return err
 	}
@@ -118,18 +119,18 @@ func (s *storyteller) tell(ctx context.Context) error {
 	return nil
 }
 
-// entries are the newest of one entity.
-func (s *storyteller) entries(ctx context.Context, field, value string, limit int) (hits []Hit, more bool, err error) {
+// entries are the newest of one entity; cut says that time ended.
+func (s *storyteller) entries(ctx context.Context, field, value string, limit int) (hits []Hit, more, cut bool, err error) {
 	q := SearchQuery{Log: s.q.Log, Field: field, Value: value, Since: s.q.Since, Until: s.q.Until, Limit: min(limit, pageMost), Within: s.left()}
 	for {
 		p, err := s.j.Search(ctx, q)
 		if err != nil {
-			return nil, false, err
+			return nil, false, false, err
 		}
 		hits = append(hits, p.Hits...)
 		q.Cursor, q.Limit = p.Next, min(pageMost, limit-len(hits))
 		if q.Cursor == "" || q.Limit <= 0 || p.Partial {
-			return hits, q.Cursor != "", nil
+			return hits, q.Cursor != "", p.Partial, nil
 		}
 	}
 }
@@ -194,11 +195,11 @@ func (s *storyteller) follow(ctx context.Context, own int) error {
 		if left <= 0 || time.Since(s.began) > s.q.Within && i > 0 {
 			return nil
 		}
-		hits, more, err := s.entries(ctx, l.Field, l.Value, min(most, s.q.Limit))
+		hits, more, cut, err := s.entries(ctx, l.Field, l.Value, min(most, s.q.Limit))
 		if err != nil {
 			return err
 		}
-		if l.Shared = more; l.Shared {
+		if l.Shared = more && !cut; l.Shared {
 			continue
 		}
 		left--

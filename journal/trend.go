@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -65,7 +66,7 @@ type TrendQuery struct {
 	// Trend.Step says which it became.
 	Step time.Duration
 	By   Dimension
-	// Most bounds the series, 20 when 0: the rest is one series with the key
+	// Most bounds the series, 20 when 0 and 50 at most: the rest is one series with the key
 	// OtherRule.
 	Most int
 }
@@ -95,14 +96,14 @@ type Point struct {
 
 const (
 	directMost  = 20_000
-	maxPoints   = 5000
+	maxPoints   = 3000
 	seriesMost  = 20
-	seriesLimit = 200
+	seriesLimit = 50
 )
 
 // Trend sums entries up over time, those just appended included.
 func (j *Journal) Trend(ctx context.Context, q TrendQuery) (Trend, error) {
-	t := trender{q: q, sums: map[string]*Series{}}
+	t := trender{q: q, sums: map[string]*sparse{}}
 	err := t.valid()
 	if err == nil {
 		err = j.look(ctx, q.Log, func(v *view) error { return t.read(ctx, v) })
@@ -118,7 +119,14 @@ type trender struct {
 	out   Trend
 	first int64 // of the steps since 1970, in Japan's days for days
 	n     int
-	sums  map[string]*Series
+	sums  map[string]*sparse
+}
+
+// sparse is a series before it is known to be shown: of thousands of rules few are.
+type sparse struct {
+	key             string
+	entries, events int64
+	points          map[int64]*cell
 }
 
 func (t *trender) valid() error {
@@ -286,51 +294,48 @@ func (t *trender) add(key string, at, entries, events int64) {
 	}
 	s := t.sums[key]
 	if s == nil {
-		s = t.series(key)
+		s = &sparse{key: key, points: map[int64]*cell{}}
 		t.sums[key] = s
 	}
-	s.Entries, s.Events = s.Entries+entries, s.Events+events
-	s.Points[i].Entries += entries
-	s.Points[i].Events += events
+	s.entries, s.events = s.entries+entries, s.events+events
+	c := into(s.points, i)
+	c.entries, c.events = c.entries+entries, c.events+events
 }
 
 // series is one without events.
-func (t *trender) series(key string) *Series {
-	s := &Series{Key: key, Points: make([]Point, t.n)}
+func (t *trender) series(key string) Series {
+	s := Series{Key: key, Points: make([]Point, t.n)}
 	for i := range s.Points {
 		s.Points[i].At = t.out.Since.Add(time.Duration(i) * t.out.Step)
 	}
 	return s
 }
 
+func (s *Series) add(o *sparse) {
+	s.Entries, s.Events = s.Entries+o.entries, s.Events+o.events
+	for i, c := range o.points {
+		s.Points[i].Entries += c.entries
+		s.Points[i].Events += c.events
+	}
+}
+
 // finish orders the series and joins those that are too many.
 func (t *trender) finish() {
 	if t.q.By == ByNothing && len(t.sums) == 0 {
-		t.sums[""] = t.series("")
+		t.sums[""] = &sparse{}
 	}
-	for _, s := range t.sums {
-		t.out.Series = append(t.out.Series, *s)
-	}
-	slices.SortFunc(t.out.Series, func(a, b Series) int { return cmp.Or(cmp.Compare(b.Events, a.Events), cmp.Compare(a.Key, b.Key)) })
+	all := slices.SortedFunc(maps.Values(t.sums), func(a, b *sparse) int { return cmp.Or(cmp.Compare(b.events, a.events), cmp.Compare(a.key, b.key)) })
 	most := t.q.Most
 	if most <= 0 {
 		most = seriesMost
 	}
-	most = min(most, seriesLimit)
-	if len(t.out.Series) <= most {
-		return
-	}
-	rest := *t.series(OtherRule)
-	for _, s := range t.out.Series[most:] {
-		rest.join(&s)
-	}
-	t.out.Series = append(t.out.Series[:most:most], rest)
-}
-
-func (s *Series) join(o *Series) {
-	s.Entries, s.Events = s.Entries+o.Entries, s.Events+o.Events
-	for i := range o.Points {
-		s.Points[i].Entries += o.Points[i].Entries
-		s.Points[i].Events += o.Points[i].Events
+	for i, o := range all {
+		switch {
+		case i < min(most, seriesLimit):
+			t.out.Series = append(t.out.Series, t.series(o.key))
+		case i == min(most, seriesLimit):
+			t.out.Series = append(t.out.Series, t.series(OtherRule))
+		}
+		t.out.Series[len(t.out.Series)-1].add(o)
 	}
 }

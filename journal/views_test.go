@@ -318,7 +318,7 @@ func TestTopsAndCounts(t *testing.T) {
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Errorf("%s, %s to %s (-scan +tops):\n%s", stage, r[0], r[1], diff)
 				}
-				q := journal.SearchQuery{Log: "shop", Since: since, Until: until, Which: journal.Which{Verdicts: []noren.Verdict{noren.Block}}}
+				q := journal.SearchQuery{Log: "shop", Since: since, Until: until, Which: journal.Which{Verdicts: []noren.Verdict{noren.Block}}, Within: time.Hour}
 				if c, err := j.Count(t.Context(), q, 1000); err != nil || c.N != blocked || c.AtLeast {
 					t.Errorf("%s, %s to %s: counted %+v, %v; want %d", stage, r[0], r[1], c, err, blocked)
 				}

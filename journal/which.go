@@ -37,17 +37,6 @@ func (w *Which) valid() error {
 	return nil
 }
 
-// fits reports whether an entry's columns fit.
-func (w *Which) fits(c *columns) bool {
-	in := func(n int, ok bool) bool { return n == 0 || ok }
-	cause, _, _ := strings.Cut(c.rule, ":")
-	return in(len(w.Kinds), slices.Contains(w.Kinds, noren.Kind(c.kind))) &&
-		in(len(w.Zones), slices.Contains(w.Zones, noren.Zone(c.zone))) &&
-		in(len(w.Verdicts), slices.Contains(w.Verdicts, noren.Verdict(c.verdict))) &&
-		in(len(w.Rules), slices.Contains(w.Rules, c.rule)) &&
-		in(len(w.Causes), slices.Contains(w.Causes, noren.Cause(cause)))
-}
-
 // statement builds the text of a SELECT; every operand is an argument.
 type statement struct {
 	strings.Builder
