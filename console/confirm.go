@@ -2,14 +2,10 @@ package console
 
 import (
 	"net/http"
-	"time"
 
 	"noren"
+	"noren/staff"
 )
-
-// confirmedFor is how long a second factor counts for dangerous acts, so that an
-// unattended screen does not do them.
-const confirmedFor = 15 * time.Minute
 
 // errConfirm asks for the second factor once more.
 var errConfirm = noren.Errorf(noren.Denied, "the second factor is asked for again")
@@ -17,7 +13,7 @@ var errConfirm = noren.Errorf(noren.Denied, "the second factor is asked for agai
 // confirmed refuses an act unless the second factor was given lately; the person
 // is asked for it and led back.
 func (v *visit) confirmed() error {
-	if v.c.o.Staff.Confirmed(v.who, confirmedFor) {
+	if v.c.o.Staff.Confirmed(v.who, staff.ConfirmFor) {
 		return nil
 	}
 	return errConfirm

@@ -21,8 +21,8 @@ type emergencyPage struct {
 
 // switchRow is one button.
 type switchRow struct {
-	gateway.SwitchInfo
-	gateway.SwitchState
+	Info  gateway.SwitchInfo
+	State gateway.SwitchState
 	By    noren.Text
 	Can   bool
 	Know  noren.Text // what is missing, or should be known before
@@ -33,10 +33,10 @@ type switchRow struct {
 func (c *Console) emergency(v *visit) error {
 	p := emergencyPage{May: v.may(staff.Act)}
 	for _, row := range c.switches(v) {
-		if row.On {
+		if row.State.On {
 			p.On++
 		}
-		if row.Mode == "" || row.SwitchInfo.Switch == gateway.SwitchClosed {
+		if row.Info.Mode == "" || row.Info.Switch == gateway.SwitchClosed {
 			p.Stops = append(p.Stops, row)
 		} else {
 			p.Modes = append(p.Modes, row)
@@ -51,10 +51,10 @@ func (c *Console) emergency(v *visit) error {
 func (c *Console) switches(v *visit) (out []switchRow) {
 	states := c.o.Emergency.Of(v.site)
 	for i, info := range gateway.Switches() {
-		row := switchRow{SwitchInfo: info, SwitchState: states[i], Tone: ui.Calm}
+		row := switchRow{Info: info, State: states[i], Tone: ui.Calm}
 		row.Can, row.Know = c.o.Emergency.Can(v.site, info.Switch)
-		if row.On {
-			row.Tone, row.By = ui.Alert, c.authorName(v.r.Context(), row.Author)
+		if row.State.On {
+			row.Tone, row.By = ui.Alert, c.authorName(v.r.Context(), row.State.Author)
 		}
 		out = append(out, row)
 	}
@@ -86,12 +86,12 @@ func switchTerms() []term {
 // row is the switch named in the address.
 func (c *Console) row(v *visit) (switchRow, error) {
 	rows := c.switches(v)
-	i := slices.IndexFunc(rows, func(r switchRow) bool { return string(r.SwitchInfo.Switch) == v.r.PathValue("switch") })
+	i := slices.IndexFunc(rows, func(r switchRow) bool { return string(r.Info.Switch) == v.r.PathValue("switch") })
 	if i < 0 {
 		return switchRow{}, noren.Errorf(noren.NotFound, "no switch %q", v.r.PathValue("switch"))
 	}
 	row := rows[i]
-	if row.SwitchInfo.Switch == gateway.SwitchAdmin && v.from().IsValid() && !v.from().IsLoopback() {
+	if row.Info.Switch == gateway.SwitchAdmin && v.from().IsValid() && !v.from().IsLoopback() {
 		if in, why := c.o.Emergency.Enters(v.site, v.from()); !in {
 			row.Shuts = why
 		}
@@ -127,8 +127,8 @@ func (c *Console) turnSwitch(v *visit) error {
 	if i := slices.IndexFunc(f.Terms, func(t term) bool { return t.Value == f.For }); i >= 0 && f.Terms[i].For > 0 && on {
 		until = noren.At(time.Now().Add(f.Terms[i].For))
 	}
-	was := row.SwitchState
-	if err := c.o.Emergency.Set(v.r.Context(), v.site, row.SwitchInfo.Switch, on, until, v.author(), reason); err != nil {
+	was := row.State
+	if err := c.o.Emergency.Set(v.r.Context(), v.site, row.Info.Switch, on, until, v.author(), reason); err != nil {
 		if text, ok := forPerson(err); ok || noren.CodeOf(err) == noren.Invalid || noren.CodeOf(err) == noren.Conflict {
 			f.Wrong = text
 			if !ok {
@@ -140,7 +140,7 @@ func (c *Console) turnSwitch(v *visit) error {
 		return err
 	}
 	undo := v.undoable(staff.Act, func(ctx context.Context, by *visit) error {
-		return c.o.Emergency.Set(ctx, by.site, row.SwitchInfo.Switch, was.On, was.Until, by.author(), by.words().T("元に戻した", "taken back"))
+		return c.o.Emergency.Set(ctx, by.site, row.Info.Switch, was.On, was.Until, by.author(), by.words().T("元に戻した", "taken back"))
 	})
 	said := "switched-off"
 	if on {
@@ -155,7 +155,7 @@ func (c *Console) preview(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return c.o.Emergency.Preview(v.w, v.site, row.SwitchInfo.Switch, noren.Time{}, v.lang)
+	return c.o.Emergency.Preview(v.w, v.site, row.Info.Switch, noren.Time{}, v.lang)
 }
 
 // switchMatters say which switches are on.

@@ -134,23 +134,12 @@ func (c *Console) setRole(v *visit) error {
 	}
 	before := was.Roles[site]
 	if err := c.o.Staff.SetRole(v.r.Context(), v.by(""), id, site, role); err != nil {
-		return lastOwner(err)
+		return err
 	}
 	undo := v.undoable(staff.People, func(ctx context.Context, by *visit) error {
 		return c.o.Staff.SetRole(ctx, by.by("undo"), id, site, before)
 	})
 	return v.redirect("/people", "role", "undo", undo)
-}
-
-// lastOwner says in words why the last owner stays one.
-func lastOwner(err error) error {
-	if noren.CodeOf(err) != noren.Conflict {
-		return err
-	}
-	if _, said := noren.TextOf(err); said {
-		return err
-	}
-	return noren.WithText(err, noren.Text{Ja: "お店には必ず一人、オーナーが要ります。先にほかの人をオーナーにしてください。", En: "A shop always needs an owner. Make somebody else one first."})
 }
 
 // removePerson lets somebody go: their sessions end and they cannot sign in.
@@ -163,7 +152,7 @@ func (c *Console) removePerson(v *visit) error {
 		return err
 	}
 	if err := c.o.Staff.Remove(v.r.Context(), v.by(reason), v.field("person")); err != nil {
-		return lastOwner(err)
+		return err
 	}
 	return v.redirect("/people", "removed")
 }

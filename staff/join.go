@@ -132,7 +132,8 @@ func (s *Staff) free(ctx context.Context, p sealedPerson) error {
 }
 
 func errMailTaken() error {
-	return noren.WithHint(noren.Errorf(noren.Conflict, "somebody here has this mail address already"), "sign in with it, or ask an owner for a new link")
+	return noren.WithText(noren.WithHint(noren.Errorf(noren.Conflict, "somebody here has this mail address already"), "sign in with it, or ask an owner for a new link"),
+		noren.Text{Ja: "このメールアドレスはもう使われています。ご本人ならサインインするか、オーナーに新しいリンクを頼んでください。", En: "Somebody here has this mail address already. If it is yours, sign in with it, or ask an owner for a new link."})
 }
 
 // newFactor is a second factor that was proved with a code.
@@ -144,8 +145,9 @@ func (s *Staff) newFactor(secret, typed string) (factor, error) {
 	now := s.o.Now()
 	step, ok := stepFor(raw, typed, now, -1)
 	if !ok {
-		return factor{}, noren.WithHint(noren.Errorf(noren.Invalid, "this code does not fit the second factor"),
-			"type the six digits that the app shows now; if none fits, the clock of the phone or of this machine is wrong")
+		return factor{}, noren.WithText(noren.WithHint(noren.Errorf(noren.Invalid, "this code does not fit the second factor"),
+			"type the six digits that the app shows now; if none fits, the clock of the phone or of this machine is wrong"),
+			noren.Text{Ja: "確認コードが合いません。アプリにいま出ている6桁を入れてください。何度やっても合わないときは、スマートフォンの時計がずれています。", En: "This code does not fit. Type the six digits the app shows now; if none ever fits, the clock of your phone is wrong."})
 	}
 	return factor{noren.NewID(now), raw, step}, nil
 }

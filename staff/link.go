@@ -93,7 +93,8 @@ func (s *Staff) Invite(ctx context.Context, by By, mail string, roles Grants) (N
 		var n int
 		err := tx.QueryRowContext(ctx, `SELECT count(*) FROM staff_links WHERE kind = 'invite' AND closed_at IS NULL AND expires_at > $1`, s.o.Now().UnixMicro()).Scan(&n)
 		if err == nil && n >= maxOpenInvite {
-			return noren.Errorf(noren.Invalid, "%d invitations are open; withdraw those that nobody needs", n)
+			return noren.WithText(noren.Errorf(noren.Invalid, "%d invitations are open; withdraw those that nobody needs", n),
+				noren.Text{Ja: "使われていない招待が多すぎます。要らないものを取り消してください。", En: "Too many invitations are open. Withdraw those that nobody needs."})
 		}
 		return err
 	})
@@ -187,7 +188,8 @@ func (s *Staff) Link(ctx context.Context, token string) (Link, error) {
 }
 
 func errNoLink() error {
-	return noren.WithHint(noren.Errorf(noren.Denied, "this link was used, withdrawn, or is over"), "ask whoever sent it for a new one")
+	return noren.WithText(noren.WithHint(noren.Errorf(noren.Denied, "this link was used, withdrawn, or is over"), "ask whoever sent it for a new one"),
+		noren.Text{Ja: "このリンクはもう使えません。一度使われたか、取り消されたか、期限が過ぎています。送ってくれた人に、新しいリンクを頼んでください。", En: "This link cannot be used: it was used once, withdrawn, or its time is over. Ask whoever sent it for a new one."})
 }
 
 func (s *Staff) readLinks(ctx context.Context, where string, args ...any) (out []Link, err error) {

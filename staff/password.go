@@ -3,6 +3,7 @@ package staff
 import (
 	"context"
 	_ "embed"
+	"fmt"
 	"slices"
 	"strings"
 	"unicode"
@@ -28,14 +29,16 @@ var commonWords string
 func CheckPassword(password, name, mail string) error {
 	switch n := utf8.RuneCountInString(password); {
 	case !utf8.ValidString(password) || strings.ContainsRune(password, 0):
-		return noren.Errorf(noren.Invalid, "the password is not plain text")
+		return noren.WithText(noren.Errorf(noren.Invalid, "the password is not plain text"), noren.Text{Ja: "パスワードに使えない文字が入っています。", En: "The password holds characters that cannot be used."})
 	case n < MinPassword:
-		return noren.WithHint(noren.Errorf(noren.Invalid, "the password has %d characters; it needs %d", n, MinPassword), "four words that do not belong together are easy to remember")
+		return noren.WithText(noren.WithHint(noren.Errorf(noren.Invalid, "the password has %d characters; it needs %d", n, MinPassword), "four words that do not belong together are easy to remember"),
+			noren.Text{Ja: fmt.Sprintf("パスワードは%d文字以上にしてください（いま%d文字）。関係のない言葉を4つ並べると覚えやすくなります。", MinPassword, n), En: fmt.Sprintf("The password needs %d characters (it has %d). Four words that do not belong together are easy to remember.", MinPassword, n)})
 	case len(password) > MaxPasswordBytes:
-		return noren.Errorf(noren.Invalid, "the password is longer than %d bytes", MaxPasswordBytes)
+		return noren.WithText(noren.Errorf(noren.Invalid, "the password is longer than %d bytes", MaxPasswordBytes), noren.Text{Ja: "パスワードが長すぎます。", En: "The password is too long."})
 	case len(ownPart(password, name, mail)) < minOwn:
-		return noren.WithHint(noren.Errorf(noren.Invalid, "the password is made of well-known words, digits, or your own name; it would be guessed soon"),
-			"four words that do not belong together are easy to remember")
+		return noren.WithText(noren.WithHint(noren.Errorf(noren.Invalid, "the password is made of well-known words, digits, or your own name; it would be guessed soon"),
+			"four words that do not belong together are easy to remember"),
+			noren.Text{Ja: "よくある言葉やお名前、数字だけでできているので、すぐに当てられてしまいます。関係のない言葉を4つ並べてみてください。", En: "It is made of well-known words, digits or your own name and would be guessed soon. Try four words that do not belong together."})
 	}
 	return nil
 }

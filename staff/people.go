@@ -87,7 +87,8 @@ func (s *Staff) SetRole(ctx context.Context, by By, id, site string, role Role) 
 	case maps.Equal(after, p.Roles):
 		return nil
 	case len(after) == 0:
-		return noren.WithHint(noren.Errorf(noren.Invalid, "%s would have no role anywhere", p.Name), "remove the person instead")
+		return noren.WithText(noren.WithHint(noren.Errorf(noren.Invalid, "%s would have no role anywhere", p.Name), "remove the person instead"),
+			noren.Text{Ja: "役割が一つもなくなります。担当を外れる場合は、下の「外す」を使ってください。", En: "They would have no role anywhere. To let them go, remove them below."})
 	}
 	if err := s.ownerStays(ctx, p, after); err != nil {
 		return err
@@ -156,8 +157,9 @@ func keepingAnOwner(ctx context.Context, f func(tx *db.Tx) error) func(tx *db.Tx
 }
 
 func errLastOwner() error {
-	return noren.WithHint(noren.Errorf(noren.Conflict, "this is the last owner of all sites; somebody must remain who can let people in"),
-		"make somebody else an owner first")
+	return noren.WithText(noren.WithHint(noren.Errorf(noren.Conflict, "this is the last owner of all sites; somebody must remain who can let people in"),
+		"make somebody else an owner first"),
+		noren.Text{Ja: "お店には必ず一人、オーナーが要ります。先にほかの人をオーナーにしてください。", En: "A shop always needs an owner. Make somebody else one first."})
 }
 
 // String lists roles as site=role, * for all sites.
@@ -230,7 +232,8 @@ func (s *Staff) mailToken(mail string) []byte {
 
 func validName(name string) error {
 	if n := utf8.RuneCountInString(name); !utf8.ValidString(name) || n < 1 || n > maxName || strings.ContainsFunc(name, unicode.IsControl) {
-		return noren.Errorf(noren.Invalid, "a name has 1 to %d characters", maxName)
+		return noren.WithText(noren.Errorf(noren.Invalid, "a name has 1 to %d characters", maxName),
+			noren.Text{Ja: "お名前は1文字から100文字で入れてください。", En: "A name has 1 to 100 characters."})
 	}
 	return nil
 }
@@ -239,7 +242,8 @@ func validMail(mail string) error {
 	local, domain, ok := strings.Cut(mail, "@")
 	bad := func(r rune) bool { return r <= ' ' || r == 0x7f || strings.ContainsRune(`<>,;:"\()[]`, r) }
 	if !ok || local == "" || domain == "" || strings.Contains(domain, "@") || len(mail) > maxMail || !utf8.ValidString(mail) || strings.ContainsFunc(mail, bad) {
-		return noren.Errorf(noren.Invalid, "%s is not a mail address", shown(mail))
+		return noren.WithText(noren.Errorf(noren.Invalid, "%s is not a mail address", shown(mail)),
+			noren.Text{Ja: "メールアドレスの形になっていません。", En: "This is not a mail address."})
 	}
 	return nil
 }

@@ -131,7 +131,7 @@ func (s *Staff) ChangePassword(ctx context.Context, x *Session, by By, before, a
 		return err
 	}
 	if ok, _, err := s.matches(ctx, p, cut(before, MaxPasswordBytes+1), true); err != nil || !ok {
-		err = orElse(err, noren.Errorf(noren.Denied, "the old password is not right"))
+		err = orElse(err, noren.WithText(noren.Errorf(noren.Denied, "the old password is not right"), noren.Text{Ja: "いまのパスワードが違います。", En: "The old password is not right."}))
 		s.failedWithin(ctx, x, by, "password", "wrong_password", err)
 		return err
 	}

@@ -123,12 +123,14 @@ func (s *Staff) wrongPassword(ctx context.Context, p *secretPerson, v visitor) {
 }
 
 func errWrong() error {
-	return noren.WithHint(noren.Errorf(noren.Denied, "mail address and password do not belong together"), "look at capital letters and the keyboard's language")
+	return noren.WithText(noren.WithHint(noren.Errorf(noren.Denied, "mail address and password do not belong together"), "look at capital letters and the keyboard's language"),
+		noren.Text{Ja: "メールアドレスかパスワードが違います。大文字・小文字と、日本語入力になっていないかを確かめてください。", En: "Mail address and password do not belong together. Look at capital letters and the keyboard's language."})
 }
 
 // errRefused answers a sign-in that a policy stops.
 func errRefused() error {
-	return noren.WithHint(noren.Errorf(noren.Denied, "signing in is refused at this time"), "an owner sees the reason in the record; at the machine: noren journal show")
+	return noren.WithText(noren.WithHint(noren.Errorf(noren.Denied, "signing in is refused at this time"), "an owner sees the reason in the record; at the machine: noren journal show"),
+		noren.Text{Ja: "いまはサインインをお断りしています。理由はオーナーの画面の記録に残っています。", En: "Signing in is refused at this time. The owner sees the reason in the record."})
 }
 
 // strengthen hashes a password that was right with today's cost. It is tried again

@@ -139,8 +139,9 @@ func (s *Staff) useCode(ctx context.Context, person, typed string) (how string, 
 }
 
 func errWrongCode() error {
-	return noren.WithHint(noren.Errorf(noren.Denied, "this code is not right, or was used before"),
-		"wait for the next code of your app; if the clock of the phone is wrong no code fits")
+	return noren.WithText(noren.WithHint(noren.Errorf(noren.Denied, "this code is not right, or was used before"),
+		"wait for the next code of your app; if the clock of the phone is wrong no code fits"),
+		noren.Text{Ja: "確認コードが違うか、もう使われています。アプリの次の数字を待って入れてください。", En: "This code is not right, or was used before. Wait for the next one of your app."})
 }
 
 const (
