@@ -18,7 +18,13 @@ type Setup struct {
 	Rules map[string]*Rules // by site; "" for sites without their own
 	Mail  *Mail             // nil without a mail server
 	Hooks map[string]*Hook  // by name
+	// Broken are ways that cannot be used now (a secret that cannot be read), by
+	// MailServer or the hook's name: their messages wait.
+	Broken map[string]error
 }
+
+// MailServer names the mail server in Setup.Broken; no hook may have this name.
+const MailServer = "mail server"
 
 // Options are what a Notify needs.
 type Options struct {

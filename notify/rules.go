@@ -73,16 +73,16 @@ const (
 	maxPerHour   = 1000
 )
 
-// Parse reads notify.yaml. hooks are those of noren.yaml; every fault is reported,
-// with its line.
-func Parse(name string, data []byte, hooks []string) (*Rules, error) {
+// Parse reads notify.yaml; every fault is reported, with its line. Whether
+// noren.yaml has the hooks it names is for the caller to see.
+func Parse(name string, data []byte) (*Rules, error) {
 	r := defaults()
 	doc, err := yamlfile.Decode(name, data, r)
 	errs := []error{err, doc.CheckVersion(1)}
 	fault := func(at []any, format string, args ...any) {
 		errs = append(errs, doc.Fault(fmt.Sprintf(format, args...), at...))
 	}
-	r.checkReceivers(hooks, fault)
+	r.checkReceivers(fault)
 	r.checkLists(fault)
 	r.checkBounds(fault)
 	if err := yamlfile.Join(errs...); err != nil {
@@ -97,7 +97,7 @@ func defaults() *Rules {
 
 type faultFunc func(at []any, format string, args ...any)
 
-func (r *Rules) checkReceivers(hooks []string, fault faultFunc) {
+func (r *Rules) checkReceivers(fault faultFunc) {
 	if len(r.Receivers) > maxReceivers {
 		fault([]any{"receivers"}, "%d receivers are over %d", len(r.Receivers), maxReceivers)
 	}
@@ -117,8 +117,8 @@ func (r *Rules) checkReceivers(hooks []string, fault faultFunc) {
 		if x.Mail != "" && !validMail(x.Mail) {
 			fault(append(at, "mail"), "%q is not a mail address such as owner@shop.example.jp", CleanLine(x.Mail, 100))
 		}
-		if x.Hook != "" && !slices.Contains(hooks, x.Hook) {
-			fault(append(at, "hook"), "there is no hook %q in noren.yaml; its address is a secret and stands there (docs/operate/notify.md)", CleanLine(x.Hook, 100))
+		if x.Hook != "" && !noren.ValidName(x.Hook) {
+			fault(append(at, "hook"), "hook %q is no name of one in noren.yaml: its address is a secret and stands there", CleanLine(x.Hook, 100))
 		}
 		if x.Language != "" && x.Language != "ja" && x.Language != "en" {
 			fault(append(at, "language"), "language %q is neither ja nor en", CleanLine(x.Language, 100))
@@ -205,11 +205,6 @@ func (r *Rules) Untold() (out []Severity) {
 		}
 	}
 	return out
-}
-
-// NeedsMail reports whether any receiver is told by mail.
-func (r *Rules) NeedsMail() bool {
-	return slices.ContainsFunc(r.Receivers, func(x Receiver) bool { return x.Mail != "" })
 }
 
 // channels are the ways a receiver is told.

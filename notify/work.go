@@ -252,6 +252,13 @@ func (n *Notify) send(ctx context.Context, channel string, to *Receiver, l *lett
 	ctx, cancel := context.WithTimeout(ctx, sendFor)
 	defer cancel()
 	setup := n.present()
+	way := to.Hook
+	if channel == byMail {
+		way = MailServer
+	}
+	if err := setup.Broken[way]; err != nil {
+		return err
+	}
 	if channel == byMail {
 		if setup.Mail == nil {
 			return refused(noren.WithHint(noren.Errorf(noren.Invalid, "no mail server is configured"), "add mail: to noren.yaml (docs/operate/notify.md)"))

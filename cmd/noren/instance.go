@@ -20,6 +20,7 @@ import (
 	"noren/kv"
 	"noren/kv/valkey"
 	"noren/loop"
+	"noren/notify"
 	"noren/orient"
 	"noren/settings"
 	"noren/vault"
@@ -48,6 +49,8 @@ type instance struct {
 	logSeen  *logs.Seen
 	shopMaps shopMaps
 	acme     *acme.Manager // nil without an authority
+	notify   *notify.Notify
+	teller   *teller
 
 	mu        sync.Mutex // guards what a reload exchanges
 	now       *Config    // sites and address data may differ from cfg after one
@@ -79,7 +82,8 @@ type wants struct {
 // openInstance wires an instance. What was opened is closed again when a later
 // step fails.
 func openInstance(ctx context.Context, cfg *Config, w wants, log *slog.Logger) (in *instance, err error) {
-	in = &instance{cfg: cfg, memory: machineMemory("/"), node: nodeName(), log: log, now: cfg, getenv: w.getenv, logSeen: logs.NewSeen()}
+	in = &instance{cfg: cfg, memory: machineMemory("/"), node: nodeName(), log: log, now: cfg, getenv: w.getenv, logSeen: logs.NewSeen(), teller: newTeller(log)}
+	in.log = in.teller.logger()
 	if in.getenv == nil {
 		in.getenv = os.Getenv
 	}
@@ -90,7 +94,7 @@ func openInstance(ctx context.Context, cfg *Config, w wants, log *slog.Logger) (
 		}
 	}()
 	for _, step := range []func(context.Context, wants) error{
-		in.openDatabase, in.openVault, in.openJournal, in.openShared, in.openSettings, in.openLoop, in.reapplyErasures, in.openACME,
+		in.openDatabase, in.openVault, in.openJournal, in.openShared, in.openSettings, in.openLoop, in.openNotify, in.reapplyErasures, in.openACME,
 	} {
 		if err := step(ctx, w); err != nil {
 			return in, err
@@ -409,6 +413,8 @@ func (in *instance) run(ctx context.Context, more ...func(context.Context)) {
 		func(ctx context.Context) { in.lists.Run(ctx) },
 		func(ctx context.Context) { in.modes.Run(ctx) },
 		func(ctx context.Context) { in.places.Run(ctx) },
+		in.notify.Run,
+		in.teller.run,
 		in.watchTrials,
 		in.housekeeping,
 	) {
@@ -455,6 +461,9 @@ func (in *instance) retain(ctx context.Context, now time.Time) {
 	}
 	if err := in.settings.PruneTrials(ctx, now.Add(-keep)); err != nil {
 		in.log.Error("drop old trials", "alarm", true, "err", err)
+	}
+	if err := in.notify.Prune(ctx, now.Add(-keep)); err != nil {
+		in.log.Error("delete old notices", "alarm", true, "err", err)
 	}
 	if n, err := in.vault.Retain(ctx, now, keep); err != nil {
 		in.log.Error("destroy keys over their term", "alarm", true, "err", err)

@@ -72,12 +72,13 @@ type cli struct {
 	Reload  reloadCmd `cmd:"" group:"begin" help:"Have the running noren read its configuration again, and wait until it is in force."`
 	ConfigV configCmd `cmd:"" group:"begin" name:"config" help:"The configuration file itself."`
 
-	Why   whyCmd   `cmd:"" group:"daily" help:"Say what would happen to a visitor, and why; or what became of the one with a reference number."`
-	Mode  modeCmd  `cmd:"" group:"daily" help:"Switch a site: busy, under attack, closed, or back to normal."`
-	Ban   banCmd   `cmd:"" group:"daily" help:"Refuse an address or network for a while."`
-	Allow allowCmd `cmd:"" group:"daily" help:"Let an address or network through whatever bans say."`
-	Place placeCmd `cmd:"" group:"daily" help:"Named places (本社, 自宅) that access rules use."`
-	Open  openCmd  `cmd:"" group:"daily" help:"Break-glass: open the access rules of a zone for a while."`
+	Why    whyCmd    `cmd:"" group:"daily" help:"Say what would happen to a visitor, and why; or what became of the one with a reference number."`
+	Mode   modeCmd   `cmd:"" group:"daily" help:"Switch a site: busy, under attack, closed, or back to normal."`
+	Ban    banCmd    `cmd:"" group:"daily" help:"Refuse an address or network for a while."`
+	Allow  allowCmd  `cmd:"" group:"daily" help:"Let an address or network through whatever bans say."`
+	Place  placeCmd  `cmd:"" group:"daily" help:"Named places (本社, 自宅) that access rules use."`
+	Open   openCmd   `cmd:"" group:"daily" help:"Break-glass: open the access rules of a zone for a while."`
+	Notify notifyCmd `cmd:"" group:"daily" help:"Notices to people: try the ways, list what was told, acknowledge."`
 
 	Settings settingsCmd `cmd:"" group:"rules" help:"Export, import or compare the settings set."`
 	WAF      wafCmd      `cmd:"" group:"rules" name:"waf" help:"Try requests against the web application firewall."`
