@@ -30,7 +30,7 @@ type Rules struct {
 	Within    time.Duration `yaml:"acknowledge_within"`
 	Group     time.Duration `yaml:"group"`
 	PerHour   int           `yaml:"per_hour"`
-	Quiet     *Quiet        `yaml:"quiet"`
+	Quiet     Quiet         `yaml:"quiet"`
 }
 
 // Receiver is a person or a place where people look.
@@ -48,7 +48,7 @@ type bySeverity struct {
 }
 
 // Quiet are the hours in which low notices wait; in Japan, where the shop's people
-// are. From after To is over midnight.
+// are. From after To is over midnight; the same twice is never.
 type Quiet struct {
 	From Clock `yaml:"from"`
 	To   Clock `yaml:"to"`
@@ -92,7 +92,7 @@ func Parse(name string, data []byte) (*Rules, error) {
 }
 
 func defaults() *Rules {
-	return &Rules{Within: 15 * time.Minute, Group: time.Hour, PerHour: 20, Quiet: &Quiet{From: 22 * 60, To: 7 * 60}}
+	return &Rules{Within: 15 * time.Minute, Group: time.Hour, PerHour: 20, Quiet: Quiet{From: 22 * 60, To: 7 * 60}}
 }
 
 type faultFunc func(at []any, format string, args ...any)
@@ -157,9 +157,6 @@ func (r *Rules) checkBounds(fault faultFunc) {
 	}
 	if r.Console != "" && !validConsole(r.Console) {
 		fault([]any{"console"}, "%q is not an https:// address without path, such as https://console.example.jp", CleanLine(r.Console, 100))
-	}
-	if r.Quiet != nil && r.Quiet.From == r.Quiet.To {
-		fault([]any{"quiet"}, "quiet begins when it ends; for no quiet hours write: quiet: null")
 	}
 }
 
@@ -231,7 +228,7 @@ func (r *Rules) due(s Severity, t time.Time) time.Time {
 	switch {
 	case s == High:
 		return t
-	case s == Low && r.Quiet != nil:
+	case s == Low:
 		return r.Quiet.end(t.Add(patience))
 	}
 	return t.Add(patience)

@@ -133,7 +133,7 @@ func (n *Notify) admit(ctx context.Context, tx *db.Tx, m *outgoing, rules *Rules
 	if m.state == sending { // taken once already, by a node that is gone
 		return true, m.take(ctx, tx, n.owner, now)
 	}
-	if m.severity == Low && rules.Quiet != nil && m.kind != kindMessage {
+	if m.severity == Low && m.kind != kindMessage {
 		if morning := rules.Quiet.end(now); morning.After(now) {
 			_, err := tx.ExecContext(ctx, `UPDATE notify_outbox SET due = $1 WHERE id = $2`, morning.UnixMicro(), m.id)
 			return false, err
