@@ -58,7 +58,15 @@ func (h *tellHandler) Handle(ctx context.Context, r slog.Record) error {
 	if a := readAlarm(r, h.attrs); a != nil {
 		h.teller.add(a.notice(h.teller.node))
 	}
+	if !h.Handler.Enabled(ctx, r.Level) {
+		return nil
+	}
 	return h.Handler.Handle(ctx, r)
+}
+
+// Enabled lets alarms come in whatever the log itself leaves out.
+func (h *tellHandler) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= slog.LevelWarn || h.Handler.Enabled(ctx, l)
 }
 
 func (h *tellHandler) WithAttrs(attrs []slog.Attr) slog.Handler {

@@ -74,6 +74,7 @@ func tellTable() []tellRow {
 		{"access log cannot be written; requests are served on", "accesslog-stuck", middle, text("アクセスログが書き込めません", "The access log cannot be written"), disk, nil, nil},
 		{"a web server of yours passes visitors on and is not in trusted_proxies: all of them look like one", "proxy-untrusted", middle, text("前段のサーバーが信頼済みに入っておらず、お客様が全員同じに見えています", "A web server of yours is not in trusted_proxies; all visitors look like one"),
 			text("noren.yaml の trusted_proxies に、そのサーバーのアドレスを加えてください。", "Add its address to trusted_proxies in noren.yaml."), nil, []string{"proxy"}},
+		{"journal slower than the deadline", "record-slow", low, text("記録の書き込みが遅くなっています", "The record is written slowly"), text("続くときは、サーバーの空き容量と負荷を確認してください。", "If it lasts, look at the machine's disk and load."), nil, nil},
 		{"a way to people cannot be used; its messages wait", "way-broken", middle, text("お知らせを送る方法の 1 つが使えません", "One way to reach people cannot be used"), text("noren check が原因を示します。", "noren check says why."), nil, nil},
 	}
 }
@@ -158,10 +159,23 @@ func (a *alarm) ofTable(n *notify.Notice) {
 func (a *alarm) values(names []string) (t noren.Text) {
 	for _, name := range names {
 		if v := a.attrs[name]; v != "" {
-			t = both(t, name+": "+v, name+": "+v)
+			t = both(t, valueWord(name)+": "+v, name+": "+v)
 		}
 	}
 	return t
+}
+
+// valueWord is what a shopkeeper calls a value.
+func valueWord(name string) string {
+	words := map[string]string{
+		"server": "サーバー", "upstream": "サーバー", "cause": "原因", "ticket": "お客様に出た番号", "host": "ホスト名", "until": "いつまで", "zone": "場所", "zones": "場所",
+		"service": "サービス", "at": "場所", "by": "だれが", "file": "ファイル", "records": "件数", "reason": "理由", "retry": "次に試すまで", "step": "ずれ", "ahead": "ずれ",
+		"than": "相手のサーバー", "sink": "送り先", "kind": "種類", "proxy": "サーバーのアドレス",
+	}
+	if w := words[name]; w != "" {
+		return w
+	}
+	return name
 }
 
 // both adds a line in each language.
