@@ -302,6 +302,7 @@ func personalPage() []byte {
 		p.row("`"+c[0]+"`", "`"+c[1]+"`", c[2])
 	}
 	p.row("all", "`entities`", "account, device, address, session and other parties")
+	notifyPersonal(p)
 	return p.Bytes()
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -289,6 +290,25 @@ func (in *instance) warnUntold(cfg *Config, r *rules) {
 			in.log.Error("people of a site cannot be told", "alarm", true, "site", site, "err", err, "hint", noren.HintOf(err))
 		} else if what, hint := cfg.untold(r.notify, site); what != "" {
 			in.log.Warn(what, "site", site, "hint", hint)
+		}
+	}
+}
+
+// notifyPersonal lists what is kept of the shop's own people to tell them. It is
+// not sealed: it is needed when the vault cannot be asked.
+func notifyPersonal(p *page) {
+	fmt.Fprint(p, "\nOf the shop's own people, in the settings and in the list of notices (docs/operate/notify.md); notices go with the term `keep.months`:\n")
+	p.table("where", "field", "what it is")
+	for _, part := range []struct {
+		where string
+		t     reflect.Type
+	}{{"`notify.yaml` `receivers[]`", reflect.TypeFor[notify.Receiver]()}, {"notices", reflect.TypeFor[notify.Told]()}} {
+		for i := range part.t.NumField() {
+			f := part.t.Field(i)
+			if what := f.Tag.Get("personal"); what != "" {
+				name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+				p.row(part.where, "`"+name+"`", what)
+			}
 		}
 	}
 }
