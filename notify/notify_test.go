@@ -558,6 +558,20 @@ func TestUnreachableReceiverIsPassedOver(t *testing.T) {
 	}
 }
 
+// A server that refuses for good is believed after an hour, and people see it.
+func TestRefusalsAreGivenUp(t *testing.T) {
+	k := newDesk(t, dbtest.Open(t, db.SQLite), everybody)
+	k.post.setRefuse(&smtp.SMTPError{Code: 550, Message: "no such user"})
+	k.tell(t, Middle, "server-down")
+	for range mostRefusals {
+		k.after(t, mostWait)
+	}
+	got, err := k.Failed(t.Context(), k.clock.now().Add(-24*time.Hour))
+	if err != nil || len(got) != 1 || got[0].Tries != mostRefusals || strings.Contains(got[0].Error, "owner@shop.test") || !strings.Contains(k.log.String(), "given up") {
+		t.Fatal(got, err, k.log)
+	}
+}
+
 func TestDatabaseAway(t *testing.T) {
 	k := newDesk(t, dbtest.Open(t, db.SQLite), everybody)
 	x := trouble(High, "database-away")

@@ -179,10 +179,19 @@ func (m *outgoing) settleMore(ctx context.Context, tx *db.Tx, state string) erro
 		return err
 	}
 	if state == failed && m.severity == High && m.notice != "" {
-		_, err := tx.ExecContext(ctx, `UPDATE notify_notices SET escalate_at = 1 WHERE id = $1 AND acked_at = 0 AND escalate_at > 1`, m.notice)
-		return err
+		return hurry(ctx, tx, m.notice)
 	}
 	return nil
+}
+
+// hurry has the next people asked about a notice at once.
+func (n *Notify) hurry(ctx context.Context, notice string) error {
+	return n.o.DB.Write(ctx, func(tx *db.Tx) error { return hurry(ctx, tx, notice) })
+}
+
+func hurry(ctx context.Context, tx *db.Tx, notice string) error {
+	_, err := tx.ExecContext(ctx, `UPDATE notify_notices SET escalate_at = 1 WHERE id = $1 AND acked_at = 0 AND escalate_at > 1`, notice)
+	return err
 }
 
 // readNotice reads a stored notice.

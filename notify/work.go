@@ -20,15 +20,16 @@ const (
 // How messages are sent. A lease outlasts the sending of everything that is taken
 // at once; a node that dies has its messages sent by another when it ends.
 const (
-	atOnce    = 8
-	parallel  = 4
-	sendFor   = 30 * time.Second // one try
-	lease     = 2 * time.Minute
-	pollEvery = 2 * time.Second
-	firstWait = 30 * time.Second // after a failed try, doubled each time
-	mostWait  = 30 * time.Minute
-	giveUp    = 24 * time.Hour // after the message was made
-	refusals  = 3              // of a server that refuses for good
+	atOnce       = 8
+	parallel     = 4
+	sendFor      = 30 * time.Second // one try
+	lease        = 2 * time.Minute
+	pollEvery    = 2 * time.Second
+	firstWait    = 30 * time.Second // after a failed try, doubled each time
+	mostWait     = 30 * time.Minute
+	giveUp       = 24 * time.Hour // after the message was made
+	refusals     = 3              // of a server that refuses for good: the next person is asked
+	mostRefusals = 8              // an hour of them: given up
 )
 
 // Run sends what is due and escalates what nobody acknowledged, until ctx ends.
@@ -284,7 +285,10 @@ func (n *Notify) failedTry(ctx context.Context, m *outgoing, cause error) {
 	now := n.o.Now()
 	_, forGood := errors.AsType[refusal](cause)
 	why := CleanLine(cause.Error(), 500)
-	if forGood && m.tries >= refusals || now.Sub(m.made) >= giveUp {
+	if forGood && m.tries == refusals && m.severity == High && m.notice != "" {
+		n.note(m, n.hurry(ctx, m.notice))
+	}
+	if forGood && m.tries >= mostRefusals || now.Sub(m.made) >= giveUp {
 		n.o.Log.Error("a message to people could not be sent and is given up", "alarm", true, "message", m.id, "notice", m.notice,
 			"receiver", m.receiver, "channel", m.channel, "tries", m.tries, "err", why, "hint", noren.HintOf(cause))
 		n.note(m, m.settle(ctx, n.o.DB, n.owner, failed, why, m.due))

@@ -82,7 +82,8 @@ type wants struct {
 // openInstance wires an instance. What was opened is closed again when a later
 // step fails.
 func openInstance(ctx context.Context, cfg *Config, w wants, log *slog.Logger) (in *instance, err error) {
-	in = &instance{cfg: cfg, memory: machineMemory("/"), node: nodeName(), log: log, now: cfg, getenv: w.getenv, logSeen: logs.NewSeen(), teller: newTeller(log)}
+	in = &instance{cfg: cfg, memory: machineMemory("/"), node: nodeName(), log: log, now: cfg, getenv: w.getenv, logSeen: logs.NewSeen()}
+	in.teller = newTeller(log, in.node)
 	in.log = in.teller.logger()
 	if in.getenv == nil {
 		in.getenv = os.Getenv

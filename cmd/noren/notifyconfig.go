@@ -187,6 +187,18 @@ func rulesOfSite(rules map[string]*notify.Rules, site string) *notify.Rules {
 	return rules[""]
 }
 
+// toldOf lists the sites, and "" for Noren itself where sites have receivers of
+// their own: troubles of the machine go to those of the shared notify.yaml.
+func (c *Config) toldOf(rules map[string]*notify.Rules) []string {
+	sites := c.siteNames()
+	for _, s := range sites {
+		if rules[s] != nil {
+			return append(slices.Clone(sites), "")
+		}
+	}
+	return sites
+}
+
 // untold says what keeps people of a site from being told: nobody is named, or the
 // way to them is not configured. "" when all is well.
 func (c *Config) untold(rules map[string]*notify.Rules, site string) (what, hint string) {
@@ -236,8 +248,11 @@ func (e *env) checkNotify(fs *findings, set settings.Set, cfg *Config) {
 	} else if cfg.Mail != nil || len(cfg.Hooks) > 0 {
 		fs.add("ways to people", nil, "mail server %s, %s; noren notify test sends a message", orNone(setup.Mail), counted(len(setup.Hooks), "hook", "hooks"))
 	}
-	for _, site := range cfg.siteNames() {
+	for _, site := range cfg.toldOf(rules) {
 		what := "who is told " + site
+		if site == "" {
+			what = "who is told of Noren"
+		}
 		if err := cfg.unreachable(rules, site); err != nil {
 			fs.add(what, err, "")
 			continue
@@ -262,7 +277,6 @@ func (in *instance) openNotify(context.Context, wants) error {
 	setup, err := in.cfg.notifySetup(in.rules.notify, in.getenv)
 	in.notify = notify.New(notify.Options{DB: in.db, Setup: setup, Log: in.teller.plain})
 	in.teller.notify = in.notify
-	in.teller.node = in.node
 	if err != nil {
 		in.sayBroken(err)
 	}
@@ -285,7 +299,7 @@ func (in *instance) sayBroken(err error) {
 
 // warnUntold says in the log what `noren check` says.
 func (in *instance) warnUntold(cfg *Config, r *rules) {
-	for _, site := range cfg.siteNames() {
+	for _, site := range cfg.toldOf(r.notify) {
 		if err := cfg.unreachable(r.notify, site); err != nil {
 			in.log.Error("people of a site cannot be told", "alarm", true, "site", site, "err", err, "hint", noren.HintOf(err))
 		} else if what, hint := cfg.untold(r.notify, site); what != "" {

@@ -38,8 +38,8 @@ const (
 	directAgain = time.Hour
 )
 
-func newTeller(plain *slog.Logger) *teller {
-	return &teller{plain: plain, pending: map[tellKey]*notify.Notice{}, direct: map[tellKey]time.Time{}}
+func newTeller(plain *slog.Logger, node string) *teller {
+	return &teller{plain: plain, node: node, pending: map[tellKey]*notify.Notice{}, direct: map[tellKey]time.Time{}}
 }
 
 // logger is plain, with its alarms told.

@@ -20,7 +20,7 @@ import (
 // told is what the log's lines became.
 func told(t *testing.T, says string, args ...any) notify.Notice {
 	t.Helper()
-	te := newTeller(slog.New(slog.DiscardHandler))
+	te := newTeller(slog.New(slog.DiscardHandler), "web1")
 	te.logger().Error(says, args...)
 	if len(te.pending) != 1 {
 		t.Fatalf("%d notices", len(te.pending))
@@ -86,7 +86,7 @@ func TestAlarmsBecomeNotices(t *testing.T) {
 	if unknown.Severity != notify.Middle || unknown.Key != "alarm-something-new" || unknown.Site != "" || strings.Contains(unknown.Text.Ja+unknown.Next.Ja, "secret") {
 		t.Errorf("%+v", unknown)
 	}
-	te := newTeller(slog.New(slog.DiscardHandler))
+	te := newTeller(slog.New(slog.DiscardHandler), "web1")
 	log := te.logger().With("alarm", true).WithGroup("g")
 	log.Error("database")
 	te.logger().Error("no alarm")
@@ -98,7 +98,7 @@ func TestAlarmsBecomeNotices(t *testing.T) {
 
 // A flood of alarms stays small in memory and is one notice with a count.
 func TestFloodOfAlarms(t *testing.T) {
-	te := newTeller(slog.New(slog.DiscardHandler))
+	te := newTeller(slog.New(slog.DiscardHandler), "web1")
 	log := te.logger()
 	for i := range 10_000 {
 		log.Error("shop does not answer", "alarm", true, "site", "shop")
@@ -122,7 +122,7 @@ func TestAlarmsWaitForTheDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	var said bytes.Buffer
-	te := newTeller(slog.New(slog.NewTextHandler(&said, nil)))
+	te := newTeller(slog.New(slog.NewTextHandler(&said, nil)), "web1")
 	te.notify = notify.New(notify.Options{DB: d, Setup: notify.Setup{Rules: map[string]*notify.Rules{"": r}}})
 	away.Store(true)
 	log := te.logger()
