@@ -134,8 +134,8 @@ func TestInnerAddresses(t *testing.T) {
 		"169.254.169.254": true, "fe80::1%eth0": true, "fd00:ec2::254": true, "100.100.100.200": true, "168.63.129.16": true, "224.0.0.1": true, "ff02::1": true,
 		"64:ff9b::a9fe:a9fe": true, "203.0.113.5": false, "192.168.1.5": false, "10.0.0.1": false, "2001:db8::1": false, "64:ff9b::cb00:7105": false,
 	} {
-		if got := inner(plainAddr(netip.MustParseAddr(addr))); got != want {
-			t.Errorf("inner(%s) = %t, want %t", addr, got, want)
+		if got := noren.InnerAddr(netip.MustParseAddr(addr)); got != want {
+			t.Errorf("InnerAddr(%s) = %t, want %t", addr, got, want)
 		}
 	}
 }

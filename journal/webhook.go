@@ -107,37 +107,10 @@ func (s *WebhookSink) control(_, address string, _ syscall.RawConn) error {
 	if err != nil {
 		return fmt.Errorf("address %q: %w", address, err)
 	}
-	a := plainAddr(ap.Addr())
-	if !inner(a) || slices.ContainsFunc(s.o.Allow, func(p netip.Prefix) bool { return p.Contains(a) }) {
+	a := noren.PlainAddr(ap.Addr())
+	if !noren.InnerAddr(a) || slices.ContainsFunc(s.o.Allow, func(p netip.Prefix) bool { return p.Contains(a) }) {
 		return nil
 	}
 	return noren.WithHint(noren.Errorf(noren.Denied, "%s is an address of this machine, its link or a metadata service", a),
 		"Name the network in the webhook's allow list if it is meant.")
-}
-
-// plainAddr undoes the ways of writing an IPv4 address as IPv6.
-func plainAddr(a netip.Addr) netip.Addr {
-	a = a.Unmap().WithZone("")
-	nat64 := netip.MustParsePrefix("64:ff9b::/96")
-	if b := a.As16(); a.Is6() && nat64.Contains(a) {
-		return netip.AddrFrom4([4]byte(b[12:]))
-	}
-	return a
-}
-
-// inner reports addresses that only the machine itself, its link or its cloud's
-// metadata service answers at.
-func inner(a netip.Addr) bool {
-	if a.IsLoopback() || a.IsUnspecified() || a.IsLinkLocalUnicast() || a.IsMulticast() || a.IsInterfaceLocalMulticast() {
-		return true
-	}
-	metadata := []netip.Prefix{
-		netip.MustParsePrefix("0.0.0.0/8"),
-		netip.MustParsePrefix("100.100.100.200/32"), // Alibaba Cloud
-		netip.MustParsePrefix("192.0.0.192/32"),     // Oracle Cloud
-		netip.MustParsePrefix("168.63.129.16/32"),   // Azure
-		netip.MustParsePrefix("fd00:ec2::254/128"),  // AWS
-		netip.MustParsePrefix("fd20:ce::254/128"),   // Google Cloud
-	}
-	return slices.ContainsFunc(metadata, func(p netip.Prefix) bool { return p.Contains(a) })
 }

@@ -145,6 +145,7 @@ func (e *env) checkMachine(fs *findings, cfg *Config) {
 	err := checkSettings(set, cfg)
 	fs.add("settings", err, "%d files, version %s", len(set), set.Hash())
 	checkAccess(fs, set, cfg)
+	e.checkNotify(fs, set, cfg)
 	_, err = loadAddresses(&cfg.Lookup, cfg.path, e.log)
 	fs.add("address data", err, "can be read")
 	if cfg.ACME != nil {

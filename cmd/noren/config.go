@@ -44,6 +44,8 @@ type Config struct {
 	Access      AccessConfig        `yaml:"access_log" json:"access_log,omitempty"`
 	Keep        KeepConfig          `yaml:"keep" json:"keep,omitempty"`
 	Logs        []LogConfig         `yaml:"logs" json:"logs,omitempty"`
+	Mail        *MailConfig         `yaml:"mail" json:"mail,omitempty" jsonschema:"description=The server that takes Noren's mail to the shop's people"`
+	Hooks       []HookConfig        `yaml:"hooks" json:"hooks,omitempty" jsonschema:"description=Webhooks that notify.yaml names"`
 	Sites       []gateway.Site      `yaml:"sites" json:"sites" jsonschema:"minItems=1"`
 
 	dir string // of the file, for relative paths
@@ -187,6 +189,7 @@ func (c *Config) fill() {
 		}
 	}
 	c.fillLogs()
+	c.fillNotify()
 	setDefault(&c.Settings.Mode, "console")
 	if c.Settings.Dir != "" {
 		c.Settings.Dir = c.path(c.Settings.Dir)
@@ -294,6 +297,7 @@ func (c *Config) valid(doc *yamlfile.Doc) error {
 	errs = append(errs, c.validAuthority(doc)...)
 	errs = append(errs, c.validSites(doc)...)
 	errs = append(errs, c.validLogs(doc)...)
+	errs = append(errs, c.validNotify(doc)...)
 	return errors.Join(errs...)
 }
 

@@ -312,6 +312,7 @@ func personalPage() []byte {
 	}
 	p.row("`staff_sessions`", "`address`, `browser`", "where a person signed in from, and with what")
 	p.row("`staff_links`", "`mail`", "whom an invitation was made for")
+	notifyPersonal(p)
 	return p.Bytes()
 }
 

@@ -21,6 +21,7 @@ import (
 	"noren/kv"
 	"noren/kv/valkey"
 	"noren/loop"
+	"noren/notify"
 	"noren/orient"
 	"noren/settings"
 	"noren/staff"
@@ -53,6 +54,8 @@ type instance struct {
 	acme     *acme.Manager // nil without an authority
 	staff    *staff.Staff
 	feed     *console.Feed // what open pages are told
+	notify   *notify.Notify
+	teller   *teller
 
 	mu        sync.Mutex // guards what a reload exchanges
 	now       *Config    // sites and address data may differ from cfg after one
@@ -85,6 +88,8 @@ type wants struct {
 // step fails.
 func openInstance(ctx context.Context, cfg *Config, w wants, log *slog.Logger) (in *instance, err error) {
 	in = &instance{cfg: cfg, memory: machineMemory("/"), node: nodeName(), log: log, now: cfg, getenv: w.getenv, logSeen: logs.NewSeen(), feed: console.NewFeed()}
+	in.teller = newTeller(log, in.node)
+	in.log = in.teller.logger()
 	if in.getenv == nil {
 		in.getenv = os.Getenv
 	}
@@ -95,7 +100,7 @@ func openInstance(ctx context.Context, cfg *Config, w wants, log *slog.Logger) (
 		}
 	}()
 	for _, step := range []func(context.Context, wants) error{
-		in.openDatabase, in.openVault, in.openJournal, in.openShared, in.openSettings, in.openLoop, in.openStaff, in.reapplyErasures, in.openACME,
+		in.openDatabase, in.openVault, in.openJournal, in.openShared, in.openSettings, in.openLoop, in.openNotify, in.openStaff, in.reapplyErasures, in.openACME,
 	} {
 		if err := step(ctx, w); err != nil {
 			return in, err
@@ -421,6 +426,8 @@ func (in *instance) run(ctx context.Context, more ...func(context.Context)) {
 		func(ctx context.Context) { in.stops.Run(ctx) },
 		func(ctx context.Context) { in.places.Run(ctx) },
 		func(ctx context.Context) { in.staff.Run(ctx) },
+		in.notify.Run,
+		in.teller.run,
 		in.watchTrials,
 		in.housekeeping,
 	) {
@@ -470,6 +477,9 @@ func (in *instance) retain(ctx context.Context, now time.Time) {
 	}
 	if err := in.settings.PruneTrials(ctx, now.Add(-keep)); err != nil {
 		in.log.Error("drop old trials", "alarm", true, "err", err)
+	}
+	if err := in.notify.Prune(ctx, now.Add(-keep)); err != nil {
+		in.log.Error("delete old notices", "alarm", true, "err", err)
 	}
 	if n, err := in.vault.Retain(ctx, now, keep); err != nil {
 		in.log.Error("destroy keys over their term", "alarm", true, "err", err)

@@ -80,6 +80,7 @@ type cli struct {
 	Place     placeCmd     `cmd:"" group:"daily" help:"Named places (本社, 自宅) that access rules use."`
 	Staff     staffCmd     `cmd:"" group:"daily" help:"The shop's people who sign in to Noren: list, links, roles, sessions."`
 	Open      openCmd      `cmd:"" group:"daily" help:"Break-glass: open the access rules of a zone for a while."`
+	Notify    notifyCmd    `cmd:"" group:"daily" help:"Notices to people: try the ways, list what was told, acknowledge."`
 
 	Settings settingsCmd `cmd:"" group:"rules" help:"Export, import or compare the settings set."`
 	WAF      wafCmd      `cmd:"" group:"rules" name:"waf" help:"Try requests against the web application firewall."`

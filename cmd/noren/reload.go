@@ -166,6 +166,7 @@ func (c *Config) watched(path string) []string {
 			files = append(files, f)
 		}
 	}
+	files = append(files, c.notifySecrets()...)
 	slices.Sort(files)
 	return slices.DeleteFunc(slices.Compact(files), func(f string) bool { return f == "" })
 }

@@ -12,6 +12,7 @@ import (
 	"noren/gateway"
 	"noren/gateway/waf"
 	"noren/loop"
+	"noren/notify"
 	"noren/orient"
 	"noren/policy"
 	"noren/settings"
@@ -25,6 +26,7 @@ const (
 	firewallDir = "firewall/"
 	limitsFile  = "limits.yaml"
 	accessFile  = "access.yaml"
+	notifyFile  = "notify.yaml"
 	sitesDir    = "sites/"
 )
 
@@ -35,6 +37,7 @@ type rules struct {
 	limits   map[string][]gateway.Limit // by site; "" for sites without their own
 	firewall []waf.RuleFile
 	access   accessBySite
+	notify   map[string]*notify.Rules // by site; "" for sites without their own
 }
 
 // shippedSettings is the set a new instance starts with.
@@ -45,6 +48,7 @@ func shippedSettings() settings.Set {
 	}
 	set[limitsFile] = string(gateway.ShippedLimitsFile())
 	set[accessFile] = string(gateway.ShippedAccessFile())
+	set[notifyFile] = string(notify.ShippedFile())
 	return set
 }
 
@@ -93,6 +97,8 @@ func (r *rules) compile(set settings.Set, sites []string, cat *noren.Catalogue) 
 	errs = append(errs, err)
 	r.limits[""] = limits
 	r.access, err = readAccess(set, sites)
+	errs = append(errs, err)
+	r.notify, err = readNotify(set, sites)
 	errs = append(errs, err)
 	for _, site := range sites {
 		own := policyFiles(set, site)
@@ -168,8 +174,8 @@ func strayFiles(set settings.Set, sites []string) error {
 			}
 			rest = inside
 		}
-		if rest != limitsFile && rest != accessFile && !(strings.HasPrefix(rest, policiesDir) && strings.HasSuffix(rest, ".yaml")) {
-			errs = append(errs, fmt.Errorf("%s: expected policies/NAME.yaml, limits.yaml or access.yaml, at the top or under sites/SITE/, or firewall/NAME.conf at the top", name))
+		if rest != limitsFile && rest != accessFile && rest != notifyFile && !(strings.HasPrefix(rest, policiesDir) && strings.HasSuffix(rest, ".yaml")) {
+			errs = append(errs, fmt.Errorf("%s: expected policies/NAME.yaml, limits.yaml, access.yaml or notify.yaml, at the top or under sites/SITE/, or firewall/NAME.conf at the top", name))
 		}
 	}
 	return errors.Join(errs...)

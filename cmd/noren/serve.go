@@ -98,6 +98,7 @@ func startServer(ctx context.Context, in *instance, getenv func(string) string) 
 		return nil, err
 	}
 	in.warnUnknownPlaces(in.rules.access)
+	in.warnUntold(in.cfg, in.rules)
 	watch := gateway.NewCertWatch(gateway.CertWatchOptions{Gateway: s.gateway, DB: in.db, Decider: in.loop, Log: in.log})
 	in.run(ctx, s.watchSettings, watch.Run, s.gateway.WatchPressure, s.gateway.WatchUpstreams, in.logs.Run, in.watchMachine)
 	s.http = s.gateway.Server()
@@ -311,6 +312,7 @@ func (in *instance) putInForce(ctx context.Context, cfg *Config, g *gateway.Gate
 	in.manageCertificates(cfg)
 	in.now, in.rules, in.orient, in.addresses = cfg, rules, o, addresses
 	in.warnUnknownPlaces(rules.access)
+	in.setNotify(cfg, rules)
 	in.loop.SetRules(loop.Rules{Orient: o, Policies: rules.policies})
 	return nil
 }

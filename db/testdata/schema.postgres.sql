@@ -182,6 +182,58 @@ nodes.seen_at bigint NOT NULL
 nodes.ahead bigint NOT NULL
 nodes PRIMARY KEY (id)
 CREATE UNIQUE INDEX nodes_pkey ON nodes USING btree (id)
+notify_groups.site text NOT NULL
+notify_groups.key text NOT NULL
+notify_groups.notice text NOT NULL
+notify_groups.ends_at bigint NOT NULL
+notify_groups PRIMARY KEY (site, key)
+CREATE UNIQUE INDEX notify_groups_pkey ON notify_groups USING btree (site, key)
+notify_notices.id text NOT NULL
+notify_notices.site text NOT NULL
+notify_notices.severity smallint NOT NULL
+notify_notices.key text NOT NULL
+notify_notices.words text NOT NULL
+notify_notices.at bigint NOT NULL
+notify_notices.last_at bigint NOT NULL
+notify_notices.last_id text NOT NULL
+notify_notices.count bigint NOT NULL
+notify_notices.acked_at bigint NOT NULL
+notify_notices.acked_by text NOT NULL
+notify_notices.step bigint NOT NULL
+notify_notices.escalate_at bigint NOT NULL
+notify_notices PRIMARY KEY (id)
+CREATE INDEX notify_notices_at ON notify_notices USING btree (site, at)
+CREATE INDEX notify_notices_escalate ON notify_notices USING btree (escalate_at)
+CREATE UNIQUE INDEX notify_notices_pkey ON notify_notices USING btree (id)
+notify_outbox.id text NOT NULL
+notify_outbox.site text NOT NULL
+notify_outbox.kind text NOT NULL
+notify_outbox.notice text NOT NULL
+notify_outbox.severity smallint NOT NULL
+notify_outbox.scope text NOT NULL
+notify_outbox.receiver text NOT NULL
+notify_outbox.channel text NOT NULL
+notify_outbox.body text NOT NULL
+notify_outbox.made_at bigint NOT NULL
+notify_outbox.due bigint NOT NULL
+notify_outbox.state text NOT NULL
+notify_outbox.owner text NOT NULL
+notify_outbox.lease_ends bigint NOT NULL
+notify_outbox.tries bigint NOT NULL
+notify_outbox.counted bigint NOT NULL
+notify_outbox.error text NOT NULL
+notify_outbox.sent_at bigint NOT NULL
+notify_outbox.folded_in text NOT NULL
+notify_outbox PRIMARY KEY (id)
+CREATE INDEX notify_outbox_due ON notify_outbox USING btree (state, channel, due)
+CREATE INDEX notify_outbox_folded ON notify_outbox USING btree (folded_in)
+CREATE INDEX notify_outbox_notice ON notify_outbox USING btree (notice)
+CREATE UNIQUE INDEX notify_outbox_pkey ON notify_outbox USING btree (id)
+CREATE INDEX notify_outbox_receiver ON notify_outbox USING btree (scope, receiver, channel, sent_at)
+notify_turn.id text NOT NULL
+notify_turn.n bigint NOT NULL
+notify_turn PRIMARY KEY (id)
+CREATE UNIQUE INDEX notify_turn_pkey ON notify_turn USING btree (id)
 orient_events.id bigint NOT NULL
 orient_events.attempt bigint
 orient_events.grp smallint NOT NULL
