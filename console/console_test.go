@@ -153,8 +153,8 @@ func TestTodaySaysTheMode(t *testing.T) {
 	if err := w.modes.Set(t.Context(), shopSite, gateway.SiteMode{Mode: gateway.ModeClosed}, "test", "棚卸し"); err != nil {
 		t.Fatal(err)
 	}
-	b.get("/s/shop/").says(t, "対応中です", "お店を閉めています")
-	if got := b.get("/s/other/"); strings.Contains(got.body, "お店を閉めています") {
+	b.get("/s/shop/").says(t, "対応中です", "全停止")
+	if got := b.get("/s/other/"); strings.Contains(got.body, "全停止") {
 		t.Error("one site's mode shows at another")
 	}
 }

@@ -41,6 +41,7 @@ type world struct {
 	lists    *gateway.Lists
 	modes    *gateway.ModeSwitch
 	places   *gateway.Places
+	stops    *gateway.Emergency
 	staff    *staff.Staff
 	console  *Console
 	url      string
@@ -111,16 +112,19 @@ func openWorld(t *testing.T, change ...func(*world, *Options)) *world {
 	site := func(name string) gateway.Site {
 		return gateway.Site{Name: name, Hosts: []string{name + ".example.jp"}, Upstream: shop.URL, Preset: "generic"}
 	}
+	w.stops, err = gateway.OpenEmergency(ctx, gateway.EmergencyOptions{DB: w.db, Sealer: w.vault, Modes: w.modes, Lists: w.lists, Places: w.places, Sites: func() []gateway.Site { return w.gateway.Sites() }})
+	check(err)
+	w.stops.RaiseTo(w)
 	memory := kv.NewMemory(0)
 	t.Cleanup(func() { memory.Close() })
 	w.gateway, err = gateway.New(gateway.Options{
 		Settings: gateway.Settings{Sites: []gateway.Site{site(shopSite), site(otherSite)}}, Decider: w, KV: memory,
-		Lists: w.lists, Modes: w.modes, Places: w.places, Token: w.vault.Token, Log: slog.New(slog.DiscardHandler),
+		Lists: w.lists, Modes: w.modes, Places: w.places, Emergency: w.stops, Token: w.vault.Token, Log: slog.New(slog.DiscardHandler),
 		Secrets: func(ctx context.Context) ([][]byte, error) { return w.vault.Secrets(ctx, vault.PurposeCookie) },
 	})
 	check(err)
 	o := Options{
-		Staff: w.staff, Journal: w.journal, Gateway: w.gateway, Lists: w.lists, Modes: w.modes, Places: w.places, Sites: w.gateway.Sites,
+		Staff: w.staff, Journal: w.journal, Gateway: w.gateway, Lists: w.lists, Modes: w.modes, Places: w.places, Emergency: w.stops, Sites: w.gateway.Sites,
 		Decider: w, Sheet: w.vault.Alarm, SheetDone: w.vault.ConfirmBackup, Host: func() string { return "" }, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
 	}
 	for _, f := range change {
