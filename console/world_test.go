@@ -15,6 +15,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -45,7 +46,19 @@ type world struct {
 	staff    *staff.Staff
 	console  *Console
 	url      string
-	log      strings.Builder
+	log      lockedText
+}
+
+// lockedText keeps what was logged, for failing tests.
+type lockedText struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *lockedText) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
 }
 
 // sites of the world.
@@ -71,6 +84,11 @@ func (w *world) Decide(ctx context.Context, ev noren.Event) (noren.Decision, err
 func openWorld(t *testing.T, change ...func(*world, *Options)) *world {
 	t.Helper()
 	w := &world{T: t}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log("the console logged:\n" + w.log.b.String())
+		}
+	})
 	ctx := t.Context()
 	check := func(err error) {
 		t.Helper()
