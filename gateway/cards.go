@@ -106,9 +106,6 @@ func ownPath(p string) bool {
 	return strings.HasPrefix(p, "/") && !strings.HasPrefix(p, "//") && !strings.ContainsAny(p, "\\\"<> \t\r\n")
 }
 
-// knows reports whether the map can tell card payments from others.
-func (m *cardMap) knows() bool { return m != nil && len(m.forms) > 0 && !m.unnamed }
-
 // cardRequest is a request as it is asked whether it pays by card.
 type cardRequest struct {
 	method, path, query, contentType string
