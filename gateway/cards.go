@@ -26,6 +26,7 @@ type CardForm struct {
 	// request is a card payment.
 	Field  []string    `yaml:"field" json:"field,omitempty" jsonschema:"description=Fields with the way of paying\\, in a form or in JSON (a.b); none: every such request is a card payment"`
 	Values []string    `yaml:"values" json:"values,omitempty" jsonschema:"description=Values that mean a card; * is any run of characters"`
+	With   []string    `yaml:"with" json:"with,omitempty" jsonschema:"description=Only where one of these fields stands beside"`
 	Back   string      `yaml:"back" json:"back,omitempty" jsonschema:"description=Where a buyer chooses another way of paying: a path\\, such as /checkout"`
 	Answer *CardAnswer `yaml:"answer" json:"answer,omitempty" jsonschema:"description=What a program gets that shows no page; a problem document without it"`
 }
@@ -56,6 +57,7 @@ type cardForm struct {
 	CardForm
 	at     pattern
 	fields []string // as fieldName spells them, * allowed
+	with   []string // likewise
 	values []string // lower case
 }
 
@@ -71,6 +73,9 @@ func (s *Site) cardMap(preset Preset) (*cardMap, error) {
 		c := cardForm{CardForm: f, at: at}
 		for _, name := range f.Field {
 			c.fields = append(c.fields, fieldName(name))
+		}
+		for _, name := range f.With {
+			c.with = append(c.with, fieldName(name))
 		}
 		for _, v := range append(slices.Clone(s.Cards.Values), f.Values...) {
 			c.values = append(c.values, strings.ToLower(strings.TrimSpace(v)))
@@ -101,17 +106,14 @@ func ownPath(p string) bool {
 	return strings.HasPrefix(p, "/") && !strings.HasPrefix(p, "//") && !strings.ContainsAny(p, "\\\"<> \t\r\n")
 }
 
-// knows reports whether the map can tell card payments from others.
-func (m *cardMap) knows() bool { return m != nil && len(m.forms) > 0 && !m.unnamed }
-
 // cardRequest is a request as it is asked whether it pays by card.
 type cardRequest struct {
 	method, path, query, contentType string
 	body                             []byte
 	calls                            []call
-	// hidden: there is a body that cannot be read here, or GraphQL whose calls
-	// cannot.
-	hidden bool
+	// hidden: GraphQL whose calls cannot be read; opaque: a body without fields that
+	// could be.
+	hidden, opaque bool
 	// machine: the payment provider's zone. There only a form that is named by its
 	// query counts, which no report has.
 	machine bool
@@ -120,36 +122,49 @@ type cardRequest struct {
 // find returns the form by which a request pays by card, nil for none. Wherever
 // the shop could read the request in two ways, the one with the card counts.
 func (m *cardMap) find(r *cardRequest) *cardForm {
-	var fields []fieldValue
+	b := &bodyFields{r: r}
 	for i := range m.forms {
-		f := &m.forms[i]
-		if r.machine && len(f.at.query) == 0 || !m.at(f, r) {
-			continue
-		}
-		switch {
-		case r.hidden:
-			if !safeMethod(r.method) {
-				return f
-			}
-			continue
-		case f.Call != "":
-			if f.called(r.calls) {
-				return f
-			}
-			continue
-		case safeMethod(r.method):
-			continue
-		case len(f.fields) == 0:
-			return f
-		}
-		if fields == nil {
-			fields = append(bodyViews(r.contentType, r.body), queryViews(r.query)...)
-		}
-		if slices.ContainsFunc(fields, func(v fieldValue) bool { return f.names(v.name) && f.card(v.value, m.utf8) }) {
+		if f := &m.forms[i]; (!r.machine || len(f.at.query) > 0) && m.at(f, r) && f.pays(r, b, m.utf8) {
 			return f
 		}
 	}
 	return nil
+}
+
+// pays reports whether a request at the form's address is a card payment.
+func (f *cardForm) pays(r *cardRequest, b *bodyFields, utf8 bool) bool {
+	switch {
+	case f.Call != "":
+		return r.hidden && !safeMethod(r.method) || f.called(r.calls)
+	case safeMethod(r.method):
+		return false
+	case r.opaque && len(f.with) == 0, len(f.fields) == 0:
+		return true
+	}
+	fields, whole := b.read()
+	if !whole {
+		return true
+	}
+	if len(f.with) > 0 && !slices.ContainsFunc(fields, func(v fieldValue) bool { return slices.Contains(f.with, v.name) }) {
+		return false
+	}
+	return slices.ContainsFunc(fields, func(v fieldValue) bool { return f.names(v.name) && f.card(v.value, utf8) })
+}
+
+// bodyFields are the fields of a request, read once and only when a form asks.
+type bodyFields struct {
+	r     *cardRequest
+	all   []fieldValue
+	whole bool
+	done  bool
+}
+
+func (b *bodyFields) read() (all []fieldValue, whole bool) {
+	if !b.done {
+		b.all, b.whole = bodyViews(b.r.contentType, b.r.body)
+		b.all, b.done = append(b.all, queryViews(b.r.query)...), true
+	}
+	return b.all, b.whole
 }
 
 func safeMethod(m string) bool {
@@ -219,7 +234,7 @@ func (x *exchange) cardRequest(machine bool) *cardRequest {
 	r := &cardRequest{method: x.changes(), path: x.path, query: x.r.URL.RawQuery, contentType: x.r.Header.Get("Content-Type"), calls: x.calls, hidden: x.hiddenCalls, machine: machine}
 	if b := x.body; b != nil {
 		r.body = b.inspect
-		r.hidden = r.hidden || b.stream != nil || b.inspect == nil && b.size > 0
+		r.opaque = b.stream != nil || b.inspect == nil && b.size > 0
 	}
 	return r
 }

@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 	"mime"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -24,16 +24,15 @@ const (
 
 // bodyViews are the fields of a body as every shop might read them: as a form and
 // as JSON whatever its type says, and as multipart. A field that stands several
-// times has all its values.
-func bodyViews(contentType string, b []byte) []fieldValue {
-	if len(b) == 0 {
-		return nil
-	}
-	var out []fieldValue
+// times has all its values. whole is false when there is more than is looked at.
+func bodyViews(contentType string, b []byte) (out []fieldValue, whole bool) {
+	whole = true
 	add := func(name, value string) {
-		if len(out) < maxFieldViews {
-			out = append(out, fieldValue{fieldName(name), value})
+		if len(out) == maxFieldViews {
+			whole = false
+			return
 		}
+		out = append(out, fieldValue{fieldName(name), value})
 	}
 	media, params, err := mime.ParseMediaType(contentType)
 	if err == nil && media == "multipart/form-data" {
@@ -42,9 +41,16 @@ func bodyViews(contentType string, b []byte) []fieldValue {
 				add(name, v)
 			}
 		}
-		return out
+		return out, whole
 	}
-	jsonFields(b, add)
+	if err := jsonFields(b, add); errors.Is(err, errDeep) {
+		whole = false
+	}
+	formFields(b, add)
+	return out, whole
+}
+
+func formFields(b []byte, add func(name, value string)) {
 	for part := range strings.FieldsFuncSeq(string(b), func(r rune) bool { return r == '&' || r == ';' }) {
 		name, value, _ := strings.Cut(part, "=")
 		once := waf.Unescape(value)
@@ -53,16 +59,18 @@ func bodyViews(contentType string, b []byte) []fieldValue {
 			add(waf.Unescape(waf.Unescape(name)), twice)
 		}
 	}
-	return out
 }
 
 // jsonFields calls f with every text, number and word of JSON under its path
 // (a.b). Unlike a map it keeps both of two keys of one name, and what stands
 // before a fault.
-func jsonFields(b []byte, f func(name, value string)) {
+func jsonFields(b []byte, f func(name, value string)) error {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.UseNumber()
-	for jsonValue(d, "", 0, f) == nil {
+	for {
+		if err := jsonValue(d, "", 0, f); err != nil {
+			return err
+		}
 	}
 }
 
@@ -79,32 +87,33 @@ func jsonValue(d *json.Decoder, name string, depth int, f func(name, value strin
 	case json.Number:
 		f(name, t.String())
 	case bool:
-		f(name, map[bool]string{true: "true", false: "false"}[t])
+		f(name, strconv.FormatBool(t))
 	case json.Delim:
-		if depth > maxFieldDepth {
-			return errDeep
-		}
-		for d.More() {
-			inner := name
-			if t == '{' {
-				key, err := d.Token()
-				if err != nil {
-					return err
-				}
-				text, ok := key.(string)
-				if !ok {
-					return io.ErrUnexpectedEOF
-				}
-				inner = name + "." + text
-			}
-			if err := jsonValue(d, inner, depth+1, f); err != nil {
-				return err
-			}
-		}
-		_, err = d.Token()
-		return err
+		return jsonInside(d, t, name, depth+1, f)
 	}
 	return nil
+}
+
+// jsonInside reads what stands between two brackets, and the second one.
+func jsonInside(d *json.Decoder, open json.Delim, name string, depth int, f func(name, value string)) error {
+	if depth > maxFieldDepth {
+		return errDeep
+	}
+	for d.More() {
+		inner := name
+		if open == '{' {
+			key, err := d.Token()
+			if err != nil {
+				return err
+			}
+			inner = name + "." + key.(string) // the decoder lets nothing else be a key
+		}
+		if err := jsonValue(d, inner, depth, f); err != nil {
+			return err
+		}
+	}
+	_, err := d.Token()
+	return err
 }
 
 // fieldName spells a field's name the one way in which all shops' spellings are

@@ -74,6 +74,7 @@ type Emergency struct {
 	snap    atomic.Pointer[switchSnap]
 	decider atomic.Pointer[noren.Decider]
 	mu      sync.Mutex // held while the snapshot is exchanged
+	setting sync.Mutex // one change of this node at a time
 }
 
 // switchSnap never changes.
@@ -148,6 +149,11 @@ func (e *Emergency) Set(ctx context.Context, site string, s Switch, on bool, unt
 	if err := e.maySet(site, s, on, until, reason); err != nil {
 		return err
 	}
+	// Whoever pressed the button on a phone may lose the connection now.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), setTimeout)
+	defer cancel()
+	e.setting.Lock()
+	defer e.setting.Unlock()
 	if info.Mode != "" {
 		return e.setMode(ctx, site, info.Mode, on, until, author, reason)
 	}
@@ -165,6 +171,9 @@ func (e *Emergency) Set(ctx context.Context, site string, s Switch, on bool, unt
 	e.put(site, &st)
 	return nil
 }
+
+// setTimeout bounds how long a change may take whose asker has left.
+const setTimeout = 15 * time.Second
 
 func opOf(on bool) string {
 	if on {

@@ -110,7 +110,11 @@ func (x *exchange) checkContent() *stop {
 }
 
 func (x *exchange) signsIn() bool {
-	return x.body != nil && !safeMethod(x.changes()) && x.shop.signs.signsIn(bodyViews(x.r.Header.Get("Content-Type"), x.body.inspect))
+	if x.body == nil || safeMethod(x.changes()) {
+		return false
+	}
+	fields, whole := bodyViews(x.r.Header.Get("Content-Type"), x.body.inspect)
+	return !whole || x.shop.signs.signsIn(fields)
 }
 
 // checkCard stops card payments, and cards that would be added for later ones.

@@ -5,8 +5,11 @@ import (
 	"io"
 	"net/http"
 	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -231,6 +234,54 @@ func TestSwitchThatLostItsMap(t *testing.T) {
 	for _, st := range in.stops.Of("shop") {
 		if st.Switch == gateway.SwitchCard && (!st.On || !strings.Contains(st.Trouble.Ja, "cards:")) {
 			t.Errorf("%+v", st)
+		}
+	}
+}
+
+// With a country file visits from abroad can be stopped; without one they cannot.
+func TestOverseasWithACountryFile(t *testing.T) {
+	for _, file := range []string{"", "../../e2e/testdata/country.mmdb"} {
+		dir := t.TempDir()
+		if file != "" {
+			abs, err := filepath.Abs(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			file = abs
+		}
+		cfg := &Config{Version: 1, Data: filepath.Join(dir, "data"), dir: dir, Sites: []gateway.Site{siteFor("shop", "shop.test", startShop(t, "shop"))}}
+		cfg.Sites[0].TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+		cfg.Lookup.Country = file
+		cfg.fill()
+		in, err := openInstance(t.Context(), cfg, wants{create: true, getenv: os.Getenv}, quiet())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { in.Close(context.Background()) })
+		err = in.stops.Set(t.Context(), "shop", gateway.SwitchOverseas, true, noren.Time{}, "taro", "x")
+		if file == "" {
+			if noren.CodeOf(err) != noren.Conflict {
+				t.Errorf("without a file: %v", err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, access, err := in.openGateway()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { access.Close() })
+		for from, want := range map[string]int{"203.0.113.200": 503, "203.0.113.7": 200, "198.51.100.7": 200} {
+			r := httptest.NewRequest("GET", "http://shop.test/", nil)
+			r.RemoteAddr = "127.0.0.1:5000"
+			r.Header.Set("X-Forwarded-For", from)
+			w := httptest.NewRecorder()
+			g.ServeHTTP(w, r)
+			if w.Code != want {
+				t.Errorf("%s: %d, want %d", from, w.Code, want)
+			}
 		}
 	}
 }
