@@ -14,6 +14,7 @@ import (
 	"noren/console/ui"
 	"noren/gateway"
 	"noren/journal"
+	"noren/notify"
 	"noren/staff"
 )
 
@@ -29,7 +30,9 @@ type Options struct {
 	Modes     *gateway.ModeSwitch
 	Places    *gateway.Places
 	Emergency *gateway.Emergency
-	Sites     func() []gateway.Site // in force
+	Notify    *notify.Notify
+	Untold    func(site string) bool // nobody is told of a site's alarms
+	Sites     func() []gateway.Site  // in force
 	// About tells what is known of an address.
 	About   func(netip.Addr) About
 	Decider noren.Decider // records what people do here

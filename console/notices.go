@@ -25,6 +25,8 @@ var notices = map[string]ui.Notice{
 	"removed":      {Tone: ui.Good, Text: noren.Text{Ja: "担当から外しました。もうサインインできません。", En: "They were removed and cannot sign in any more."}},
 	"switched-on":  {Tone: ui.Check, Text: noren.Text{Ja: "切り替えました。次の通信から効いています。", En: "Switched, from the next request on."}},
 	"switched-off": {Tone: ui.Good, Text: noren.Text{Ja: "元に戻しました。次の通信から、いつもどおりです。", En: "Switched off; from the next request on all is as usual."}},
+	"acknowledged": {Tone: ui.Good, Text: noren.Text{Ja: "引き受けたことを記録しました。ほかの人への連絡は止まります。", En: "Noted that you take care of it; nobody else is asked any more."}},
+	"read":         {Tone: ui.Good, Text: noren.Text{Ja: "読んだことを記録しました。", En: "Noted that you have read it."}},
 	"again":        {Tone: ui.Calm, Text: noren.Text{Ja: "この操作はもう済んでいます（二重には行いません）。", En: "That was done already; it is not done twice."}},
 }
 

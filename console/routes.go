@@ -64,6 +64,15 @@ func (c *Console) routes() []route {
 		{"GET /s/{site}/stopped/{id}", staff.See, c.entry},
 		{"POST /s/{site}/stopped/{id}/lift", staff.Act, c.lift},
 
+		{"GET /notices/{id}", signedIn, c.noticeLink},
+		{"GET /s/{site}/notices", staff.See, c.noticeList},
+		{"GET /s/{site}/notices/{id}", staff.See, c.noticePage},
+		{"POST /s/{site}/notices/{id}/ack", staff.Act, c.acknowledge},
+		{"POST /s/{site}/notices/test", staff.Settings, c.tryNotices},
+		{"GET /s/{site}/digest", staff.See, c.digest},
+		{"GET /s/{site}/digest/{date}", staff.See, c.digest},
+		{"POST /s/{site}/digest/{date}", staff.See, c.readDigest},
+
 		{"GET /s/{site}/emergency", staff.See, c.emergency},
 		{"GET /s/{site}/emergency/{switch}", staff.See, c.switchPage},
 		{"POST /s/{site}/emergency/{switch}", staff.Act, c.turnSwitch},
@@ -83,6 +92,7 @@ func menu() []ui.NavItem {
 	return []ui.NavItem{
 		{Name: noren.Text{Ja: "今日のお店", En: "Today"}, Icon: "today", URL: "/", Thumb: true},
 		{Name: noren.Text{Ja: "止めた相手", En: "Stopped"}, Icon: "stopped", URL: "/stopped", Thumb: true},
+		{Name: noren.Text{Ja: "知らせ", En: "Notices"}, Icon: "notify", URL: "/notices"},
 		{Name: noren.Text{Ja: "非常時", En: "Emergency"}, Icon: "emergency", URL: "/emergency", Thumb: true},
 		{Name: noren.Text{Ja: "記録の証明", En: "Proof"}, Icon: "proof", URL: "/proof"},
 	}

@@ -25,6 +25,7 @@ import (
 	"noren/gateway"
 	"noren/journal"
 	"noren/kv"
+	"noren/notify"
 	"noren/settings"
 	"noren/staff"
 	"noren/vault"
@@ -43,6 +44,7 @@ type world struct {
 	modes    *gateway.ModeSwitch
 	places   *gateway.Places
 	stops    *gateway.Emergency
+	notify   *notify.Notify
 	staff    *staff.Staff
 	console  *Console
 	url      string
@@ -133,6 +135,9 @@ func openWorld(t *testing.T, change ...func(*world, *Options)) *world {
 	w.stops, err = gateway.OpenEmergency(ctx, gateway.EmergencyOptions{DB: w.db, Sealer: w.vault, Modes: w.modes, Lists: w.lists, Places: w.places, Sites: func() []gateway.Site { return w.gateway.Sites() }})
 	check(err)
 	w.stops.RaiseTo(w)
+	rules, err := notify.Parse("notify.yaml", notify.ShippedFile())
+	check(err)
+	w.notify = notify.New(notify.Options{DB: w.db, Setup: notify.Setup{Rules: map[string]*notify.Rules{"": rules}}, Log: slog.New(slog.DiscardHandler)})
 	memory := kv.NewMemory(0)
 	t.Cleanup(func() { memory.Close() })
 	w.gateway, err = gateway.New(gateway.Options{
@@ -142,7 +147,7 @@ func openWorld(t *testing.T, change ...func(*world, *Options)) *world {
 	})
 	check(err)
 	o := Options{
-		Staff: w.staff, Journal: w.journal, Gateway: w.gateway, Lists: w.lists, Modes: w.modes, Places: w.places, Emergency: w.stops, Sites: w.gateway.Sites,
+		Staff: w.staff, Journal: w.journal, Gateway: w.gateway, Lists: w.lists, Modes: w.modes, Places: w.places, Emergency: w.stops, Notify: w.notify, Untold: func(string) bool { return true }, Sites: w.gateway.Sites,
 		Decider: w, Sheet: w.vault.Alarm, SheetDone: w.vault.ConfirmBackup, Host: func() string { return "" }, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
 	}
 	for _, f := range change {

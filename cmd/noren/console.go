@@ -80,21 +80,24 @@ func (c *Config) validConsole(doc *yamlfile.Doc) (errs []error) {
 	return errs
 }
 
-// openConsole makes the console and opens its door for browsers elsewhere.
-func (s *server) openConsole() error {
-	in := s.in
-	c, err := console.New(console.Options{
-		Staff: in.staff, Journal: in.journal, Gateway: s.gateway, Lists: in.lists, Modes: in.modes, Places: in.places, Emergency: in.stops,
-		About: in.about, Sites: s.gateway.Sites, Decider: in.loop, Sheet: in.vault.Alarm, SheetDone: in.vault.ConfirmBackup,
-		Host: func() string { return in.present().Console.Host },
-		Log:  in.log,
+// openConsole makes the console.
+func (in *instance) openConsole(g *gateway.Gateway) (*console.Console, error) {
+	return console.New(console.Options{
+		Staff: in.staff, Journal: in.journal, Gateway: g, Lists: in.lists, Modes: in.modes, Places: in.places, Emergency: in.stops,
+		Notify: in.notify, Untold: in.untold, About: in.about, Sites: g.Sites, Decider: in.loop,
+		Sheet: in.vault.Alarm, SheetDone: in.vault.ConfirmBackup, Host: in.consoleHost, Log: in.log,
 	}, in.feed)
-	if err != nil {
-		return err
-	}
-	s.console = c.Server()
-	s.http.Handler = consoleDoor(c, s.http.Handler, func() string { return in.present().Console.Host })
-	return nil
+}
+
+// consoleHost is the name by which the console is reached from elsewhere.
+func (in *instance) consoleHost() string { return in.present().Console.Host }
+
+// untold reports whether nobody is told of a site's high alarms.
+func (in *instance) untold(site string) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	what, _ := in.now.untold(in.rules.notify, site)
+	return what != ""
 }
 
 // about is what the console shows of an address.
@@ -107,14 +110,14 @@ func (in *instance) about(a netip.Addr) console.About {
 
 // consoleDoor hands requests for the console's name to it, by https alone, and all
 // others to the gateway.
-func consoleDoor(c, shops http.Handler, host func() string) http.Handler {
+func (in *instance) consoleDoor(pages, shops http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		name := host()
+		name := in.consoleHost()
 		if name == "" || r.TLS == nil || !strings.EqualFold(r.TLS.ServerName, name) || !strings.EqualFold(hostName(r.Host), name) {
 			shops.ServeHTTP(w, r)
 			return
 		}
-		c.ServeHTTP(w, r)
+		pages.ServeHTTP(w, r)
 	})
 }
 

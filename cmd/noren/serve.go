@@ -100,13 +100,15 @@ func startServer(ctx context.Context, in *instance, getenv func(string) string) 
 	in.warnUnknownPlaces(in.rules.access)
 	in.warnUntold(in.cfg, in.rules)
 	watch := gateway.NewCertWatch(gateway.CertWatchOptions{Gateway: s.gateway, DB: in.db, Decider: in.loop, Log: in.log})
-	in.run(ctx, s.watchSettings, watch.Run, s.gateway.WatchPressure, s.gateway.WatchUpstreams, in.logs.Run, in.watchMachine)
-	s.http = s.gateway.Server()
-	if err := s.openConsole(); err != nil {
+	pages, err := in.openConsole(s.gateway)
+	if err != nil {
 		s.listeners.close()
 		s.access.Close()
 		return nil, err
 	}
+	in.run(ctx, s.watchSettings, watch.Run, s.gateway.WatchPressure, s.gateway.WatchUpstreams, in.logs.Run, in.watchMachine, pages.RunDigests)
+	s.http, s.console = s.gateway.Server(), pages.Server()
+	s.http.Handler = in.consoleDoor(pages, s.http.Handler)
 	s.drain = newDrain(s.http)
 	if in.cfg.Listen.HTTP3 {
 		if err := s.http3.open(ctx, in, s.gateway, getenv(envListeners) != "", s.failed); err != nil {
