@@ -128,6 +128,18 @@ func hostName(host string) string {
 	return host
 }
 
+// sayFirstOwner tells how the first owner gets into the console. The link itself is
+// a secret and is printed by the command, not into the log.
+func (s *server) sayFirstOwner(ctx context.Context) {
+	l := s.listeners[socketConsole]
+	if l == nil {
+		return
+	}
+	if has, err := s.in.staff.HasOwner(ctx); err == nil && !has {
+		s.in.log.Info("nobody can sign in to the console yet", "console", "http://"+l.Addr().String(), "hint", "noren staff link prints the first owner's one-time link")
+	}
+}
+
 // ownerLink is the address at which the first owner joins; "" where there is one,
 // or no console.
 func (s *server) ownerLink(ctx context.Context) (string, error) {

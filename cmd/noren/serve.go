@@ -57,6 +57,7 @@ func (serveCmd) Run(e *env) error {
 	notePid(lock)
 	e.log.Info("memory", "mib", in.memory>>20, "connections", connectionsFor(cfg.Connections, in.memory).Most)
 	sayReady(e.getenv)
+	s.sayFirstOwner(e.ctx)
 	for name, l := range s.listeners {
 		e.log.Info("serving", "protocol", name, "address", l.Addr().String(), "sites", cfg.siteNames())
 	}
