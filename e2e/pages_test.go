@@ -183,14 +183,6 @@ func (v *visitor) header(pairs map[string]any) {
 	}
 }
 
-// scripts switches the scripts of the pages opened from now on.
-func (v *visitor) scripts(on bool) {
-	v.t.Helper()
-	if _, err := chromedp.Call(v.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !on}); err != nil {
-		v.t.Fatal(err)
-	}
-}
-
 // without opens a page and submits as somebody without scripts; the page that is
 // left stands as it came.
 func (v *visitor) without(do func()) {
