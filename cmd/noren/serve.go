@@ -9,8 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime"
-	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -98,7 +96,7 @@ func startServer(ctx context.Context, in *instance, getenv func(string) string) 
 	}
 	in.warnUnknownPlaces(in.rules.access)
 	watch := gateway.NewCertWatch(gateway.CertWatchOptions{Gateway: s.gateway, DB: in.db, Decider: in.loop, Log: in.log})
-	in.run(ctx, s.watchSettings, watch.Run, s.gateway.WatchPressure, s.gateway.WatchUpstreams, in.logs.Run, in.watchMachine)
+	in.run(ctx, s.watchSettings, watch.Run, s.gateway.WatchPressure, s.gateway.WatchUpstreams, in.logs.Run, in.watchMachine, keepHouse)
 	s.http = s.gateway.Server()
 	s.drain = newDrain(s.http)
 	if in.cfg.Listen.HTTP3 {
@@ -282,7 +280,7 @@ func (in *instance) applySettings(ctx context.Context, hash string, g *gateway.G
 }
 
 func (in *instance) putInForce(ctx context.Context, cfg *Config, g *gateway.Gateway) error {
-	defer func() { go giveBackMemory() }()
+	defer func() { go giveBackMemory() }() // compiling rules leaves several times of what stays
 	set, err := in.settings.Current(ctx)
 	if err != nil {
 		return err
@@ -329,13 +327,6 @@ func (in *instance) applyGateway(cfg *Config, r *rules, g *gateway.Gateway) erro
 		in.firewall = fw
 	}
 	return err
-}
-
-// giveBackMemory sweeps after rules were compiled, which leaves several times of
-// what stays. What is spare in a sync.Pool goes with the second sweep.
-func giveBackMemory() {
-	runtime.GC()
-	debug.FreeOSMemory()
 }
 
 // settingsPoll keeps a change made elsewhere under two seconds away.
