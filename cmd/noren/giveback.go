@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// The heap may triple before it is swept (gcPercent), and what was swept stays
-// with the process for a while. After a rush, with thousands of visitors' idle
+// What was swept stays with the process for a while, and the heap may grow before
+// it is swept again. After a rush, with thousands of visitors' idle
 // connections, that is several times of what is in use. So when the process has
 // been quiet for some seconds and much of its memory is spare, it sweeps and
 // gives back. Never under load: whoever is busy needs the room again at once.
@@ -20,8 +20,9 @@ const (
 	// quietShare how much of the machine's processors it may use then.
 	quietLooks = 5
 	quietShare = 0.05
-	// backAgain is the least time between two sweeps.
-	backAgain = time.Minute
+	// backAgain is the least time between two sweeps. What each costs grows with
+	// what is in use, and so does what must be spare for the next.
+	backAgain = 20 * time.Second
 	// spareFloor and spareShare are how much must be spare to be worth it: so many
 	// bytes, and so much of what is in use.
 	spareFloor = 16 << 20
@@ -69,36 +70,90 @@ func (k *keeper) due(l look, processors int) bool {
 	return true
 }
 
-// keepHouse gives memory back in quiet times until ctx ends.
-func keepHouse(ctx context.Context) {
-	tick := time.NewTicker(lookEvery)
-	defer tick.Stop()
-	var k keeper
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		if k.due(lookAtMyself(), runtime.GOMAXPROCS(0)) {
-			giveBackMemory()
+// The heap may grow by headroom before it is swept, but never to more than three
+// times of what is in use, and always by half. Little lives long, and sweeping
+// took a fifth of the processor's time of a journal at full speed when a small
+// heap might only double (docs/internals/performance.md). A heap of thousands of
+// connections that may triple is mostly holes afterwards, which nobody can give
+// back: what lives long lies scattered among what did not.
+const (
+	headroom     = 96 << 20
+	gcPercent    = 200 // of what is in use
+	gcPercentMin = 50
+	gcStep       = 10 // smaller changes are not worth stopping everybody for a moment
+)
+
+// growth is by how many per cent a heap of so many bytes in use may grow.
+func growth(live int64) int {
+	percent := int(headroom * 100 / max(live, 1))
+	return min(max(percent, gcPercentMin), gcPercent) / gcStep * gcStep
+}
+
+// houseKeeper looks after this process's memory until ctx ends: how far the heap
+// may grow, where the operator has not said (GOGC), and what is given back.
+func houseKeeper(getenv func(string) string) func(context.Context) {
+	return func(ctx context.Context) {
+		tick := time.NewTicker(lookEvery)
+		defer tick.Stop()
+		var k keeper
+		percent := gcPercent
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			l := lookAtMyself()
+			if want := growth(l.live); want != percent && getenv("GOGC") == "" {
+				debug.SetGCPercent(want)
+				percent = want
+			}
+			if k.due(l, runtime.GOMAXPROCS(0)) {
+				shrinkStacks()
+				giveBackMemory()
+			}
 		}
 	}
 }
 
 // lookAtMyself asks the runtime, which stops nothing, and the kernel.
 func lookAtMyself() look {
-	s := []metrics.Sample{
-		{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/objects:bytes"},
-		{Name: "/memory/classes/heap/unused:bytes"}, {Name: "/memory/classes/heap/free:bytes"},
-	}
-	metrics.Read(s)
-	of := func(i int) int64 { return int64(s[i].Value.Uint64()) }
+	of := ask("/gc/heap/live:bytes", "/memory/classes/heap/objects:bytes", "/memory/classes/heap/unused:bytes", "/memory/classes/heap/free:bytes")
 	var usage syscall.Rusage
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &usage) // it cannot fail for oneself; zero would look quiet, and cost a sweep a minute
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &usage) // it cannot fail for oneself; zero would look quiet, and cost a sweep now and then
 	return look{
 		at: time.Now(), busy: time.Duration(usage.Utime.Nano() + usage.Stime.Nano()),
-		live: of(0), spare: max(0, of(1)+of(2)+of(3)-of(0)),
+		live: of[0], spare: max(0, of[1]+of[2]+of[3]-of[0]),
+	}
+}
+
+// ask reads figures of the runtime.
+func ask(names ...string) []int64 {
+	samples, out := make([]metrics.Sample, len(names)), make([]int64, len(names))
+	for i, name := range names {
+		samples[i].Name = name
+	}
+	metrics.Read(samples)
+	for i := range samples {
+		out[i] = int64(samples[i].Value.Uint64())
+	}
+	return out
+}
+
+// mostHalvings leads from the 32 KiB of a TLS handshake to the 4 KiB that a
+// waiting connection needs.
+const mostHalvings = 3
+
+// shrinkStacks sweeps as long as it makes goroutines' stacks much smaller: each
+// time those that are mostly free are halved.
+func shrinkStacks() {
+	stacks := func() int64 { return ask("/memory/classes/heap/stacks:bytes")[0] }
+	for range mostHalvings {
+		before := stacks()
+		runtime.GC()
+		if stacks() > before-before/10 {
+			return
+		}
 	}
 }
 

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Memory is given back after quiet seconds, once a minute at most, never under
+// Memory is given back after quiet seconds, three times a minute at most, never under
 // load, and not again and again for what cannot be given back.
 func TestMemoryIsGivenBackWhenQuiet(t *testing.T) {
 	const mib = 1 << 20
@@ -30,7 +30,7 @@ func TestMemoryIsGivenBackWhenQuiet(t *testing.T) {
 		{"after the rush", 0, []phase{{30 * time.Second, 2, 50 * mib, 100 * mib}, {20 * time.Second, 0, 50 * mib, 100 * mib}}, []time.Duration{35 * time.Second}},
 		{"a breath between two rushes", 0, []phase{{10 * time.Second, 2, 50 * mib, 100 * mib}, {4 * time.Second, 0, 50 * mib, 100 * mib},
 			{10 * time.Second, 2, 50 * mib, 100 * mib}, {4 * time.Second, 0, 50 * mib, 100 * mib}}, nil},
-		{"it grows again and again", 0, []phase{{150 * time.Second, 0, 50 * mib, 100 * mib}}, []time.Duration{6 * time.Second, 66 * time.Second, 126 * time.Second}},
+		{"it grows again and again", 0, []phase{{60 * time.Second, 0, 50 * mib, 100 * mib}}, []time.Duration{6 * time.Second, 26 * time.Second, 46 * time.Second}},
 		{"what lies between objects stays", 90 * mib, []phase{{5 * time.Minute, 0, 50 * mib, 100 * mib}}, []time.Duration{6 * time.Second}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -61,5 +61,19 @@ func TestMemoryIsGivenBackWhenQuiet(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A small heap may triple, a large one grows by half, and between the two the
+// room to grow is the same.
+func TestHowFarTheHeapMayGrow(t *testing.T) {
+	const mib = 1 << 20
+	for _, tt := range []struct {
+		live int64
+		want int
+	}{{0, 200}, {20 * mib, 200}, {48 * mib, 200}, {64 * mib, 150}, {96 * mib, 100}, {150 * mib, 60}, {192 * mib, 50}, {4096 * mib, 50}} {
+		if got := growth(tt.live); got != tt.want {
+			t.Errorf("%d MiB in use: %d %%, want %d %%", tt.live/mib, got, tt.want)
+		}
 	}
 }

@@ -96,7 +96,7 @@ func startServer(ctx context.Context, in *instance, getenv func(string) string) 
 	}
 	in.warnUnknownPlaces(in.rules.access)
 	watch := gateway.NewCertWatch(gateway.CertWatchOptions{Gateway: s.gateway, DB: in.db, Decider: in.loop, Log: in.log})
-	in.run(ctx, s.watchSettings, watch.Run, s.gateway.WatchPressure, s.gateway.WatchUpstreams, in.logs.Run, in.watchMachine, keepHouse)
+	in.run(ctx, s.watchSettings, watch.Run, s.gateway.WatchPressure, s.gateway.WatchUpstreams, in.logs.Run, in.watchMachine, houseKeeper(getenv))
 	s.http = s.gateway.Server()
 	s.drain = newDrain(s.http)
 	if in.cfg.Listen.HTTP3 {
