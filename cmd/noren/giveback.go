@@ -34,6 +34,7 @@ type look struct {
 	at    time.Time
 	busy  time.Duration // processor time it has used so far
 	live  int64         // bytes of the heap that the last sweep found in use
+	roots int64         // bytes it began from: stacks and global variables
 	spare int64         // bytes of the heap held beyond these
 }
 
@@ -77,16 +78,17 @@ func (k *keeper) due(l look, processors int) bool {
 // connections that may triple is mostly holes afterwards, which nobody can give
 // back: what lives long lies scattered among what did not.
 const (
-	headroom     = 96 << 20
-	gcPercent    = 200 // of what is in use
-	gcPercentMin = 50
-	gcStep       = 10 // smaller changes are not worth stopping everybody for a moment
+	headroom  = 96 << 20
+	gcPercent = 200 // at most, of what is in use
+	gcStep    = 5   // smaller changes are not worth stopping everybody for a moment
 )
 
-// growth is by how many per cent a heap of so many bytes in use may grow.
-func growth(live int64) int {
-	percent := int(headroom * 100 / max(live, 1))
-	return min(max(percent, gcPercentMin), gcPercent) / gcStep * gcStep
+// growth is the GOGC for a heap of so many bytes in use. Its per cent are also of
+// the roots: stacks and global variables (https://go.dev/doc/gc-guide#GOGC).
+func growth(live, roots int64) int {
+	room := max(headroom, live/2)
+	percent := int(room * 100 / max(live+roots, 1))
+	return min(percent, gcPercent) / gcStep * gcStep
 }
 
 // houseKeeper looks after this process's memory until ctx ends: how far the heap
@@ -104,7 +106,7 @@ func houseKeeper(getenv func(string) string) func(context.Context) {
 			case <-tick.C:
 			}
 			l := lookAtMyself()
-			if want := growth(l.live); want != percent && getenv("GOGC") == "" {
+			if want := growth(l.live, l.roots); want != percent && getenv("GOGC") == "" {
 				debug.SetGCPercent(want)
 				percent = want
 			}
@@ -118,12 +120,13 @@ func houseKeeper(getenv func(string) string) func(context.Context) {
 
 // lookAtMyself asks the runtime, which stops nothing, and the kernel.
 func lookAtMyself() look {
-	of := ask("/gc/heap/live:bytes", "/memory/classes/heap/objects:bytes", "/memory/classes/heap/unused:bytes", "/memory/classes/heap/free:bytes")
+	of := ask("/gc/heap/live:bytes", "/memory/classes/heap/objects:bytes", "/memory/classes/heap/unused:bytes", "/memory/classes/heap/free:bytes",
+		"/gc/scan/stack:bytes", "/gc/scan/globals:bytes")
 	var usage syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &usage) // it cannot fail for oneself; zero would look quiet, and cost a sweep now and then
 	return look{
 		at: time.Now(), busy: time.Duration(usage.Utime.Nano() + usage.Stime.Nano()),
-		live: of[0], spare: max(0, of[1]+of[2]+of[3]-of[0]),
+		live: of[0], spare: max(0, of[1]+of[2]+of[3]-of[0]), roots: of[4] + of[5],
 	}
 }
 

@@ -69,11 +69,12 @@ func TestMemoryIsGivenBackWhenQuiet(t *testing.T) {
 func TestHowFarTheHeapMayGrow(t *testing.T) {
 	const mib = 1 << 20
 	for _, tt := range []struct {
-		live int64
-		want int
-	}{{0, 200}, {20 * mib, 200}, {48 * mib, 200}, {64 * mib, 150}, {96 * mib, 100}, {150 * mib, 60}, {192 * mib, 50}, {4096 * mib, 50}} {
-		if got := growth(tt.live); got != tt.want {
-			t.Errorf("%d MiB in use: %d %%, want %d %%", tt.live/mib, got, tt.want)
+		live, roots int64
+		want        int
+	}{{0, 0, 200}, {20 * mib, 0, 200}, {48 * mib, 0, 200}, {64 * mib, 0, 150}, {96 * mib, 0, 100}, {72 * mib, 24 * mib, 100},
+		{150 * mib, 50 * mib, 45}, {192 * mib, 0, 50}, {4096 * mib, 0, 50}, {1000 * mib, 250 * mib, 40}} {
+		if got := growth(tt.live, tt.roots); got != tt.want {
+			t.Errorf("%d MiB in use, roots of %d: %d %%, want %d %%", tt.live/mib, tt.roots/mib, got, tt.want)
 		}
 	}
 }
