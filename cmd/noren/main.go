@@ -89,6 +89,7 @@ type cli struct {
 	Docs     docsCmd     `cmd:"" hidden:""`
 	LabChild labChildCmd `cmd:"" name:"lab-child" hidden:""`
 	LabFlood labFloodCmd `cmd:"" name:"lab-flood" hidden:""`
+	LabSink  labSinkCmd  `cmd:"" name:"lab-sink" hidden:""`
 }
 
 // env is what every command gets.

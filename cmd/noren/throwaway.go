@@ -40,8 +40,8 @@ type backing struct {
 const sampleSite = "sample"
 
 // startThrowaway starts one in dir; listen is Noren's address, with port 0 for
-// any free one. more are further sites.
-func startThrowaway(ctx context.Context, dir, listen string, seed uint64, on backing, observers []loop.Observer, log *slog.Logger, more ...gateway.Site) (t *throwaway, err error) {
+// any free one.
+func startThrowaway(ctx context.Context, dir, listen string, seed uint64, on backing, observers []loop.Observer, log *slog.Logger) (t *throwaway, err error) {
 	t = &throwaway{}
 	defer func() {
 		if err != nil {
@@ -64,7 +64,6 @@ func startThrowaway(ctx context.Context, dir, listen string, seed uint64, on bac
 	if on.byHand {
 		cfg.Sites[0].AttackMode = gateway.AttackByHand
 	}
-	cfg.Sites = append(cfg.Sites, more...)
 	cfg.Database.URL, cfg.Shared = on.database, on.shared
 	cfg.fill()
 	in, err := openInstance(ctx, cfg, wants{create: true, getenv: os.Getenv, observe: observers}, log)
