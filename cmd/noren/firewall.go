@@ -16,11 +16,11 @@ type firewall struct {
 
 // openFirewall compiles the firewall, or keeps the one before when its rules
 // are the same.
-func openFirewall(own []waf.RuleFile, before *firewall, processors int, log *slog.Logger) (*firewall, error) {
+func openFirewall(own []waf.RuleFile, before *firewall, log *slog.Logger) (*firewall, error) {
 	if before != nil && slices.EqualFunc(own, before.own, sameRules) {
 		return before, nil
 	}
-	engine, err := waf.New(waf.Options{Rules: own, Log: log, Slots: 2 * processors})
+	engine, err := waf.New(waf.Options{Rules: own, Log: log})
 	if err != nil {
 		return nil, fmt.Errorf("load firewall: %w", err)
 	}

@@ -58,9 +58,6 @@ type instance struct {
 	applying sync.Mutex // one change of rules at a time
 	firewall *firewall  // of the gateway; under applying
 
-	// processors are those that inspections share; 0: all the scheduler uses.
-	processors int
-
 	running sync.WaitGroup
 	getenv  func(string) string
 	stop    context.CancelFunc
@@ -77,14 +74,12 @@ type wants struct {
 	initial settings.Set // instead of the shipped settings, on the first start
 	getenv  func(string) string
 	observe []loop.Observer
-	// processors are those of the machine, where the scheduler has more.
-	processors int
 }
 
 // openInstance wires an instance. What was opened is closed again when a later
 // step fails.
 func openInstance(ctx context.Context, cfg *Config, w wants, log *slog.Logger) (in *instance, err error) {
-	in = &instance{cfg: cfg, memory: machineMemory("/"), processors: w.processors, node: nodeName(), log: log, now: cfg, getenv: w.getenv, logSeen: logs.NewSeen()}
+	in = &instance{cfg: cfg, memory: machineMemory("/"), node: nodeName(), log: log, now: cfg, getenv: w.getenv, logSeen: logs.NewSeen()}
 	if in.getenv == nil {
 		in.getenv = os.Getenv
 	}

@@ -30,7 +30,6 @@ Signals: HUP reads configuration, settings and certificates again at once (noren
 const drainWithin = 20 * time.Second
 
 func (serveCmd) Run(e *env) error {
-	processors := useProcessors(e.getenv)
 	path, err := findConfig(e.config)
 	if err != nil {
 		return err
@@ -44,7 +43,7 @@ func (serveCmd) Run(e *env) error {
 		return err
 	}
 	defer lock.Close()
-	in, err := openInstance(e.ctx, cfg, wants{create: true, getenv: e.getenv, processors: processors}, e.log)
+	in, err := openInstance(e.ctx, cfg, wants{create: true, getenv: e.getenv}, e.log)
 	if err != nil {
 		return err
 	}
@@ -129,7 +128,7 @@ func startServer(ctx context.Context, in *instance, getenv func(string) string) 
 // shops.
 func (in *instance) openGateway() (*gateway.Gateway, *gateway.AccessLog, error) {
 	var err error
-	if in.firewall, err = openFirewall(in.rules.firewall, nil, in.processors, in.log); err != nil {
+	if in.firewall, err = openFirewall(in.rules.firewall, nil, in.log); err != nil {
 		return nil, nil, err
 	}
 	access, err := gateway.OpenAccessLog(in.accessOptions())
@@ -312,7 +311,7 @@ func (in *instance) applyGateway(cfg *Config, r *rules, g *gateway.Gateway) erro
 	if err != nil {
 		return err
 	}
-	fw, err := openFirewall(r.firewall, in.firewall, in.processors, in.log)
+	fw, err := openFirewall(r.firewall, in.firewall, in.log)
 	if err != nil {
 		return err
 	}

@@ -129,7 +129,7 @@ func checkSettings(set settings.Set, cfg *Config) error {
 	if err := r.access.haveData(&cfg.Lookup); err != nil || len(r.firewall) == 0 {
 		return err
 	}
-	fw, err := openFirewall(r.firewall, nil, 0, quiet())
+	fw, err := openFirewall(r.firewall, nil, quiet())
 	if err != nil {
 		return err
 	}
