@@ -16,9 +16,9 @@ import (
 
 const (
 	idleWanted = 5000
-	// idleSettle is how long they have been idle when memory is read: below the
-	// 90 s after which they are closed, and long enough for what the handshakes
-	// left behind to be swept.
+	// idleSettle is how long a process has been idle when its memory is read, with
+	// and without the connections: below the 90 s after which they are closed, and
+	// long enough for a process that gives back in quiet times to have done so.
 	idleSettle = 15 * time.Second
 	idleWarm   = 200
 )
@@ -88,7 +88,7 @@ func (b *bencher) idleOnce(c *contender, ca string, n int) (each float64, before
 	if err := plan.hold(b.ctx, func() {}); err != nil { // everything was made and used once
 		return 0, 0, err
 	}
-	time.Sleep(2 * time.Second)
+	time.Sleep(idleSettle)
 	before = residentKiB(c.pids[0])
 	plan.Round, plan.Conns = 1, n
 	text, err := json.Marshal(plan)

@@ -23,9 +23,9 @@ type Connections struct {
 	StreamsPerClient int `yaml:"streams_per_client" json:"streams_per_client,omitempty" jsonschema:"description=Requests at once of one client on all its connections,default=4096"`
 }
 
-// DefaultConnections: an idle connection takes 50 KiB over HTTP/1.1 and 110 KiB
-// over HTTP/2 with TLS (docs/internals/performance.md), so that all of them
-// together take from 0.8 to 1.7 GiB.
+// DefaultConnections: an idle connection takes 30 KiB over HTTP/1.1 and 55 KiB
+// over HTTP/2 with TLS (docs/internals/performance.md), and up to twice as much
+// while they come, so that all of them together take from 0.5 to 1.7 GiB.
 func DefaultConnections() Connections {
 	return Connections{
 		Most: 16_384, PerClient: 4_096, Rate: Rate{200, time.Second}, Burst: 4_000,

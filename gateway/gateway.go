@@ -165,6 +165,7 @@ func New(o Options) (*Gateway, error) {
 	if err := g.Apply(o.Settings); err != nil {
 		return nil, err
 	}
+	g.opts.Settings = Settings{} // the next ones replace these, and their firewall with 20 MiB of rules
 	return g, nil
 }
 

@@ -1,13 +1,10 @@
 package lab
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 	"sync"
@@ -107,7 +104,7 @@ func (f *flooded) play(ctx context.Context) error {
 	var warm shoppers
 	f.shop(ctx, "warming up", 0, 5, floodWarmup, &warm)
 	f.shop(ctx, "a quiet day", 1, f.p.Buyers, floodArrive, &f.quiet)
-	child, err := f.attack(ctx)
+	child, err := startAttackers(ctx, f.env.Exec, f.in.ShopURL, f.p, 0)
 	if err != nil {
 		return err
 	}
@@ -146,27 +143,12 @@ func (f *flooded) progress() string {
 	return fmt.Sprintf("%s: %d requests of shoppers", f.phase, len(f.quiet.waits)+len(f.busy.waits))
 }
 
-// floodChild is the attackers' process. They are elsewhere on the Internet: what
-// they compute must not slow the shop, so the process gives way to all others.
-type floodChild struct {
-	cmd *exec.Cmd
-	out bytes.Buffer
-}
-
-func (f *flooded) attack(ctx context.Context) (*floodChild, error) {
-	c := &floodChild{cmd: exec.CommandContext(ctx, f.env.Exec, "lab-flood", "--shop", f.in.ShopURL,
-		"--seed", strconv.FormatUint(f.p.Seed, 10), "--rate", strconv.Itoa(f.p.Rate), "--for", floodChildFor.String())}
-	c.cmd.Stdout, c.cmd.Stderr = &c.out, os.Stderr
-	c.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	return c, c.cmd.Start()
-}
-
 func (c *floodChild) end(into *FloodDone) error {
 	c.cmd.Process.Signal(syscall.SIGTERM)
 	if err := c.cmd.Wait(); err != nil {
 		return fmt.Errorf("the attackers ended badly: %w", err)
 	}
-	return json.Unmarshal(c.out.Bytes(), into)
+	return json.Unmarshal([]byte(c.out.String()), into)
 }
 
 // growth is by how much each file grew.
@@ -226,6 +208,7 @@ type FloodDone struct {
 	Refused  int64         `json:"refused"` // connections that were cut or not taken
 	Slow     int64         `json:"slow"`    // slow connections opened
 	Answers  map[int]int64 `json:"answers"`
+	Heavy    map[int]int64 `json:"heavy,omitempty"` // answers to heavy forms
 	Seconds  float64       `json:"seconds"`
 }
 

@@ -35,13 +35,13 @@ type flooder struct {
 
 	requests, refused, slow atomic.Int64 // sent, cut, dripping
 	mu                      sync.Mutex
-	answers                 map[int]int64
+	answers, heavy          map[int]int64
 }
 
 // Flood attacks a shop on loopback until ctx ends: rate requests a second, each
-// with another parameter so that no cache helps, and beside them connections
-// that send their request a byte at a time.
-func Flood(ctx context.Context, shop string, seed uint64, rate int) (FloodDone, error) {
+// with another parameter so that no cache helps, beside them connections that
+// send their request a byte at a time, and so many senders of heavy forms.
+func Flood(ctx context.Context, shop string, seed uint64, rate, heavy int) (FloodDone, error) {
 	u, err := url.Parse(shop)
 	if err != nil {
 		return FloodDone{}, err
@@ -49,7 +49,7 @@ func Flood(ctx context.Context, shop string, seed uint64, rate int) (FloodDone, 
 	if to, err := netip.ParseAddrPort(u.Host); err != nil || !to.Addr().IsLoopback() {
 		return FloodDone{}, fmt.Errorf("%s is not on loopback; this attacks nobody else", shop)
 	}
-	f := &flooder{shop: u, seed: seed, rate: max(rate, 1), answers: map[int]int64{}}
+	f := &flooder{shop: u, seed: seed, rate: max(rate, 1), answers: map[int]int64{}, heavy: map[int]int64{}}
 	began := time.Now()
 	var wg sync.WaitGroup
 	for i := range flooders * floodHandsOf {
@@ -58,8 +58,11 @@ func Flood(ctx context.Context, shop string, seed uint64, rate int) (FloodDone, 
 	for i := range slowSockets {
 		wg.Go(func() { f.drip(ctx, i) })
 	}
+	for i := range heavy {
+		wg.Go(func() { f.post(ctx, i) })
+	}
 	wg.Wait()
-	return FloodDone{Requests: f.requests.Load(), Refused: f.refused.Load(), Slow: f.slow.Load(), Answers: f.answers, Seconds: time.Since(began).Seconds()}, nil
+	return FloodDone{Requests: f.requests.Load(), Refused: f.refused.Load(), Slow: f.slow.Load(), Answers: f.answers, Heavy: f.heavy, Seconds: time.Since(began).Seconds()}, nil
 }
 
 func (f *flooder) dial(ctx context.Context, i int) (net.Conn, error) {

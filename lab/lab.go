@@ -73,13 +73,7 @@ type Env struct {
 // Want is what a lab asks of an instance.
 type Want struct {
 	Seed uint64 // of the sample shop's people
-	// Neighbour is the upstream of a second site, for the host NeighbourHost; ""
-	// for none.
-	Neighbour string
 }
-
-// NeighbourHost is the host of the second site.
-const NeighbourHost = "neighbour.test"
 
 // Instance is a running instance as a lab sees it.
 type Instance struct {

@@ -2,14 +2,10 @@ package lab
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
-	"net/netip"
+	"path/filepath"
+	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"noren"
@@ -27,190 +23,193 @@ func neighboursLab() Lab {
 	}
 }
 
+// A round is a quiet time, the same attack on a program that is not Noren, and
+// the attack. What the machine does besides comes and goes; within one round it
+// is much the same, and the median over the rounds is what counts.
 const (
-	calmFor       = 20 * time.Second
-	calmPause     = 40 * time.Millisecond // between a visitor's requests
-	calmVisitors  = 4
-	heavyPosters  = 8
-	neighbourSlow = 1.5
-	heavyField    = 24 << 10 // a field that keeps the firewall busy
+	neighbourRounds = 5 // unless asked for more or fewer
+	calmFor         = 4 * time.Second
+	besideFor       = 4 * time.Second
+	attackedFor     = 7 * time.Second
+	betweenTimes    = 500 * time.Millisecond
+	neighbourWarm   = 3 * time.Second
+	neighbourSlow   = 1.5
+	neighbourHost   = "neighbour.test"
 )
 
 func runNeighbours(ctx context.Context, env Env, p Params) (Report, error) {
 	if p.Rate == 0 {
 		p.Rate = defaultFlood / 2
 	}
-	n := &neighbours{env: env, p: p, report: Report{Lab: "neighbours", Seed: p.Seed, Figures: map[string]any{}}}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return n.report, err
+	if p.Runs == 0 {
+		p.Runs = neighbourRounds
 	}
-	shop := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		io.Copy(io.Discard, r.Body)
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		io.WriteString(w, "<!doctype html><title>お隣</title>"+strings.Repeat("<p>お茶と器</p>", 100))
-	})}
-	go shop.Serve(l)
-	defer shop.Close()
-	in, err := env.Start(ctx, Want{Seed: p.Seed, Neighbour: "http://" + l.Addr().String()})
-	if err != nil {
+	n := &neighbours{env: env, p: p, report: Report{Lab: "neighbours", Seed: p.Seed, Figures: map[string]any{}}}
+	if err := n.start(ctx); err != nil {
+		n.close()
 		return n.report, fmt.Errorf("start an instance: %w", err)
 	}
-	defer in.Close()
-	n.url = in.ShopURL
+	defer n.close()
 	stop := progress(env.Progress, func() string { return n.phase })
-	err = n.play(ctx, in)
+	err := n.play(ctx)
 	stop()
-	if err == nil {
-		n.judge()
+	if err != nil {
+		return n.report, fmt.Errorf("%w\n%s", err, n.noren.lastWords())
 	}
-	return n.report, err
+	n.judge()
+	return n.report, nil
 }
 
+// neighbours is one run. Noren, the attackers and the program that stands in for
+// Noren are processes of their own; the shops and the neighbour's visitors are
+// here.
 type neighbours struct {
 	env    Env
 	p      Params
 	report Report
-	url    string
+	shops  neighbourShops
+	noren  *process
+	addr   string // of Noren
+	sink   *sinkChild
 	phase  string
-
-	quiet, loud visits
-	flood       FloodDone
+	rounds []neighbourRound
 }
 
-// visits are what the neighbour's visitors saw.
-type visits struct {
-	mu     sync.Mutex
-	waits  []time.Duration
-	failed []string
+// neighbourRound is what the neighbour's visitors saw in one round.
+type neighbourRound struct {
+	quiet, beside, loud visits
+	flood               FloodDone
 }
 
-// play looks at the neighbour before, during and after the attack; the quiet
-// before and after count together, because the machine has other work too.
-func (n *neighbours) play(ctx context.Context, in *Instance) error {
-	var warm visits
-	n.visit(ctx, calmFor/10, &warm)
-	n.phase = "a quiet day"
-	n.visit(ctx, calmFor/2, &n.quiet)
-	n.phase = "the other shop under attack"
-	f := &flooded{env: n.env, in: in, p: n.p}
-	child, err := f.attack(ctx)
-	if err != nil {
+func (n *neighbours) start(ctx context.Context) (err error) {
+	if err := n.shops.open(); err != nil {
 		return err
 	}
-	posting, done := context.WithCancel(ctx)
-	var wg sync.WaitGroup
-	for i := range heavyPosters {
-		wg.Go(func() { n.post(posting, i) })
-	}
-	wait(ctx, floodWarmup)
-	n.visit(ctx, calmFor, &n.loud)
-	done()
-	wg.Wait()
-	if err := child.end(&n.flood); err != nil {
+	if n.addr, err = freeAddress(); err != nil {
 		return err
 	}
-	n.phase = "quiet again"
-	wait(ctx, floodWarmup)
-	n.visit(ctx, calmFor/2, &n.quiet)
-	return nil
+	dir := filepath.Join(n.env.Dir, "neighbours")
+	text := fmt.Sprintf(neighboursConfig, n.addr, n.shops.attacked.url, neighbourHost, n.shops.neighbour.url)
+	if err := put(filepath.Join(dir, "noren.yaml"), text); err != nil {
+		return err
+	}
+	if n.noren, err = serveProcess(ctx, n.env.Exec, dir, n.addr); err != nil {
+		return err
+	}
+	n.sink, err = startSink(ctx, n.env.Exec)
+	return err
 }
 
-// visit lets the neighbour's visitors look at pages and send forms.
-func (n *neighbours) visit(ctx context.Context, lasts time.Duration, into *visits) {
-	ctx, cancel := context.WithTimeout(ctx, lasts)
-	defer cancel()
-	var wg sync.WaitGroup
-	for i := range calmVisitors {
-		wg.Go(func() {
-			over := transport(netip.AddrFrom4([4]byte{127, 40, 0, byte(1 + i)}))
-			defer over.CloseIdleConnections()
-			for k := 0; wait(ctx, calmPause) == nil; k++ {
-				begun := time.Now()
-				err := n.ask(over, i, k)
-				into.mu.Lock()
-				if err != nil && ctx.Err() == nil {
-					into.failed = append(into.failed, err.Error())
-				} else if err == nil {
-					into.waits = append(into.waits, time.Since(begun))
-				}
-				into.mu.Unlock()
-			}
-		})
+const neighboursConfig = `version: 1
+listen: {http: "%s"}
+sites:
+  - {name: attacked, hosts: ["127.0.0.1"], upstream: "%s", preset: generic}
+  - {name: neighbour, hosts: ["%s"], upstream: "%s", preset: generic}
+`
+
+func (n *neighbours) close() {
+	if n.sink != nil {
+		n.sink.stop()
 	}
-	wg.Wait()
+	if n.noren != nil {
+		n.noren.stop()
+	}
+	n.shops.close()
 }
 
-func (n *neighbours) ask(over http.RoundTripper, visitor, k int) error {
-	method, path, body := http.MethodGet, fmt.Sprintf("/products/%d", k%40), ""
-	if k%5 == 4 {
-		method, path, body = http.MethodPost, "/cart", "product=cha&quantity=1&note=%E3%83%A1%E3%83%BC%E3%82%AB%E3%83%BC"
-	}
-	req, err := http.NewRequest(method, n.url+path, strings.NewReader(body))
-	if err != nil {
-		return err
-	}
-	req.Host = NeighbourHost
-	req.Header.Set("User-Agent", profiles()[visitor].agent)
-	req.Header.Set("Accept", "text/html")
-	req.Header.Set("Cookie", fmt.Sprintf("session=visitor%d", visitor))
-	if body != "" {
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	}
-	res, err := over.RoundTrip(req)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	if _, err := io.Copy(io.Discard, res.Body); err != nil {
-		return err
-	}
-	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answered %d", path, res.StatusCode)
+func (n *neighbours) play(ctx context.Context) error {
+	n.visit(ctx, neighbourWarm)
+	for i := range n.p.Runs {
+		var r neighbourRound
+		var err error
+		n.phase = fmt.Sprintf("round %d of %d: quiet", i+1, n.p.Runs)
+		r.quiet = n.visit(ctx, calmFor)
+		n.phase = fmt.Sprintf("round %d of %d: the attack on another program", i+1, n.p.Runs)
+		if r.beside, _, err = n.during(ctx, n.sink.addr, besideFor); err != nil {
+			return err
+		}
+		n.phase = fmt.Sprintf("round %d of %d: the other shop under attack", i+1, n.p.Runs)
+		if r.loud, r.flood, err = n.during(ctx, n.addr, attackedFor); err != nil {
+			return err
+		}
+		n.rounds = append(n.rounds, r)
+		if err := wait(ctx, betweenTimes); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// post keeps the other shop's firewall as busy as it can be, from an address
-// that no limit stops.
-func (n *neighbours) post(ctx context.Context, i int) {
-	over := transport(netip.AddrFrom4([4]byte{127, 60, byte(i), 1}))
-	defer over.CloseIdleConnections()
-	form := "note=" + strings.Repeat("a+b%2F", heavyField/6)
-	for ctx.Err() == nil {
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, n.url+"/products/hojicha", strings.NewReader(form))
-		if err != nil {
-			return
-		}
-		req.Header.Set("User-Agent", profiles()[i%len(profiles())].agent)
-		req.Header.Set("Accept", "text/html")
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		if res, err := over.RoundTrip(req); err == nil {
-			io.Copy(io.Discard, res.Body)
-			res.Body.Close()
-		} else if !errors.Is(err, context.Canceled) {
-			wait(ctx, 10*time.Millisecond)
-		}
+// during looks at the neighbour while target is attacked, from the first moment
+// on.
+func (n *neighbours) during(ctx context.Context, target string, lasts time.Duration) (visits, FloodDone, error) {
+	var done FloodDone
+	child, err := startAttackers(ctx, n.env.Exec, "http://"+target, n.p, heavyPosters)
+	if err != nil {
+		return visits{}, done, err
 	}
+	v := n.visit(ctx, lasts)
+	return v, done, child.end(&done)
 }
 
 func (n *neighbours) judge() {
 	rep := &n.report
-	failed := append(n.quiet.failed, n.loud.failed...)
+	var failed []string
+	for _, r := range n.rounds {
+		failed = append(append(append(failed, r.quiet.failed...), r.beside.failed...), r.loud.failed...)
+	}
 	rep.Add("nobody_turned_away", noren.Text{Ja: "お隣のお客様は一人も断られていない", En: "none of the neighbour's visitors was turned away"}, "0",
 		fmt.Sprintf("%d %s", len(failed), strings.Join(failed[:min(len(failed), failuresListed)], "; ")), len(failed) == 0)
-	was, is := quantile(n.quiet.waits, 0.99), quantile(n.loud.waits, 0.99)
-	ratio := float64(is) / float64(max(was, 1))
+	p99 := func(v visits) float64 { return millis(quantile(v.waits, 0.99)) }
+	quiet := n.over(func(r neighbourRound) float64 { return p99(r.quiet) })
+	loud := n.over(func(r neighbourRound) float64 { return p99(r.loud) })
+	ratios := n.over(func(r neighbourRound) float64 { return p99(r.loud) / max(p99(r.quiet), 0.1) })
+	beside := n.over(func(r neighbourRound) float64 { return p99(r.beside) / max(p99(r.quiet), 0.1) })
 	rep.Add("neighbour_not_slowed", noren.Text{Ja: "お隣のお店の待ち時間（99%）はほぼ変わらない", En: "the neighbour's 99th percentile stays as it was"},
-		fmt.Sprintf("at most %.1f times", neighbourSlow), fmt.Sprintf("%.2f times (%.1f ms, then %.1f ms)", ratio, millis(was), millis(is)), ratio <= neighbourSlow && len(n.loud.waits) > 0)
+		fmt.Sprintf("at most %.1f times, the median of %d rounds", neighbourSlow, len(n.rounds)),
+		fmt.Sprintf("%.2f times (%.1f ms, then %.1f ms; with the same attack on another program %.2f times)", middle(ratios), middle(quiet), middle(loud), middle(beside)),
+		middle(ratios) <= neighbourSlow && len(n.rounds[0].loud.waits) > 0)
+	perSecond := middle(n.over(func(r neighbourRound) float64 { return r.flood.perSecond() }))
 	rep.Add("flood_took_place", noren.Text{Ja: "攻撃は実際に行われた", En: "the attack took place"}, fmt.Sprintf("at least half of %d a second", n.p.Rate),
-		fmt.Sprintf("%.0f a second, %d slow connections", n.flood.perSecond(), n.flood.Slow), n.flood.perSecond() >= float64(n.p.Rate)/2)
-	for name, v := range map[string]*visits{"quiet": &n.quiet, "attacked": &n.loud} {
-		rep.Figures[name] = map[string]any{"requests": len(v.waits), "p50_ms": millis(quantile(v.waits, 0.5)), "p95_ms": millis(quantile(v.waits, 0.95)), "p99_ms": millis(quantile(v.waits, 0.99))}
+		fmt.Sprintf("%.0f a second, %d slow connections", perSecond, n.rounds[0].flood.Slow), perSecond >= float64(n.p.Rate)/2)
+	n.figures(ratios, beside)
+}
+
+func (n *neighbours) figures(ratios, beside []float64) {
+	rep := &n.report
+	rep.Figures["ratios"], rep.Figures["ratios_beside"] = ratios, beside
+	for name, of := range map[string]func(neighbourRound) visits{
+		"quiet":    func(r neighbourRound) visits { return r.quiet },
+		"beside":   func(r neighbourRound) visits { return r.beside },
+		"attacked": func(r neighbourRound) visits { return r.loud },
+	} {
+		at := func(q float64) []float64 {
+			return n.over(func(r neighbourRound) float64 { return millis(quantile(of(r).waits, q)) })
+		}
+		rep.Figures[name] = map[string]any{"requests": len(of(n.rounds[0]).waits), "p50_ms": at(0.5), "p95_ms": at(0.95), "p99_ms": at(0.99)}
 	}
-	answers := map[string]int64{}
-	for status, k := range n.flood.Answers {
-		answers[fmt.Sprint(status)] = k
+	answers, heavy := map[string]int64{}, map[string]int64{}
+	for _, r := range n.rounds {
+		for status, k := range r.flood.Answers {
+			answers[fmt.Sprint(status)] += k
+		}
+		for status, k := range r.flood.Heavy {
+			heavy[fmt.Sprint(status)] += k
+		}
 	}
-	rep.Figures["flood"] = map[string]any{"requests": n.flood.Requests, "answers": answers}
+	rep.Figures["flood"], rep.Figures["heavy"] = answers, heavy
+}
+
+// over is one figure of every round.
+func (n *neighbours) over(of func(neighbourRound) float64) []float64 {
+	var out []float64
+	for _, r := range n.rounds {
+		out = append(out, of(r))
+	}
+	return out
+}
+
+func middle(xs []float64) float64 {
+	sorted := slices.Sorted(slices.Values(xs))
+	return sorted[len(sorted)/2]
 }

@@ -17,6 +17,8 @@ type labFloodCmd struct {
 	Seed uint64        `help:"Seed of the attackers."`
 	Rate int           `default:"2000" help:"Requests a second."`
 	For  time.Duration `default:"1m" help:"End after this time."`
+
+	Heavy int `help:"How many send heavy forms beside."`
 }
 
 // politeness gives way to everybody else on the machine.
@@ -28,9 +30,15 @@ func (c labFloodCmd) Run(e *env) error {
 	}
 	ctx, cancel := context.WithTimeout(e.ctx, c.For)
 	defer cancel()
-	done, err := lab.Flood(ctx, c.Shop, c.Seed, c.Rate)
+	done, err := lab.Flood(ctx, c.Shop, c.Seed, c.Rate, c.Heavy)
 	if err != nil {
 		return err
 	}
 	return json.NewEncoder(e.io.out).Encode(done)
 }
+
+// labSinkCmd takes every request and answers at once: what labs attack to learn
+// what the attack itself costs the machine. Hidden as well.
+type labSinkCmd struct{}
+
+func (labSinkCmd) Run(e *env) error { return lab.Sink(e.io.in, e.io.out) }

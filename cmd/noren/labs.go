@@ -17,11 +17,11 @@ import (
 type labCmd struct {
 	Name   string  `arg:"" help:"One of those below."`
 	Seed   uint64  `help:"Seed; the same seed repeats the same run (default: a fresh one, printed)."`
-	Runs   int     `help:"How many kills (kill) or changes (reload)."`
+	Runs   int     `help:"How many kills (kill), changes (reload) or rounds (neighbours)."`
 	Engine string  `enum:"sqlite,postgres" default:"sqlite" help:"sqlite: with memory of the process. postgres: with Valkey or Redis; both are started for the lab (traffic, kill)."`
 	Buyers int     `help:"How many buyers (traffic, nat, flood)."`
 	Speed  float64 `help:"How much faster than people (traffic, nat, flood)."`
-	Rate   int     `help:"Requests a second of the attackers (flood)."`
+	Rate   int     `help:"Requests a second of the attackers (flood, neighbours)."`
 	JSON   bool    `name:"json" help:"Print {lab, seed, checks, figures} as JSON."`
 }
 

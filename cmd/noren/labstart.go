@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 
 	"noren"
-	"noren/gateway"
 	"noren/journal"
 	"noren/lab"
 )
@@ -20,11 +19,7 @@ func (l *labEnv) start(ctx context.Context, w lab.Want) (*lab.Instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	var more []gateway.Site
-	if w.Neighbour != "" {
-		more = []gateway.Site{{Name: "neighbour", Hosts: []string{lab.NeighbourHost}, Upstream: w.Neighbour}}
-	}
-	t, err := startThrowaway(ctx, filepath.Clean(dir), "127.0.0.1:0", w.Seed, l.on, nil, quiet(), more...)
+	t, err := startThrowaway(ctx, filepath.Clean(dir), "127.0.0.1:0", w.Seed, l.on, nil, quiet())
 	if err != nil {
 		return nil, err
 	}

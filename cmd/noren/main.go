@@ -35,11 +35,6 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr}, os.Getenv))
 }
 
-// gcPercent lets the heap triple before it is swept, not double: little lives
-// long, and sweeping took a fifth of the processor's time of a journal at full
-// speed (docs/internals/performance.md). The demo stays below 150 MiB.
-const gcPercent = 200
-
 // Exit codes, an interface for scripts.
 const (
 	exitOK       = 0
@@ -97,6 +92,7 @@ type cli struct {
 	Docs     docsCmd     `cmd:"" hidden:""`
 	LabChild labChildCmd `cmd:"" name:"lab-child" hidden:""`
 	LabFlood labFloodCmd `cmd:"" name:"lab-flood" hidden:""`
+	LabSink  labSinkCmd  `cmd:"" name:"lab-sink" hidden:""`
 }
 
 // env is what every command gets.

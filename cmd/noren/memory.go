@@ -83,7 +83,7 @@ func groupLimits(root string) (out []int64) {
 const (
 	memoryShare     = 0.75
 	connectionShare = 0.25
-	dearConnection  = 110 << 10 // HTTP/2 over TLS (docs/internals/performance.md)
+	dearConnection  = 110 << 10 // HTTP/2 over TLS, while they come; half of it once they are idle (docs/internals/performance.md)
 	fewConnections  = 1_024
 )
 

@@ -9,8 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime"
-	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -107,7 +105,7 @@ func startServer(ctx context.Context, in *instance, getenv func(string) string) 
 		s.access.Close()
 		return nil, err
 	}
-	in.run(ctx, s.watchSettings, watch.Run, s.gateway.WatchPressure, s.gateway.WatchUpstreams, in.logs.Run, in.watchMachine, pages.RunDigests)
+	in.run(ctx, s.watchSettings, watch.Run, s.gateway.WatchPressure, s.gateway.WatchUpstreams, in.logs.Run, in.watchMachine, pages.RunDigests, houseKeeper(getenv))
 	s.http, s.console = s.gateway.Server(), pages.Server()
 	s.http.Handler = in.consoleDoor(pages, s.http.Handler)
 	s.drain = newDrain(s.http)
@@ -295,7 +293,7 @@ func (in *instance) applySettings(ctx context.Context, hash string, g *gateway.G
 }
 
 func (in *instance) putInForce(ctx context.Context, cfg *Config, g *gateway.Gateway) error {
-	defer func() { go giveBackMemory() }()
+	defer func() { go giveBackMemory() }() // compiling rules leaves several times of what stays
 	set, err := in.settings.Current(ctx)
 	if err != nil {
 		return err
@@ -343,13 +341,6 @@ func (in *instance) applyGateway(cfg *Config, r *rules, g *gateway.Gateway) erro
 		in.firewall = fw
 	}
 	return err
-}
-
-// giveBackMemory sweeps after rules were compiled, which leaves several times of
-// what stays. What is spare in a sync.Pool goes with the second sweep.
-func giveBackMemory() {
-	runtime.GC()
-	debug.FreeOSMemory()
 }
 
 // settingsPoll keeps a change made elsewhere under two seconds away.

@@ -237,7 +237,6 @@ type Result struct {
 // screened, in a lane of their own: what the engine takes seconds for holds up
 // nobody whose request is clean.
 func (w *WAF) Inspect(ctx context.Context, r *Request) (Result, error) {
-	r = w.own(r)
 	lane := w.light
 	if r.size() > heavyBytes {
 		lane = w.heavy
@@ -245,13 +244,17 @@ func (w *WAF) Inspect(ctx context.Context, r *Request) (Result, error) {
 		if err != nil {
 			return Result{}, err
 		}
+		r = w.own(r)
 		res, clean := w.screened(r)
 		leave()
 		if clean {
 			return res, nil
 		}
-	} else if res, clean := w.screened(r); clean {
-		return res, nil
+	} else {
+		r = w.own(r)
+		if res, clean := w.screened(r); clean {
+			return res, nil
+		}
 	}
 	leave, err := lane.enter(ctx, r.Site, w.wait)
 	if err != nil {
