@@ -158,3 +158,22 @@ func TestTodaySaysTheMode(t *testing.T) {
 		t.Error("one site's mode shows at another")
 	}
 }
+
+// A database that is away is said in words; nobody is signed out by it, and what is
+// asked for later works again.
+func TestConsoleWithoutItsDatabase(t *testing.T) {
+	w := openWorld(t)
+	b := w.owner()
+	b.get("/s/shop/")
+	w.db.Close()
+	time.Sleep(1100 * time.Millisecond) // what a node knows of sessions is a second old at most
+	got := b.get("/s/shop/stopped")
+	if got.status != http.StatusServiceUnavailable || !strings.Contains(got.body, "お店の入口は動き続けています") {
+		t.Errorf("%d, want 503 in words:\n%.500s", got.status, got.body)
+	}
+	for _, c := range got.header.Values("Set-Cookie") {
+		if strings.HasPrefix(c, sessionCookie+"=;") {
+			t.Error("the person was signed out")
+		}
+	}
+}
