@@ -45,6 +45,20 @@ func (c *Console) routes() []route {
 
 		{"GET /s/{site}/{$}", staff.See, c.today},
 		{"GET /s/{site}/live", staff.See, c.live},
+
+		{"GET /s/{site}/policies", staff.See, c.policies},
+		{"GET /s/{site}/policies/edit", staff.See, c.edit},
+		{"POST /s/{site}/policies/test", staff.Policies, c.test},
+		{"POST /s/{site}/policies/replay", staff.Policies, c.replay},
+		{"GET /s/{site}/policies/replay/{id}", staff.See, c.replayed},
+		{"POST /s/{site}/policies/replay/{id}/stop", staff.Policies, c.stopReplay},
+		{"GET /s/{site}/policies/mode", staff.Policies, c.switchMode},
+		{"POST /s/{site}/policies/review", staff.Policies, c.review},
+		{"POST /s/{site}/policies/change", staff.Policies, c.change},
+		{"GET /s/{site}/policies/versions", staff.See, c.versions},
+		{"GET /s/{site}/policies/return", staff.Policies, c.goBack},
+		{"POST /s/{site}/policies/confirm", staff.Policies, c.confirmChange},
+		{"POST /s/{site}/policies/back", staff.Policies, c.takeBack},
 	}
 }
 
@@ -52,6 +66,7 @@ func (c *Console) routes() []route {
 func menu() []ui.NavItem {
 	return []ui.NavItem{
 		{Name: noren.Text{Ja: "今日のお店", En: "Today"}, Icon: "today", URL: "/", Thumb: true},
+		{Name: noren.Text{Ja: "方針", En: "Policies"}, Icon: "policies", URL: "/policies"},
 	}
 }
 

@@ -88,10 +88,13 @@ func (s *server) openConsole() error {
 		Sites: s.gateway.Sites, Decider: in.loop, Sheet: in.vault.Alarm,
 		Host: func() string { return in.present().Console.Host },
 		Log:  in.log,
+
+		Settings: in.settings, Desk: desk{s}, SettingsInForce: in.rulesHash,
 	}, in.feed)
 	if err != nil {
 		return err
 	}
+	in.onClose(func(context.Context) error { c.Close(); return nil }) // before what it reads
 	s.console = c.Server()
 	s.http.Handler = consoleDoor(c, s.http.Handler, func() string { return in.present().Console.Host })
 	return nil

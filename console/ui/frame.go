@@ -1,6 +1,10 @@
 package ui
 
-import "noren"
+import (
+	"time"
+
+	"noren"
+)
 
 // Frame is what every page stands in.
 type Frame struct {
@@ -11,6 +15,7 @@ type Frame struct {
 	Nav    []NavItem
 	Me     *Person // nil before sign-in
 	Notice *Notice
+	Waits  *Waits // nil when no change waits for its confirmation
 	Live   string // where changes are told of; "" on pages that do not refresh
 	Data   any
 }
@@ -80,4 +85,16 @@ type Badge struct {
 type Pager struct {
 	Newer, Older string // addresses; "" at an end
 	CSV          string
+}
+
+// Waits is a change that is taken back by itself unless somebody keeps it. It
+// stands on every page of the site until then.
+type Waits struct {
+	Due        noren.Time
+	Left       time.Duration
+	May        bool   // the visitor may end it
+	Trial      string // its id
+	Keep, Back string // where the two buttons post to
+	Once       string
+	Look       string // where one sees what changed
 }
