@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -283,6 +284,9 @@ func cmpErr(errs ...error) error {
 func (c *Console) changeError(ctx context.Context, err error) error {
 	if open, terr := c.settingsOnTrial(ctx); terr == nil && open != nil && stale(err) {
 		return wrong("base", "前の変更が確定を待っています。上の帯の「確定する」か「今すぐ戻す」を先に押してください。", "An earlier change waits for its confirmation. Press “Keep it” or “Take it back” above first.")
+	}
+	if _, files := errors.AsType[*settings.Refused](err); files {
+		return wrong("file", "この設定はファイルで管理されています。下のパッチを、設定のディレクトリで当ててください。", "These settings are files. Apply the patch below in their directory.")
 	}
 	if noren.CodeOf(err) == noren.Denied {
 		return wrong("as", "この変更を入れると、あなた自身がお店に入れなくなります。何も変えていません。", "This change would shut you out yourself. Nothing was changed.")

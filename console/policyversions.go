@@ -68,7 +68,6 @@ func (c *Console) versions(v *visit) error {
 	}
 	if p.A == "" && p.B == "" && len(all) > 1 {
 		p.A, p.B = all[1].ID, all[0].ID
-		return v.page("policyversions", p)
 	}
 	return c.compareVersions(v, p)
 }
