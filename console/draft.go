@@ -66,6 +66,11 @@ func ofSite(file string) string {
 // sees reports whether a file is shown at this site: what all share, and its own.
 func (v *visit) sees(file string) bool { s := ofSite(file); return s == "" || s == v.site }
 
+// mayName reports whether a message may name a file to the visitor.
+func (v *visit) mayName(file string) bool {
+	return v.sees(file) || staff.May(v.who.Person, staff.AllSites, staff.See)
+}
+
 // edits reports whether the visitor may change a file. What all sites share is
 // changed by people who may do so everywhere; who may enter is a matter of its own.
 func (v *visit) edits(file string) bool {
@@ -127,7 +132,7 @@ func (d *draft) on(now, before settings.Set, edits func(string) bool) settings.S
 func (v *visit) shown(set settings.Set) settings.Set {
 	out := settings.Set{}
 	for p, text := range set {
-		if v.sees(p) || staff.May(v.who.Person, staff.AllSites, staff.See) {
+		if v.mayName(p) {
 			out[p] = text
 		}
 	}

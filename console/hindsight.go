@@ -30,7 +30,7 @@ func newPeople(seed maphash.Seed) *people {
 }
 
 func (p *people) add(ev *noren.Event) {
-	id := maphash.String(p.seed, ev.Subject().String())
+	id := visitorOf(p.seed, ev)
 	if _, known := p.who[id]; !known && len(p.who) >= peopleMost {
 		p.Full = true
 		return
@@ -39,6 +39,17 @@ func (p *people) add(ev *noren.Event) {
 	for _, k := range keysOf(p.seed, ev) {
 		p.keys[k] = id
 	}
+}
+
+// visitorOf tells visitors apart by the best that is known of them: behind one
+// address there can be many.
+func visitorOf(seed maphash.Seed, ev *noren.Event) uint64 {
+	for _, name := range []string{noren.EntityAccount, noren.EntityDevice, noren.EntitySession, noren.EntityAddress} {
+		if id := ev.Entities[name]; id != "" {
+			return maphash.String(seed, name+":"+id)
+		}
+	}
+	return 0
 }
 
 // N is how many there are.

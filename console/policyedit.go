@@ -171,6 +171,7 @@ func (c *Console) try(v *visit, d draft) (*tried, error) {
 		return nil, err
 	}
 	t.judge(compiled, d)
+	t.conceal(v.mayName)
 	if compiled.Rules != nil && rules != nil {
 		t.Changes = policyChanges(rules.Policies(v.site), compiled.Rules.Policies(v.site))
 	}
@@ -229,6 +230,27 @@ func (t *tried) judge(c Compiled, d draft) {
 				t.Failed++
 			}
 		}
+	}
+}
+
+// siteFile is how messages name a file of one site.
+var siteFile = regexp.MustCompile(`sites/[a-z0-9_-]+/[a-z0-9/_.-]*`)
+
+// conceal takes names of other sites' files out of what is said.
+func (t *tried) conceal(may func(file string) bool) {
+	hide := func(s string) string {
+		return siteFile.ReplaceAllStringFunc(s, func(f string) string {
+			if may(f) {
+				return f
+			}
+			return "sites/…"
+		})
+	}
+	for i := range t.Faults {
+		t.Faults[i].File, t.Faults[i].Msg = hide(t.Faults[i].File), hide(t.Faults[i].Msg)
+	}
+	for i := range t.Rest {
+		t.Rest[i] = hide(t.Rest[i])
 	}
 }
 

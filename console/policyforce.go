@@ -136,10 +136,11 @@ func (c *Console) reviewDraft(v *visit, status int, d draft, wrongly noren.Text)
 	if compiled.Rules == nil || compiled.Err != nil {
 		t := &tried{}
 		t.judge(compiled, d)
+		t.conceal(v.mayName)
 		if d.Op == opPut {
 			return v.editPage(http.StatusUnprocessableEntity, editPage{draft: d, Tried: t})
 		}
-		return compiled.Err
+		return noren.WithText(noren.Errorf(noren.Invalid, "the settings would not compile"), noren.Text{Ja: "このままでは設定として成り立ちません。", En: "The settings would not compile."})
 	}
 	p := c.newReview(v, d, now, set)
 	p.Wrong = wrongly
