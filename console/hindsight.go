@@ -123,6 +123,10 @@ type example struct {
 	Before, After noren.Verdict
 }
 
+// Was and Now say what happened to it, and what would have.
+func (e example) Was() noren.Text { return thenWords(e.Before) }
+func (e example) Now() noren.Text { return thenWords(e.After) }
+
 // hindsight decides past events again by a draft and counts what differs. It is
 // pure: the same entries in the same order give the same.
 type hindsight struct {
