@@ -14,7 +14,6 @@ import (
 	"noren/policy"
 	"noren/settings"
 	"noren/staff"
-	"noren/yamlfile"
 )
 
 func (v *visit) fileURL(name string) string {
@@ -48,7 +47,7 @@ type tried struct {
 
 // fault is one thing wrong, with the lines around it.
 type fault struct {
-	yamlfile.Fault
+	policy.Fault
 	Lines []faultLine
 	URL   string // of another file
 }
@@ -212,7 +211,7 @@ func (t *tried) judge(c Compiled, d draft) {
 		}
 		line, _ := strconv.Atoi(m[2])
 		col, _ := strconv.Atoi(m[3])
-		faults = append(faults, yamlfile.Fault{File: m[1], Line: line, Col: col, Msg: m[4]})
+		faults = append(faults, policy.Fault{File: m[1], Line: line, Col: col, Msg: m[4]})
 	}
 	t.More = max(0, len(faults)-faultsShown)
 	lines := strings.Split(d.Text, "\n")

@@ -33,14 +33,17 @@ func (l *loader) ran(p *parsed, i int, row Row, held bool) {
 	}
 }
 
+// Fault is one thing that is wrong with a file, and where.
+type Fault = yamlfile.Fault
+
 // Faults are the faults joined in an error that have a place in a file, and the
 // text of what has none. Each is there once.
-func Faults(err error) (faults []yamlfile.Fault, rest []string) {
+func Faults(err error) (faults []Fault, rest []string) {
 	if err == nil {
 		return nil, nil
 	}
-	if f, ok := err.(*yamlfile.Fault); ok {
-		return []yamlfile.Fault{*f}, nil
+	if f, ok := err.(*Fault); ok {
+		return []Fault{*f}, nil
 	}
 	switch e := err.(type) {
 	case interface{ Unwrap() []error }:
@@ -58,6 +61,6 @@ func Faults(err error) (faults []yamlfile.Fault, rest []string) {
 	return nil, []string{err.Error()} // the outermost words say most
 }
 
-func before(a, b yamlfile.Fault) int {
+func before(a, b Fault) int {
 	return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
 }

@@ -381,7 +381,10 @@ func TestDraftIsTriedOnThePast(t *testing.T) {
 		t.Fatalf("%d: %s", a.status, a.main())
 	}
 	var page paneAnswer
-	await(t, "it ends", func() bool { page = p.get(a.location); return page.status != 200 || !strings.Contains(page.body, "途中の結果も") })
+	await(t, "it ends", func() bool {
+		page = p.get(a.location)
+		return page.status != 200 || !strings.Contains(page.body, "途中の結果も")
+	})
 	page.says(t, 200, `<p class="figure">1<small> 件`, "/s/shop/events/past-1", "通す → 通して、人が後で見る", "account.orders_1h", "当時調べていませんでした", "変わる記録はありません")
 	id := a.location[strings.LastIndex(a.location, "/")+1:]
 	p.get("/s/other/policies/replay/"+id).says(t, http.StatusNotFound)
