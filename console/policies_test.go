@@ -163,3 +163,23 @@ func TestOthersFilesAreNotNamed(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// A back-test shows what it has found, running and over, and is not there for
+// another site.
+func TestRehearsalIsShown(t *testing.T) {
+	w := openWorld(t)
+	h := newHindsight(fixed{}, fixed{"e1": {Verdict: noren.Block}}, []policyChange{{Name: "p", After: &policy.Info{Kinds: []noren.Kind{noren.HTTPBlocked}, Needs: []string{"x.y"}}}})
+	h.add(&noren.Entry{Event: noren.Event{ID: "e1", Kind: noren.HTTPBlocked, At: noren.At(time.Now())}, Count: 1}, false)
+	r := &rehearsal{ID: "r1", Site: shopSite, File: "policies/<b>.yaml", Days: 7, Began: time.Now(), cancel: func() {}, h: h, of: 10, looked: 4, lookedTo: time.Now()}
+	w.console.rehearsals.begin(r)
+	b := w.owner()
+	b.get("/s/shop/policies/replay/r1").says(t, "40 %", "policies/&lt;b&gt;.yaml", "やめる", "/s/shop/events/e1", "通す → 止める", "x.y", "買った方かどうかは分かりません")
+	r.end(nil)
+	b.get("/s/shop/policies/replay/r1").says(t, "最後まで調べました")
+	if a := b.get("/s/other/policies/replay/r1"); a.status != 404 {
+		t.Errorf("another site's: %d", a.status)
+	}
+	if t.Failed() {
+		t.Log(w.log.String())
+	}
+}
