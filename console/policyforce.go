@@ -211,6 +211,11 @@ func (c *Console) change(v *visit) error {
 	if v.formID() == "" {
 		return noren.Errorf(noren.Invalid, "the form has no id")
 	}
+	if within, err := trialOf(v.field("within")); err == nil && within == 0 {
+		if err := v.confirmed(); err != nil { // nothing takes it back by itself
+			return err
+		}
+	}
 	if v.again() {
 		return v.redirect(v.path("/policies"), "again")
 	}

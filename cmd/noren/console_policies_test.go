@@ -375,7 +375,7 @@ func TestDraftIsTriedOnThePast(t *testing.T) {
 		a := p.get("/s/shop/policies")
 		return !strings.Contains(a.body, "件数を数えています") && strings.Contains(a.body, ">1件<") && strings.Contains(a.body, ">3件<")
 	})
-	draft := strings.Replace(strings.Replace(orderPolicies, "order.total >= 50000", "order.total >= 38000 && account.orders_1h >= 0", 1), "mode: on", "mode: shadow", 0)
+	draft := strings.Replace(orderPolicies, "order.total >= 50000", "order.total >= 38000 && account.orders_1h >= 0", 1)
 	a := p.post("/s/shop/policies/replay", "file", ordersFile, "text", draft, "days", "7")
 	if a.status != http.StatusSeeOther {
 		t.Fatalf("%d: %s", a.status, a.main())
