@@ -1,11 +1,13 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -222,6 +224,7 @@ func (t *tried) judge(c Compiled, d draft) {
 		}
 		t.Faults = append(t.Faults, x)
 	}
+	slices.SortStableFunc(c.Rows, func(a, b policy.RowResult) int { return cmp.Compare(holds(a), holds(b)) })
 	for _, r := range c.Rows {
 		if r.File == d.File {
 			t.Rows = append(t.Rows, r)
@@ -251,6 +254,14 @@ func (t *tried) conceal(may func(file string) bool) {
 	for i := range t.Rest {
 		t.Rest[i] = hide(t.Rest[i])
 	}
+}
+
+// holds puts rows that do not hold first.
+func holds(r policy.RowResult) int {
+	if r.Held {
+		return 1
+	}
+	return 0
 }
 
 // around are the lines about one of them.
