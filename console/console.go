@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"sync"
 	"time"
 
 	"noren"
@@ -15,6 +16,7 @@ import (
 	"noren/gateway"
 	"noren/journal"
 	"noren/notify"
+	"noren/settings"
 	"noren/staff"
 )
 
@@ -46,6 +48,12 @@ type Options struct {
 	// for this machine only.
 	Host func() string
 	Log  *slog.Logger
+
+	// Settings and Desk are for the pages of policies; SettingsInForce is the version
+	// that this process runs.
+	Settings        *settings.Store
+	Desk            Desk
+	SettingsInForce func() string
 }
 
 // Console serves the pages.
@@ -58,7 +66,21 @@ type Console struct {
 	undos  *undos
 	checks *checks
 	handle http.Handler
+
+	life       context.Context // of what runs in the background
+	stop       context.CancelFunc
+	rehearsals rehearsals
+	census     census
+	trying     chan struct{} // who compiles a draft
+
+	last         sync.Mutex
+	lastHash     string
+	lastCompiled Compiled
 }
+
+// tryingAtOnce is how many drafts are compiled at a time: people type fast, and
+// the shop's visitors come first.
+const tryingAtOnce = 1
 
 // New makes the console. Every page is compiled in both languages before the
 // first is asked for.
@@ -71,7 +93,9 @@ func New(o Options, feed *Feed) (*Console, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Console{o: o, assets: assets, feed: feed, once: newOnce(), undos: newUndos(), checks: newChecks()}
+	c := &Console{o: o, assets: assets, feed: feed, once: newOnce(), undos: newUndos(), checks: newChecks(), trying: make(chan struct{}, tryingAtOnce),
+		rehearsals: rehearsals{all: map[string]*rehearsal{}}, census: census{sites: map[string]*counting{}}}
+	c.life, c.stop = context.WithCancel(context.Background())
 	if c.pages, err = ui.Load(files, assets); err != nil {
 		return nil, err
 	}
@@ -91,11 +115,16 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.handle.S
 // Server is the console's HTTP server. Live pages stay open as long as they are
 // looked at, so answers have no time limit of their own.
 func (c *Console) Server() *http.Server {
-	return &http.Server{
+	s := &http.Server{
 		Handler: c, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(c.o.Log.Handler(), slog.LevelDebug),
 	}
+	s.RegisterOnShutdown(c.stop)
+	return s
 }
+
+// Close ends what runs in the background.
+func (c *Console) Close() { c.stop() }
 
 // serve runs one route: who asks, may they, then its handler. What goes wrong
 // becomes a page in words.

@@ -84,6 +84,20 @@ func (c *Console) routes() []route {
 		{"GET /s/{site}/proof/checkpoint", staff.See, c.checkpoint},
 		{"GET /s/{site}/proof/entry/{seq}", staff.See, c.proofBundle},
 		{"POST /s/{site}/proof/sheet", staff.People, c.sheetPrinted},
+
+		{"GET /s/{site}/policies", staff.See, c.policies},
+		{"GET /s/{site}/policies/edit", staff.See, c.edit},
+		{"POST /s/{site}/policies/test", staff.Policies, c.test},
+		{"POST /s/{site}/policies/replay", staff.Policies, c.replay},
+		{"GET /s/{site}/policies/replay/{id}", staff.See, c.replayed},
+		{"POST /s/{site}/policies/replay/{id}/stop", staff.Policies, c.stopReplay},
+		{"GET /s/{site}/policies/mode", staff.Policies, c.switchMode},
+		{"POST /s/{site}/policies/review", staff.Policies, c.review},
+		{"POST /s/{site}/policies/change", staff.Policies, c.change},
+		{"GET /s/{site}/policies/versions", staff.See, c.versions},
+		{"GET /s/{site}/policies/return", staff.Policies, c.goBack},
+		{"POST /s/{site}/policies/confirm", staff.Policies, c.confirmChange},
+		{"POST /s/{site}/policies/back", staff.Policies, c.takeBack},
 	}
 }
 
@@ -95,6 +109,7 @@ func menu() []ui.NavItem {
 		{Name: noren.Text{Ja: "知らせ", En: "Notices"}, Icon: "notify", URL: "/notices"},
 		{Name: noren.Text{Ja: "非常時", En: "Emergency"}, Icon: "emergency", URL: "/emergency", Thumb: true},
 		{Name: noren.Text{Ja: "記録の証明", En: "Proof"}, Icon: "proof", URL: "/proof"},
+		{Name: noren.Text{Ja: "方針", En: "Policies"}, Icon: "policies", URL: "/policies"},
 	}
 }
 

@@ -23,6 +23,8 @@ func (c *Console) stylePage(v *visit) error {
 		Notice ui.Notice
 		Long   string
 		Pager  ui.Pager
+		Diff   []diffLine
+		Waits  ui.Waits
 	}{
 		noren.At(now),
 		ui.Chart{Title: noren.Text{Ja: "止めた通信（28日）", En: "Requests stopped (28 days)"}, Unit: noren.Text{Ja: "件", En: ""}, Bars: days},
@@ -33,5 +35,7 @@ func (c *Console) stylePage(v *visit) error {
 		ui.Notice{Tone: ui.Good, Text: noren.Text{Ja: "遮断を解除しました。", En: "The ban was lifted."}, Undo: "/style"},
 		"Mozilla/5.0 <script>alert(1)</script> \u202e反転 " + string(make([]byte, 3)) + " とても長い値は途中で切り、押すと全部見えます。どんな値も文字のまま表示され、決して動きません。Very long values are cut, and opened by a press; whatever they hold stays text.",
 		ui.Pager{Older: "/style", CSV: "/style"},
+		diffLines("--- policies/order.yaml\n+++ policies/order.yaml\n@@ -6,3 +6,3 @@\n     kinds: [order.placed]\n-    mode: on\n+    mode: shadow\n     when: order.total >= 50000\n"),
+		ui.Waits{Due: noren.At(now.Add(9 * time.Minute)), Left: 9 * time.Minute, Look: "/style"},
 	})
 }

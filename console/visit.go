@@ -111,6 +111,7 @@ func (v *visit) frame(data any) *ui.Frame {
 	f.Nav = v.nav()
 	if v.site != "" {
 		f.Live = v.path("/live")
+		f.Waits = v.waits()
 	}
 	return f
 }

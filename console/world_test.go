@@ -82,13 +82,20 @@ func (w *world) Decide(ctx context.Context, ev noren.Event) (noren.Decision, err
 	return d, err
 }
 
+// String is what was logged.
+func (l *lockedText) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
 // openWorld opens one on SQLite; change may add to the console's options.
 func openWorld(t *testing.T, change ...func(*world, *Options)) *world {
 	t.Helper()
 	w := &world{T: t}
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Log("the console logged:\n" + w.log.b.String())
+			t.Log("the console logged:\n" + w.log.String())
 		}
 	})
 	ctx := t.Context()

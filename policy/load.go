@@ -22,11 +22,15 @@ type loader struct {
 	sequences []*Sequence
 	steps     []stepSource
 	stepRules []stepRule
+
+	tell func(RowResult) // nil when nobody asks
 }
 
 // Load compiles and tests the policies of files over the facts of cat. The
 // error joins every fault, each as file:line:col: message; there is no set then.
-func Load(files []File, cat *noren.Catalogue) (*Set, error) {
+func Load(files []File, cat *noren.Catalogue) (*Set, error) { return load(files, cat, nil) }
+
+func load(files []File, cat *noren.Catalogue, tell func(RowResult)) (*Set, error) {
 	if len(files) > MaxFiles {
 		return nil, noren.Errorf(noren.Invalid, "%d policy files; at most %d are loaded", len(files), MaxFiles)
 	}
@@ -34,7 +38,7 @@ func Load(files []File, cat *noren.Catalogue) (*Set, error) {
 	if err != nil {
 		return nil, fmt.Errorf("policy: prepare CEL: %w", err)
 	}
-	l := &loader{cat: cat, compiler: comp, names: map[string]string{}, entities: DeclaredEntities(files)}
+	l := &loader{cat: cat, compiler: comp, names: map[string]string{}, entities: DeclaredEntities(files), tell: tell}
 	var sources []*source
 	for _, f := range sortedFiles(files) {
 		sources = append(sources, l.file(f)...)

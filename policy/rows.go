@@ -20,6 +20,7 @@ func (l *loader) runRows(p *parsed, r *rule) {
 			continue
 		}
 		fired, err := r.fires(v)
+		l.ran(p, i, row, err == nil && fired == *row.Fires)
 		switch {
 		case err != nil:
 			p.fault(fmt.Sprintf("%s cannot be evaluated: %s", rowName(i, row), firstLine(err.Error())), "tests", i)
@@ -36,6 +37,13 @@ func rowName(i int, row Row) string {
 		return fmt.Sprintf("test row %d", i+1)
 	}
 	return fmt.Sprintf("test row %q", clip(row.Name))
+}
+
+func rowTitle(i int, row Row) string {
+	if row.Name == "" {
+		return fmt.Sprint(i + 1)
+	}
+	return row.Name
 }
 
 // rowSet knows the facts of one condition as if all were computed, so that a

@@ -81,12 +81,18 @@ func (c *Config) validConsole(doc *yamlfile.Doc) (errs []error) {
 }
 
 // openConsole makes the console.
-func (in *instance) openConsole(g *gateway.Gateway) (*console.Console, error) {
-	return console.New(console.Options{
+func (s *server) openConsole() (*console.Console, error) {
+	in, g := s.in, s.gateway
+	c, err := console.New(console.Options{
 		Staff: in.staff, Journal: in.journal, Gateway: g, Lists: in.lists, Modes: in.modes, Places: in.places, Emergency: in.stops,
 		Notify: in.notify, Untold: in.untold, About: in.about, Sites: g.Sites, Decider: in.loop,
 		Sheet: in.vault.Alarm, SheetDone: in.vault.ConfirmBackup, Host: in.consoleHost, Log: in.log,
+		Settings: in.settings, Desk: desk{s}, SettingsInForce: in.rulesHash,
 	}, in.feed)
+	if err == nil {
+		in.onClose(func(context.Context) error { c.Close(); return nil }) // before what it reads
+	}
+	return c, err
 }
 
 // consoleHost is the name by which the console is reached from elsewhere.

@@ -69,7 +69,7 @@ type entry struct {
 func (in *instance) entry() entry {
 	now := time.Now()
 	return entry{
-		access: in.rules.access,
+		access: in.accessInForce(),
 		in:     func(site, place string, a netip.Addr) bool { return in.places.In(site, place, a, now) },
 		banned: func(site string, a netip.Addr) (bool, string) {
 			allow, ban := in.lists.Check(site, a, now)
@@ -81,13 +81,20 @@ func (in *instance) entry() entry {
 	}
 }
 
+// accessInForce are the rules of who may enter.
+func (in *instance) accessInForce() accessBySite {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.rules.access
+}
+
 // refusal is one place that somebody does not get into.
 type refusal struct{ site, zone, what string }
 
 // refusals are where an address does not get in, the strictest zones first. What
 // is opened by hand does not count: it ends.
 func (in *instance) refusals(d entry, addr netip.Addr) (out []refusal) {
-	for _, site := range in.cfg.siteNames() {
+	for _, site := range in.present().siteNames() {
 		allowed, ban := d.banned(site, addr)
 		if ban != "" {
 			out = append(out, refusal{site, everyZone, "the ban of " + ban})
@@ -137,11 +144,10 @@ func (in *instance) mayShutOut(e *env, f trialFlags, after entry) error {
 	case !out:
 		return nil
 	case within > 0:
-		fmt.Fprintf(e.io.err, "note: until it is taken back, this shuts you out: %s cannot enter %s of %s, because of %s\n", addr, r.zone, r.site, r.what)
+		r.note(e, addr)
 		return nil
 	}
-	return noren.WithHint(noren.Errorf(noren.Denied, "this would shut you out yourself: %s could no longer enter %s of %s, because of %s", addr, r.zone, r.site, r.what),
-		"nothing was changed. Make a place of your address first (noren place add NAME --here) and name it in the rule; or add --confirm-within 10m to try it; or, when you use the shop from another address, --as ADDRESS (--as nobody: not about you)")
+	return r.refuse(addr)
 }
 
 // newRefusal joins the zones that one rule newly shuts; out is false for none.

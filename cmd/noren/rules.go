@@ -38,6 +38,7 @@ type rules struct {
 	firewall []waf.RuleFile
 	access   accessBySite
 	notify   map[string]*notify.Rules // by site; "" for sites without their own
+	rows     []policy.RowResult       // how the test rows of the policies went
 }
 
 // shippedSettings is the set a new instance starts with.
@@ -90,8 +91,8 @@ func (r *rules) needs() []string {
 
 func (r *rules) compile(set settings.Set, sites []string, cat *noren.Catalogue) error {
 	var errs []error
-	shared, err := policy.Load(policyFiles(set, ""), cat)
-	errs = append(errs, err)
+	shared, rows, err := policy.Try(policyFiles(set, ""), cat)
+	errs, r.rows = append(errs, err), rows
 	r.policies = loop.Policies{Shared: shared, Sites: map[string]*policy.Set{}}
 	limits, err := readLimits(set, limitsFile, cat)
 	errs = append(errs, err)
@@ -103,8 +104,9 @@ func (r *rules) compile(set settings.Set, sites []string, cat *noren.Catalogue) 
 	for _, site := range sites {
 		own := policyFiles(set, site)
 		if len(own) > 0 {
-			p, err := policy.Load(append(policyFiles(set, ""), own...), cat)
+			p, rows, err := policy.Try(append(policyFiles(set, ""), own...), cat)
 			errs = append(errs, err)
+			r.rows = append(r.rows, ofSite(rows, site)...)
 			r.policies.Sites[site] = p
 		}
 		name := sitesDir + site + "/" + limitsFile
@@ -120,6 +122,11 @@ func (r *rules) compile(set settings.Set, sites []string, cat *noren.Catalogue) 
 		return noren.Errorf(noren.Invalid, "%w", err)
 	}
 	return nil
+}
+
+// ofSite are the rows of a site's own files: the shared ones are known already.
+func ofSite(rows []policy.RowResult, site string) []policy.RowResult {
+	return slices.DeleteFunc(rows, func(r policy.RowResult) bool { return !strings.HasPrefix(r.File, sitesDir+site+"/") })
 }
 
 func readLimits(set settings.Set, name string, cat *noren.Catalogue) ([]gateway.Limit, error) {

@@ -99,7 +99,7 @@ func startServer(ctx context.Context, in *instance, getenv func(string) string) 
 	in.warnUnknownPlaces(in.rules.access)
 	in.warnUntold(in.cfg, in.rules)
 	watch := gateway.NewCertWatch(gateway.CertWatchOptions{Gateway: s.gateway, DB: in.db, Decider: in.loop, Log: in.log})
-	pages, err := in.openConsole(s.gateway)
+	pages, err := s.openConsole()
 	if err != nil {
 		s.listeners.close()
 		s.access.Close()

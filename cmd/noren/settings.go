@@ -67,55 +67,15 @@ func (c settingsImportCmd) Run(e *env) error {
 	})
 }
 
-// changeSettings checks, records and then stores a set; a running noren takes
-// it within a second or two.
-func (in *instance) changeSettings(e *env, ctx context.Context, set settings.Set, reason, base string, f trialFlags) error {
-	if err := checkSettings(set, in.cfg); err != nil {
-		return err
-	}
-	now, err := in.settings.Current(ctx)
-	if err != nil {
-		return err
-	}
-	if base == "" {
-		base = now.Hash()
-	}
-	if set.Hash() == now.Hash() {
-		fmt.Fprintln(e.io.err, "nothing changes")
-		return nil
-	}
-	if base != now.Hash() { // refused before it is recorded
-		return noren.WithHint(noren.Errorf(noren.Conflict, "version %s is in force, the change was made from %s", now.Hash(), base),
-			"export the present settings, make your change in them and import again")
-	}
-	if in.settings.Mode() == settings.Files {
-		fmt.Fprint(e.io.out, settings.Diff(now, set))
-		return noren.WithHint(noren.Errorf(noren.Denied, "the settings are files in %s", in.cfg.Settings.Dir), "apply the patch above there")
-	}
-	if err := in.mayChangeSettings(e, ctx, set, f); err != nil {
-		return err
-	}
-	trial, err := in.trySettings(ctx, set, f)
-	if err != nil {
-		return err
-	}
-	author := operator()
-	if _, err := in.loop.Decide(ctx, noren.Event{Kind: noren.SettingsChange, Payload: &noren.SettingsVersion{
-		Version: set.Hash(), Before: now.Hash(), Author: author, Reason: reason, Files: set.Paths(),
-	}}); err != nil {
-		return trial.never(ctx, fmt.Errorf("record the change: %w", err))
-	}
-	v, err := in.settings.Put(ctx, set, author, reason, base)
-	if err != nil {
-		return trial.never(ctx, err)
-	}
-	trial.tell(e)
-	fmt.Fprintf(e.io.err, "version %d (%s) is in force; back with: noren settings restore --previous\n", v.N, v.Hash)
-	return nil
-}
-
 // checkSettings compiles a set as a node would.
 func checkSettings(set settings.Set, cfg *Config) error {
+	_, err := tryRules(set, cfg)
+	return err
+}
+
+// tryRules compiles a set as a node would, without what only a running one has.
+// What was understood is there beside the error.
+func tryRules(set settings.Set, cfg *Config) (*rules, error) {
 	r, err := compileSettings(set, cfg.siteNames(), func(d declared) (*noren.Catalogue, error) {
 		o, err := orient.New(orient.Options{KV: kv.NewMemory(0), Entities: d.entities, Sequences: d.sequences, Sources: sources()})
 		if err != nil {
@@ -124,16 +84,16 @@ func checkSettings(set settings.Set, cfg *Config) error {
 		return o.Catalogue(), nil
 	})
 	if err != nil {
-		return err
+		return r, err
 	}
 	if err := r.access.haveData(&cfg.Lookup); err != nil || len(r.firewall) == 0 {
-		return err
+		return r, err
 	}
 	fw, err := openFirewall(r.firewall, nil, quiet())
 	if err != nil {
-		return err
+		return r, err
 	}
-	return fw.Close()
+	return r, fw.Close()
 }
 
 type settingsDiffCmd struct {

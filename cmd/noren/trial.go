@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"time"
 
 	"noren"
@@ -21,10 +20,17 @@ type onTrial struct {
 // try announces a change when it is to wait for its confirmation.
 func (in *instance) try(ctx context.Context, f trialFlags, t settings.Trial) (onTrial, error) {
 	within, err := f.within()
-	if err != nil || within == 0 {
+	if err != nil {
 		return onTrial{}, err
 	}
-	t, err = in.settings.BeginTrial(ctx, t, within)
+	return in.tryWithin(ctx, within, t)
+}
+
+func (in *instance) tryWithin(ctx context.Context, within time.Duration, t settings.Trial) (onTrial, error) {
+	if within == 0 {
+		return onTrial{}, nil
+	}
+	t, err := in.settings.BeginTrial(ctx, t, within)
 	return onTrial{in, t}, err
 }
 
@@ -38,40 +44,17 @@ func (t onTrial) never(ctx context.Context, cause error) error {
 }
 
 func (t onTrial) tell(e *env) {
-	if t.in != nil {
+	if t.in != nil && t.trial.ID != "" {
 		fmt.Fprintf(e.io.err, "it ends by itself at %s unless you say: noren settings confirm\n", shown(t.trial.Due.Time, ofToday))
 	}
 }
 
-// mayChangeSettings refuses a set that would shut out who makes it, and any while
-// another waits for its confirmation.
-func (in *instance) mayChangeSettings(e *env, ctx context.Context, set settings.Set, f trialFlags) error {
-	open, err := in.settings.Trials(ctx)
-	if err != nil {
-		return err
-	}
-	for _, t := range open {
-		if t.Kind == settings.TrialSettings {
-			return settings.SettingsOnTrial()
-		}
-	}
-	after := in.entry()
-	if after.access, err = readAccess(set, in.cfg.siteNames()); err != nil {
-		return err
-	}
-	in.sayUnknownPlaces(e, set)
-	if !reflect.DeepEqual(after.access, in.rules.access) {
-		e.noteUnknown(f)
-	}
-	return in.mayShutOut(e, f, after)
-}
-
-func (in *instance) trySettings(ctx context.Context, set settings.Set, f trialFlags) (onTrial, error) {
+func (in *instance) trySettings(ctx context.Context, set settings.Set, within time.Duration) (onTrial, error) {
 	versions, err := in.settings.Versions(ctx, 1)
 	if err != nil || len(versions) == 0 {
 		return onTrial{}, err
 	}
-	return in.try(ctx, f, settings.Trial{Kind: settings.TrialSettings, Made: set.Hash(), Undo: versions[0].ID})
+	return in.tryWithin(ctx, within, settings.Trial{Kind: settings.TrialSettings, Made: set.Hash(), Undo: versions[0].ID})
 }
 
 type settingsConfirmCmd struct {
@@ -108,28 +91,35 @@ func (c settingsConfirmCmd) Run(e *env) error {
 }
 
 func (in *instance) confirm(ctx context.Context, e *env, t settings.Trial, back bool) error {
-	claimed, err := in.settings.ClaimTrial(ctx, t.ID, true)
+	state, err := in.settle(ctx, t, !back, operator())
 	if err != nil {
 		return err
 	}
-	if !claimed {
-		return noren.WithHint(noren.Errorf(noren.Conflict, "the change of %s is being taken back at this moment", t.Kind), "look in half a minute: noren settings confirm --list")
+	if state == settings.TrialConfirmed {
+		fmt.Fprintf(e.io.err, "%s: confirmed, it stays\n", t.Kind)
+		return nil
 	}
-	if back {
-		state, err := in.takeBack(ctx, t, operator(), "taken back")
-		if err == nil {
-			fmt.Fprintf(e.io.err, "%s: %s\n", t.Kind, trialWords(state))
-		}
-		return err
-	}
-	if err := in.recordConfirmed(ctx, t); err != nil {
-		return err
-	}
-	if _, err := in.settings.EndTrial(ctx, t.ID, settings.TrialConfirmed); err != nil {
-		return err
-	}
-	fmt.Fprintf(e.io.err, "%s: confirmed, it stays\n", t.Kind)
+	fmt.Fprintf(e.io.err, "%s: %s\n", t.Kind, trialWords(state))
 	return nil
+}
+
+// settle ends a trial before its time: the change stays, or is taken back now.
+func (in *instance) settle(ctx context.Context, t settings.Trial, keep bool, author string) (state string, err error) {
+	claimed, err := in.settings.ClaimTrial(ctx, t.ID, true)
+	if err != nil {
+		return "", err
+	}
+	if !claimed {
+		return "", noren.WithHint(noren.Errorf(noren.Conflict, "the change of %s is being taken back at this moment", t.Kind), "look in half a minute: noren settings confirm --list")
+	}
+	if !keep {
+		return in.takeBack(ctx, t, author, "taken back")
+	}
+	if err := in.recordConfirmed(ctx, t, author); err != nil {
+		return "", err
+	}
+	_, err = in.settings.EndTrial(ctx, t.ID, settings.TrialConfirmed)
+	return settings.TrialConfirmed, err
 }
 
 func trialWords(state string) string {
@@ -139,19 +129,19 @@ func trialWords(state string) string {
 	return "taken back"
 }
 
-func (in *instance) recordConfirmed(ctx context.Context, t settings.Trial) error {
+func (in *instance) recordConfirmed(ctx context.Context, t settings.Trial, author string) error {
 	switch t.Kind {
 	case settings.TrialPlace:
 		id := t.Made
 		if id == "" {
 			id = t.Undo
 		}
-		return in.places.ConfirmPlace(ctx, id, operator())
+		return in.places.ConfirmPlace(ctx, id, author)
 	case settings.TrialBan:
-		return in.lists.ConfirmEntry(ctx, t.Site, t.Made, operator())
+		return in.lists.ConfirmEntry(ctx, t.Site, t.Made, author)
 	}
 	_, err := in.loop.Decide(ctx, noren.Event{Kind: noren.SettingsChange,
-		Payload: &noren.SettingsVersion{Version: t.Made, Before: t.Made, Author: operator(), Reason: "confirmed"}})
+		Payload: &noren.SettingsVersion{Version: t.Made, Before: t.Made, Author: author, Reason: "confirmed"}})
 	return err
 }
 
@@ -190,9 +180,7 @@ func (in *instance) takeBackSettings(ctx context.Context, t settings.Trial, auth
 	if err != nil {
 		return err
 	}
-	if _, err := in.loop.Decide(ctx, noren.Event{Kind: noren.SettingsChange, Payload: &noren.SettingsVersion{
-		Version: before.Hash(), Before: t.Made, Author: author, Reason: reason, Files: before.Paths(),
-	}}); err != nil {
+	if err := in.recordSettings(ctx, before, t.Made, author, reason); err != nil {
 		return fmt.Errorf("record the change: %w", err)
 	}
 	_, err = in.settings.Put(ctx, before, author, reason, t.Made)

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"slices"
+	"time"
 
 	"noren"
 )
@@ -15,6 +16,7 @@ type Frame struct {
 	Nav    []NavItem
 	Me     *Person // nil before sign-in
 	Notice *Notice
+	Waits  *Waits // nil when no change waits for its confirmation
 	Live   string // where changes are told of; "" on pages that do not refresh
 	Data   any
 }
@@ -89,4 +91,16 @@ type Badge struct {
 type Pager struct {
 	Newer, Older string // addresses; "" at an end
 	CSV          string
+}
+
+// Waits is a change that is taken back by itself unless somebody keeps it. It
+// stands on every page of the site until then.
+type Waits struct {
+	Due        noren.Time
+	Left       time.Duration
+	May        bool   // the visitor may end it
+	Trial      string // its id
+	Keep, Back string // where the two buttons post to
+	Once       string
+	Look       string // where one sees what changed
 }

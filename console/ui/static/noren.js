@@ -51,4 +51,36 @@
     const form = e.target.form;
     if (form && form.matches("form.filter") && e.target.matches("select, input[type=checkbox]")) form.requestSubmit();
   });
+
+  // From a mistake to its line in the text.
+  const jump = (line) => {
+    const text = document.getElementById("text");
+    if (!text) return false;
+    const lines = text.value.split("\n"), n = Math.min(line, lines.length);
+    const from = lines.slice(0, n - 1).reduce((sum, l) => sum + l.length + 1, 0);
+    text.focus();
+    text.setSelectionRange(from, from + lines[n - 1].length);
+    text.scrollTop = Math.max(0, (n - 4) * text.scrollHeight / Math.max(1, lines.length));
+    return true;
+  };
+  document.addEventListener("click", (e) => {
+    const link = e.target.closest("a[data-line]");
+    if (link && jump(+link.dataset.line)) e.preventDefault();
+  });
+  const wanted = /^#line-(\d{1,6})$/.exec(location.hash);
+  if (wanted) jump(+wanted[1]);
+
+  // The time that is left until a change is taken back.
+  setInterval(() => {
+    for (const el of document.querySelectorAll("[data-due]")) {
+      const left = Math.ceil((+el.dataset.due - Date.now()) / 1000);
+      if (left <= -3) { // what is being typed is not taken away
+        el.removeAttribute("data-due");
+        if (!document.querySelector("main textarea, main input:focus")) location.reload();
+        return;
+      }
+      const s = Math.max(0, left), ja = document.documentElement.lang === "ja";
+      el.textContent = s >= 60 ? Math.floor(s / 60) + (ja ? "分" : " min ") + (s % 60) + (ja ? "秒" : " s") : s + (ja ? "秒" : " s");
+    }
+  }, 1000);
 })();
