@@ -37,6 +37,7 @@ type Options struct {
 	// for this machine only.
 	Host func() string
 	Log  *slog.Logger
+	EventOptions
 }
 
 // Console serves the pages.
@@ -46,7 +47,9 @@ type Console struct {
 	pages  *ui.Pages
 	feed   *Feed
 	once   *once
-	handle http.Handler
+	// revealed says who sees personal data just now.
+	revealed *revealed
+	handle   http.Handler
 }
 
 // New makes the console. Every page is compiled in both languages before the
@@ -60,7 +63,7 @@ func New(o Options, feed *Feed) (*Console, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Console{o: o, assets: assets, feed: feed, once: newOnce()}
+	c := &Console{o: o, assets: assets, feed: feed, once: newOnce(), revealed: newRevealed()}
 	if c.pages, err = ui.Load(files, assets); err != nil {
 		return nil, err
 	}

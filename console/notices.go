@@ -12,6 +12,11 @@ var notices = map[string]ui.Notice{
 	"too-late":   {Tone: ui.Check, Text: noren.Text{Ja: "時間切れです。もう一度、メールアドレスとパスワードから始めてください。", En: "That took too long. Please begin again with mail address and password."}},
 	"joined":     {Tone: ui.Good, Text: noren.Text{Ja: "登録が終わりました。ようこそ。", En: "You are set up. Welcome."}},
 	"ended":      {Tone: ui.Good, Text: noren.Text{Ja: "その端末のサインインを終わらせました。", En: "That device is signed out."}},
+	"revealed":   {Tone: ui.Calm, Text: noren.Text{Ja: "個人情報を10分間表示します。見たことは記録に残りました。", En: "Personal data is shown for ten minutes. That you looked is in the record."}},
+	"concealed":  {Tone: ui.Good, Text: noren.Text{Ja: "個人情報を隠しました。", En: "Personal data is hidden again."}},
+	"freed":      {Tone: ui.Good, Text: noren.Text{Ja: "この方を通すようにしました。すぐに効いています。", En: "This visitor is let through, from now on."}},
+	"banned":     {Tone: ui.Good, Text: noren.Text{Ja: "この相手を遮断しました。すぐに効いています。", En: "This visitor is banned, from now on."}},
+	"lifted":     {Tone: ui.Good, Text: noren.Text{Ja: "登録を外しました。すぐに効いています。", En: "The entry is taken off the list, from now on."}},
 	"again":      {Tone: ui.Calm, Text: noren.Text{Ja: "この操作はもう済んでいます（二重には行いません）。", En: "That was done already; it is not done twice."}},
 }
 

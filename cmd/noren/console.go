@@ -88,6 +88,8 @@ func (s *server) openConsole() error {
 		Sites: s.gateway.Sites, Decider: in.loop, Sheet: in.vault.Alarm,
 		Host: func() string { return in.present().Console.Host },
 		Log:  in.log,
+
+		EventOptions: in.eventPages(),
 	}, in.feed)
 	if err != nil {
 		return err
