@@ -306,8 +306,8 @@ func (c *Console) actions(t *teller, e *noren.Entry) (out []actionLine) {
 		if a.Kind == noren.ActCheck {
 			list = gateway.ListCheck
 		}
-		target := t.entity(a.Entity, a.Target)
-		l := actionLine{Says: fill("「%s」%s: %s、%s（方針 %s）", "“%s”, %s: %s, %s (policy %s)", listName(list), entityName(a.Entity), target, until(a.Until), a.Policy)}
+		target := cutTo(t.entity(a.Entity, a.Target), 80)
+		l := actionLine{Says: fill("「%s」%s: %s、%s（方針 %s）", "“%s”, %s: %s, %s (policy %s)", listName(list), entityName(a.Entity), target, until(a.Until), cutTo(a.Policy, 64))}
 		switch live := c.onList(e.Event.Site, list, &a, now); {
 		case live:
 			l.State, l.Tone = noren.Text{Ja: "いま効いています", En: "in force now"}, ui.Alert

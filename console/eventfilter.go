@@ -251,7 +251,7 @@ func (f *eventFilter) between(since, until time.Time) string {
 	return f.with("t", "", "since", since.In(ui.JST()).Format(minuteForm), "until", until.Add(-time.Minute).In(ui.JST()).Format(minuteForm))
 }
 
-// narrowed reports whether anything beside time is asked for.
-func (f *eventFilter) narrowed() bool {
+// Narrowed reports whether anything beside time is asked for.
+func (f *eventFilter) Narrowed() bool {
 	return f.Typed != "" || f.Words != "" || f.Kind != "" || f.Zone != "" || f.Verdict != "" || f.Rule != "" || f.Cause != ""
 }

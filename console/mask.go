@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"noren"
+	"noren/console/ui"
 )
 
 // mask writes personal data for people who did not ask to see it, or may not. What
@@ -116,8 +117,10 @@ func (m mask) text(s string) string {
 	return numberIn.ReplaceAllString(s, dots)
 }
 
-// texts is text of both languages.
-func (m mask) texts(t noren.Text) noren.Text { return noren.Text{Ja: m.text(t.Ja), En: m.text(t.En)} }
+// texts is text of both languages, with what is invisible made visible.
+func (m mask) texts(t noren.Text) noren.Text {
+	return noren.Text{Ja: ui.Plain(m.text(t.Ja)), En: ui.Plain(m.text(t.En))}
+}
 
 // query shows the names of what was sent in an address, without the values.
 func (m mask) query(s string) string {

@@ -21,6 +21,14 @@ type teller struct {
 // tell is what happened in the shopkeeper's words. Every kind has its sentence, and
 // an entry of which only the public part is left still has one.
 func (t *teller) tell(e *noren.Entry, erased bool) noren.Text {
+	text := t.told(e, erased)
+	return noren.Text{Ja: cutTo(text.Ja, sentenceMost), En: cutTo(text.En, sentenceMost)} // whatever a part let through
+}
+
+// sentenceMost is how long a sentence may become.
+const sentenceMost = 300
+
+func (t *teller) told(e *noren.Entry, erased bool) noren.Text {
 	switch {
 	case erased:
 		return fill("%s（消去済みの方）", "%s (of somebody who was erased)", t.short(e))
