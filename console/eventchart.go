@@ -75,7 +75,7 @@ func floorTo(t time.Time, bar time.Duration) time.Time {
 
 // stack joins the points of a trend into bars.
 func (f *eventFilter) stack(t *journal.Trend, by journal.Dimension, bar time.Duration) *ui.Stack {
-	s := &ui.Stack{Title: noren.Text{Ja: "できごとの数", En: "Events"}, Unit: noren.Text{Ja: "件"}, Page: f.with("t", "", "since", "", "until", ""), Skip: "#list"}
+	s := &ui.Stack{Title: noren.Text{Ja: "できごとの数", En: "Events"}, Unit: noren.Text{Ja: "件", En: " events"}, Page: f.with("t", "", "since", "", "until", ""), Skip: "#list"}
 	for _, series := range t.Series {
 		s.Parts = append(s.Parts, f.part(&series, by))
 	}
@@ -86,7 +86,7 @@ func (f *eventFilter) stack(t *journal.Trend, by journal.Dimension, bar time.Dur
 	points := len(t.Series[0].Points)
 	for i := 0; i < points; i += per {
 		at := t.Series[0].Points[i].At
-		b := ui.StackBar{Label: barLabel(at, bar), Link: f.between(at, at.Add(bar)), Since: at.In(ui.JST()).Format(minuteForm),
+		b := ui.StackBar{Label: barLabel(at, bar), Axis: axisLabel(at, bar), Link: f.between(at, at.Add(bar)), Since: at.In(ui.JST()).Format(minuteForm),
 			Last: at.Add(bar - time.Minute).In(ui.JST()).Format(minuteForm), N: make([]int64, len(t.Series))}
 		for j := range t.Series {
 			for k := i; k < min(i+per, points); k++ {
@@ -109,6 +109,14 @@ func (f *eventFilter) part(s *journal.Series, by journal.Dimension) ui.Part {
 		return ui.Part{Name: causeOf(noren.Cause(s.Key)).Name, N: s.Events, Link: f.with("cause", s.Key)}
 	}
 	return ui.Part{Name: kindName(noren.Kind(s.Key)), N: s.Events, Link: f.with("kind", s.Key)}
+}
+
+// axisLabel is what stands under a bar: the day alone when bars are hours wide.
+func axisLabel(at time.Time, bar time.Duration) string {
+	if bar >= 3*time.Hour {
+		return at.In(ui.JST()).Format("1/2")
+	}
+	return at.In(ui.JST()).Format("15:04")
 }
 
 func barLabel(at time.Time, bar time.Duration) string {

@@ -67,8 +67,33 @@ func badgeOf(e *noren.Entry) ui.Badge {
 	if i, err := e.Event.Kind.Info(); err != nil || i.Operational {
 		return ui.Badge{Tone: ui.Calm, Text: verdictOf("").Name}
 	}
+	if b, asked := askedBadge(e); asked {
+		return b
+	}
 	v := verdictOf(e.Decision.Verdict)
 	return ui.Badge{Tone: v.Tone, Text: v.Name}
+}
+
+// askedBadge is of a request that was stopped for now and accuses nobody: the
+// visitor was asked for something.
+func askedBadge(e *noren.Entry) (b ui.Badge, ok bool) {
+	cause, _, _ := strings.Cut(e.Rule, ":")
+	step := ""
+	if p, is := e.Event.Payload.(*noren.Blocked); is && p != nil {
+		cause, step = string(p.Cause), p.Step
+	}
+	if e.Event.Kind != noren.HTTPBlocked {
+		return b, false
+	}
+	switch c := noren.Cause(cause); {
+	case c == noren.CauseChallenge, c == noren.CauseLimit && step == "check":
+		return ui.Badge{Tone: ui.Check, Text: verdictOf(noren.Challenge).Name}, true
+	case c == noren.CauseLimit && (step == "line" || step == "wait"), c == noren.CauseQueue, c == noren.CauseOverload:
+		return ui.Badge{Tone: ui.Check, Text: noren.Text{Ja: "お待ちいただいた", En: "asked to wait"}}, true
+	case c == noren.CauseClosed:
+		return ui.Badge{Tone: ui.Calm, Text: causeOf(noren.CauseClosed).Name}, true
+	}
+	return b, false
 }
 
 // kindName is a kind in words; one that this version does not know by its name.

@@ -2,8 +2,10 @@ package console
 
 import (
 	"net/netip"
+	"net/url"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"noren"
 	"noren/console/ui"
@@ -147,7 +149,13 @@ func (t *teller) payload(e *noren.Entry) noren.Text {
 }
 
 // page is the path somebody asked for, without what they typed there.
-func (t *teller) page(p *noren.Request) string { return cutTo(t.text(p.Path), 60) }
+func (t *teller) page(p *noren.Request) string {
+	path := p.Path
+	if plain, err := url.PathUnescape(path); err == nil && utf8.ValidString(plain) {
+		path = plain // as people write it
+	}
+	return cutTo(t.text(path), 60)
+}
 
 func (t *teller) request(ev *noren.Event, p *noren.Request) noren.Text {
 	if p == nil {

@@ -1,9 +1,14 @@
 package e2e
 
 import (
+	"database/sql"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,7 +16,11 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
+
+	_ "noren/db" // the SQLite driver
+	"noren/sampleshop"
 )
 
 // hostile are what attackers put into the fields that pages show.
@@ -52,23 +61,67 @@ func firstOf(s string, n int) string {
 	return string(r[:min(len(r), n)])
 }
 
+// openServed is a house whose visitors come through a load balancer, so that each
+// has an address of their own; the link is its owner's.
+func openServed(t *testing.T) (h *house, link string) {
+	t.Helper()
+	dir := t.TempDir()
+	shop, pages := freePort(t), freePort(t)
+	h = &house{t: t, shop: fmt.Sprintf("http://127.0.0.1:%d", shop), pages: fmt.Sprintf("http://127.0.0.1:%d", pages)}
+	config := filepath.Join(dir, "noren.yaml")
+	text := fmt.Sprintf(`version: 1
+listen: {http: "127.0.0.1:%d"}
+console: {listen: "127.0.0.1:%d"}
+sites:
+  - {name: sample, hosts: [127.0.0.1], upstream: %s, preset: sampleshop, trusted_proxies: [127.0.0.1/32]}
+`, shop, pages, openShop(t, filepath.Join(dir, "shop.db"), h.shop))
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h.demo = start(t, noren(t), "serve", "--config", config)
+	awaitHTTP(t, h.shop+"/", 30*time.Second)
+	out, err := exec.Command(noren(t), "--config", config, "staff", "link", "--console", h.pages).Output()
+	if err != nil {
+		t.Fatalf("noren staff link: %v", err)
+	}
+	return h, strings.TrimSpace(string(out))
+}
+
+// openShop serves the sample shop and its payment provider to Noren.
+func openShop(t *testing.T, file, public string) (upstream string) {
+	t.Helper()
+	d, err := sql.Open("sqlite", sampleshop.DSN(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shop *sampleshop.Shop
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { shop.ServeHTTP(w, r) }))
+	psp := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { shop.PSP().ServeHTTP(w, r) }))
+	if shop, err = sampleshop.New(t.Context(), d, sampleshop.Options{Seed: 7, BaseURL: public, PSPBaseURL: psp.URL}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { front.Close(); psp.Close(); shop.Close(); d.Close() })
+	return front.URL
+}
+
 // TestConsoleBlockedBuyer is the day's most important call: a buyer was stopped,
 // reads the number from the page, is found, freed, and buys.
 func TestConsoleBlockedBuyer(t *testing.T) {
-	h := openHouse(t, "--quiet")
+	h, link := openServed(t)
 	owner := openBrowser(t, 1280, 900)
-	h.joins(owner)
+	h.joinsBy(owner, link)
 
 	buyer := openBrowser(t, 390, 844)
+	buyer.comesFrom("198.51.100.41")
 	buyer.open(h.shop + "/")
-	for i := range 8 {
-		buyer.open(fmt.Sprintf("%s/.git/config%d", h.shop, i))
+	for range 8 {
+		buyer.open(h.shop + "/.git/config")
 		buyer.open(h.shop + "/.env")
 	}
 	var number string
 	for range 40 { // the ban follows the decision, at once and not before the answer
 		buyer.open(h.shop + "/")
-		if number = number1(buyer); number != "" {
+		if number = numberOn(buyer); number != "" {
 			break
 		}
 		time.Sleep(100 * time.Millisecond)
@@ -102,8 +155,16 @@ func TestConsoleBlockedBuyer(t *testing.T) {
 	owner.shot("why")
 }
 
-// number1 is the reference number on a page of Noren, "" on any other page.
-func number1(b *browser) string {
+// comesFrom gives the browser an address of its own, as a load balancer tells it.
+func (b *browser) comesFrom(address string) {
+	b.t.Helper()
+	if _, err := chromedp.Call(b.ctx, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: network.Headers{"X-Forwarded-For": address}}); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// numberOn is the reference number on a page of Noren, "" on any other page.
+func numberOn(b *browser) string {
 	return strings.TrimSpace(b.evaluate(`document.querySelector("dd.ticket")?.textContent || " "`))
 }
 

@@ -29,7 +29,8 @@ type Part struct {
 
 // StackBar is one span of time; N is as long as Parts.
 type StackBar struct {
-	Label       string
+	Label       string // of the span, for people
+	Axis        string // the same, as short as the foot of the chart needs
 	N           []int64
 	Link        string
 	Since, Last string // of the span, as an address has them
@@ -78,7 +79,7 @@ func (s Stack) svg(w Words) template.HTML {
 	fmt.Fprintf(&b, `<line class="base" x1="0" x2="%d" y1="%d" y2="%d"/>`, chartWidth, chartHeight, chartHeight)
 	labels := make([]string, len(s.Bars))
 	for i := range s.Bars {
-		labels[i] = s.Bars[i].Label
+		labels[i] = s.Bars[i].Axis
 	}
 	writeLabels(&b, labels, wide)
 	b.WriteString(`</svg>`)
