@@ -646,3 +646,34 @@ func TestWidths(t *testing.T) {
 		}
 	}
 }
+
+func TestWordsGoOn(t *testing.T) {
+	w := openEventWorld(t)
+	w.populate()
+	f, err := readFilter(url.Values{"words": {"hanako"}, "t": {"all"}}, time.Now())
+	w.must(err)
+	seen := map[int64]bool{}
+	for pages := 0; ; pages++ {
+		found, p, err := w.c.lookThrough(w.Context(), f.textQuery(shopA), time.Minute, 20)
+		w.must(err)
+		for _, h := range found {
+			if seen[h.Seq] {
+				t.Errorf("entry %d is found twice", h.Seq)
+			}
+			seen[h.Seq] = true
+		}
+		if p.Next == "" {
+			break
+		}
+		if f.Cursor = p.Next; pages > 50 || p.Looked > p.Of || p.Looked == 0 {
+			t.Fatalf("after %d pages it looked through %d of %d", pages, p.Looked, p.Of)
+		}
+	}
+	if want := len(hostileValues) * len(noren.Kinds()); len(seen) != want {
+		t.Errorf("%d found, want %d", len(seen), want)
+	}
+	r := w.get(staff.Viewer, "/s/"+shopA+"/events?t=all&words=hanako")
+	if !strings.Contains(r.Body, "続きを探す") || !strings.Contains(r.Body, `hx-trigger="load`) || !strings.Contains(r.Body, "のうち") {
+		t.Error("a page of a long look does not say how to go on")
+	}
+}
