@@ -150,7 +150,7 @@ func (c *Console) explained(v *visit, s *journal.Stored) *eventPage {
 	ev := &e.Event
 	t := c.teller(ctx, v)
 	p := &eventPage{
-		ID: ev.ID, Path: v.path("/events/" + url.PathEscape(ev.ID)), No: s.Seq, At: ev.At, Says: t.tell(e, s.Erased), Badge: badgeOf(e), Kind: ev.Kind, KindName: kindName(ev.Kind),
+		ID: ev.ID, Path: v.eventPath(ev.ID), No: s.Seq, At: ev.At, Says: t.tell(e, s.Erased), Badge: badgeOf(e), Kind: ev.Kind, KindName: kindName(ev.Kind),
 		Zone: zoneName(ev.Zone), Times: e.Count, Erased: s.Erased, Part: e.Part, Policies: e.Decision.Policies, Degraded: e.Decision.Degraded, Fault: t.text(e.Decision.Fault), Veil: v.veil(),
 		Why: t.fired(e.Decision.Reasons), Shadow: t.fired(e.Decision.Shadow),
 	}
@@ -273,7 +273,7 @@ func (c *Console) pair(ctx context.Context, v *visit, t *teller, e *noren.Entry)
 		return nil
 	}
 	link := func(s *journal.Stored) *pairLink {
-		return &pairLink{v.path("/events/" + url.PathEscape(s.Entry.Event.ID)), t.tell(&s.Entry, s.Erased)}
+		return &pairLink{v.eventPath(s.Entry.Event.ID), t.tell(&s.Entry, s.Erased)}
 	}
 	if info.Half == noren.Outcome {
 		if s, err := c.o.Journal.Get(ctx, v.site, ev.AttemptID); ev.AttemptID != "" && err == nil {
@@ -367,3 +367,6 @@ func versionMissing(err error) bool {
 
 // short is a hash as people compare it.
 func short(hash string) string { return fmt.Sprintf("%.12s", hash) }
+
+// eventPath is the page of one event.
+func (v *visit) eventPath(id string) string { return v.path("/events/" + url.PathEscape(id)) }

@@ -95,7 +95,7 @@ func (c *Console) actOn(v *visit, s *journal.Stored, free bool) (*actPage, error
 	if !addr.IsValid() && (!free || ev.Entities[noren.EntitySession] == "") {
 		return nil, noren.Errorf(noren.NotFound, "event %s names nobody who could be freed or banned", ev.ID)
 	}
-	p := &actPage{Free: free, Back: v.path("/events/" + ev.ID), Form: newForm(), Who: t.visitor(ev), Says: t.tell(&s.Entry, s.Erased), InForce: c.inForce(t, v.site, ev), Spans: actSpans(), For: "24h"}
+	p := &actPage{Free: free, Back: v.eventPath(ev.ID), Form: newForm(), Who: t.visitor(ev), Says: t.tell(&s.Entry, s.Erased), InForce: c.inForce(t, v.site, ev), Spans: actSpans(), For: "24h"}
 	p.Post = p.Back + "/ban"
 	if free {
 		p.Post = p.Back + "/free"
@@ -251,7 +251,7 @@ func (c *Console) lift(v *visit) error {
 	if err != nil {
 		return err
 	}
-	to := v.path("/events/" + s.Entry.Event.ID)
+	to := v.eventPath(s.Entry.Event.ID)
 	if v.again() {
 		return v.redirect(to, "again")
 	}

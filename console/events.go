@@ -3,7 +3,6 @@ package console
 import (
 	"context"
 	"net/netip"
-	"net/url"
 	"strconv"
 	"time"
 
@@ -96,13 +95,13 @@ func (c *Console) events(v *visit) error {
 func (c *Console) straightTo(v *visit, f *eventFilter) string {
 	switch f.Exact.Field {
 	case keyID:
-		return v.path("/events/" + url.PathEscape(f.Exact.Value))
+		return v.eventPath(f.Exact.Value)
 	case keyEntry:
 		n, _ := strconv.ParseInt(f.Exact.Value, 10, 64)
 		before := n - 1
 		for s, err := range c.o.Journal.Query(v.r.Context(), journal.Filter{Log: v.site, Site: v.site, AfterSeq: &before, Limit: 1}) {
 			if err == nil && s.Seq == n {
-				return v.path("/events/" + s.Entry.Event.ID)
+				return v.eventPath(s.Entry.Event.ID)
 			}
 		}
 		f.Exact = key{journal.FieldTicket, f.Typed, f.Exact.Guessed} // nothing has that: an empty list
@@ -208,7 +207,7 @@ func (t *teller) row(v *visit, h *journal.Hit) eventRow {
 		return eventRow{Fault: true, No: h.Seq, At: e.Event.At, Says: fill("記録 %s 番は読めません", "Entry %s cannot be read", ui.Words{}.Number(h.Seq)),
 			Badge: ui.Badge{Tone: ui.Alert, Text: noren.Text{Ja: "読めない", En: "unreadable"}}, Zone: same("–")}
 	}
-	r := eventRow{URL: v.path("/events/" + e.Event.ID), At: e.Event.At, Says: t.tell(e, h.Erased), Badge: badgeOf(e), Zone: zoneName(e.Event.Zone), No: h.Seq,
+	r := eventRow{URL: v.eventPath(e.Event.ID), At: e.Event.At, Says: t.tell(e, h.Erased), Badge: badgeOf(e), Zone: zoneName(e.Event.Zone), No: h.Seq,
 		Kind: kindName(e.Event.Kind), Stopped: e.Decision.Verdict == noren.Block}
 	if e.Count > 1 {
 		r.Times = e.Count

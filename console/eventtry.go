@@ -55,7 +55,7 @@ func (c *Console) why(v *visit) error {
 	if err != nil {
 		return err
 	}
-	w := &whyPage{Back: v.path("/events/" + ev.ID), Says: t.tell(&s.Entry, s.Erased), Would: x.Would, Zone: zoneName(x.Place.Zone), Lists: c.inForce(t, v.site, ev), Path: method + " " + t.text(path)}
+	w := &whyPage{Back: v.eventPath(ev.ID), Says: t.tell(&s.Entry, s.Erased), Would: x.Would, Zone: zoneName(x.Place.Zone), Lists: c.inForce(t, v.site, ev), Path: method + " " + t.text(path)}
 	w.Would.Text = t.texts(w.Would.Text)
 	for _, n := range x.Warnings {
 		w.Notes = append(w.Notes, t.texts(n))
@@ -103,7 +103,7 @@ func (c *Console) tryOther(v *visit) error {
 		return noren.Errorf(noren.NotFound, "event %s cannot be decided again", e.Event.ID)
 	}
 	t := c.teller(v.r.Context(), v)
-	p := &tryPage{Back: v.path("/events/" + e.Event.ID), Says: t.tell(e, false), Was: verdictOf(e.Decision.Verdict), WasWhy: t.fired(e.Decision.Reasons), Chosen: v.r.FormValue("version")}
+	p := &tryPage{Back: v.eventPath(e.Event.ID), Says: t.tell(e, false), Was: verdictOf(e.Decision.Verdict), WasWhy: t.fired(e.Decision.Reasons), Chosen: v.r.FormValue("version")}
 	if err := c.versionChoices(v, p, t); err != nil {
 		return err
 	}

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"net/url"
 	"slices"
 	"time"
 
@@ -175,7 +174,7 @@ func (c *Console) standing(v *visit, p *visitorPage, t *teller, s *journal.Story
 			continue
 		}
 		ev := &x.Entry.Event
-		p.Newest, p.Can, p.InForce = v.path("/events/"+url.PathEscape(ev.ID)), c.can(v, &x.Stored), c.inForce(t, v.site, ev)
+		p.Newest, p.Can, p.InForce = v.eventPath(ev.ID), c.can(v, &x.Stored), c.inForce(t, v.site, ev)
 		return
 	}
 }
@@ -214,7 +213,7 @@ func (c *Console) ticket(v *visit) error {
 		return err
 	}
 	if len(page.Hits) > 0 && page.Hits[0].Fault == nil {
-		return v.redirect(v.path("/events/"+page.Hits[0].Entry.Event.ID), "")
+		return v.redirect(v.eventPath(page.Hits[0].Entry.Event.ID), "")
 	}
 	c.logged(v, p, number)
 	return v.page("ticket", p)

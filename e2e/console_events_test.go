@@ -176,6 +176,7 @@ func TestConsoleEventPages(t *testing.T) {
 	attackEverything(t, h.shop)
 	desk.open(h.pages + "/s/sample/events")
 	event := attr(desk, "td.says a", "href")
+	t.Logf("the event looked at: %s", event)
 	pages := []string{
 		"/s/sample/events", "/s/sample/events?kind=http.blocked&cause=waf&t=24h", "/s/sample/events?q=127.0.0.1", "/s/sample/events?q=nobody@shop.example&t=1h", "/s/sample/events?t=nonsense",
 		"/s/sample/events?words=UNION", event, event + "/why", event + "/try", event + "/try?version=", event + "/free", event + "/ban",
