@@ -202,6 +202,33 @@ func TestConsoleEventPages(t *testing.T) {
 	}
 }
 
+// TestConsoleTimelineZooms drags over the chart, and then looks for words until it
+// is told to stop.
+func TestConsoleTimelineZooms(t *testing.T) {
+	h := openHouse(t, "--quiet")
+	b := openBrowser(t, 1280, 900)
+	h.joins(b)
+	attackEverything(t, h.shop)
+	b.open(h.pages + "/s/sample/events?t=24h")
+	b.evaluate(`(() => {
+		const svg = document.querySelector(".zoom svg"), r = svg.getBoundingClientRect();
+		const at = (kind, x) => (kind === "pointerdown" ? svg : window).dispatchEvent(new PointerEvent(kind, {bubbles: true, button: 0, pointerType: "mouse", clientX: r.left + r.width * x, clientY: r.top + 20}));
+		at("pointerdown", 0.5); at("pointermove", 0.8); at("pointerup", 0.98);
+		return "dragged";
+	})()`)
+	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(b.location(), "since="); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("dragging over the chart leads to %s", b.location())
+		}
+	}
+	b.shot("zoomed")
+	if got := b.location(); !strings.Contains(got, "until=") || strings.Contains(got, "t=24h") {
+		t.Errorf("dragging over the chart leads to %s", got)
+	}
+	b.open(h.pages + "/s/sample/events?t=24h&words=UNION")
+	b.see(20*time.Second, "最後まで見ました", "データベースをあやつる仕掛け")
+}
+
 func scripts(b *browser, on bool) {
 	b.t.Helper()
 	if _, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !on}); err != nil {
