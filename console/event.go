@@ -3,7 +3,6 @@ package console
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -364,9 +363,6 @@ func (c *Console) inForce(t *teller, site string, ev *noren.Event) (out []listEn
 func versionMissing(err error) bool {
 	return errors.Is(err, context.Canceled) || noren.CodeOf(err) == noren.NotFound || noren.CodeOf(err) == noren.Invalid
 }
-
-// short is a hash as people compare it.
-func short(hash string) string { return fmt.Sprintf("%.12s", hash) }
 
 // eventPath is the page of one event.
 func (v *visit) eventPath(id string) string { return v.path("/events/" + url.PathEscape(id)) }

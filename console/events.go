@@ -9,7 +9,6 @@ import (
 	"noren"
 	"noren/console/ui"
 	"noren/journal"
-	"noren/staff"
 )
 
 // eventList is the page できごと.
@@ -214,6 +213,3 @@ func (t *teller) row(v *visit, h *journal.Hit) eventRow {
 	}
 	return r
 }
-
-// mayAct reports whether the visitor may ban and allow.
-func (v *visit) mayAct() bool { return v.may(staff.Act) }

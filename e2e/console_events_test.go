@@ -210,12 +210,11 @@ func TestConsoleTimelineZooms(t *testing.T) {
 	h.joins(b)
 	attackEverything(t, h.shop)
 	b.open(h.pages + "/s/sample/events?t=24h")
-	b.evaluate(`(() => {
+	b.do(chromedp.Evaluate[chromedp.Void](`setTimeout(() => {
 		const svg = document.querySelector(".zoom svg"), r = svg.getBoundingClientRect();
 		const at = (kind, x) => (kind === "pointerdown" ? svg : window).dispatchEvent(new PointerEvent(kind, {bubbles: true, button: 0, pointerType: "mouse", clientX: r.left + r.width * x, clientY: r.top + 20}));
 		at("pointerdown", 0.5); at("pointermove", 0.8); at("pointerup", 0.98);
-		return "dragged";
-	})()`)
+	}, 50); undefined`))
 	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(b.location(), "since="); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("dragging over the chart leads to %s", b.location())
