@@ -45,7 +45,7 @@ type counting struct {
 // firing is what one policy did.
 type firing struct {
 	fired, shadow int64
-	people        *people
+	visitors      *visitors
 }
 
 // counts are one policy's numbers for a page.
@@ -115,19 +115,19 @@ func (c *counting) add(e *noren.Entry) {
 	for _, r := range e.Decision.Reasons {
 		f := c.firing(r.Policy)
 		f.fired += e.Count
-		f.people.add(&e.Event)
+		f.visitors.add(&e.Event)
 	}
 	for _, r := range e.Decision.Shadow {
 		f := c.firing(r.Policy)
 		f.shadow += e.Count
-		f.people.add(&e.Event)
+		f.visitors.add(&e.Event)
 	}
 }
 
 func (c *counting) firing(name string) *firing {
 	f := c.byName[name]
 	if f == nil {
-		f = &firing{people: newPeople(c.seed)}
+		f = &firing{visitors: newVisitors(c.seed)}
 		c.byName[name] = f
 	}
 	return f
@@ -139,7 +139,7 @@ func (c *counting) counts(name string) counts {
 	defer c.mu.Unlock()
 	out := counts{SalesKnown: c.sales.N > 0}
 	if f := c.byName[name]; f != nil {
-		out.Fired, out.Shadow, out.Visitors, out.Buyers = f.fired, f.shadow, f.people.N(), f.people.buying(c.sales.buyers)
+		out.Fired, out.Shadow, out.Visitors, out.Buyers = f.fired, f.shadow, f.visitors.N(), f.visitors.buying(c.sales.buyers)
 	}
 	return out
 }

@@ -54,6 +54,7 @@ type Options struct {
 	Settings        *settings.Store
 	Desk            Desk
 	SettingsInForce func() string
+	EventOptions
 }
 
 // Console serves the pages.
@@ -76,6 +77,8 @@ type Console struct {
 	last         sync.Mutex
 	lastHash     string
 	lastCompiled Compiled
+	// revealed says who sees personal data just now.
+	revealed *revealed
 }
 
 // tryingAtOnce is how many drafts are compiled at a time: people type fast, and
@@ -93,7 +96,7 @@ func New(o Options, feed *Feed) (*Console, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Console{o: o, assets: assets, feed: feed, once: newOnce(), undos: newUndos(), checks: newChecks(), trying: make(chan struct{}, tryingAtOnce),
+	c := &Console{o: o, assets: assets, feed: feed, once: newOnce(), revealed: newRevealed(), undos: newUndos(), checks: newChecks(), trying: make(chan struct{}, tryingAtOnce),
 		rehearsals: rehearsals{all: map[string]*rehearsal{}}, census: census{sites: map[string]*counting{}}}
 	c.life, c.stop = context.WithCancel(context.Background())
 	if c.pages, err = ui.Load(files, assets); err != nil {

@@ -215,7 +215,7 @@ func (c *Console) readDigest(v *visit) error {
 	if v.again() {
 		return v.redirect(to, "again")
 	}
-	if err := v.record(actRead, date, ""); err != nil {
+	if err := v.record(actRead, date, 0, ""); err != nil {
 		return err
 	}
 	return v.redirect(to, "read")

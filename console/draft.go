@@ -93,13 +93,6 @@ func (v *visit) mayTouch(file string) error {
 	return nil
 }
 
-func cutTo(s string, n int) string {
-	if len(s) > n {
-		return strings.ToValidUTF8(s[:n], "") + "…"
-	}
-	return s
-}
-
 // on is the set with the draft in it. before are the files of the version that
 // opReturn goes back to; only those that may be edited go back.
 func (d *draft) on(now, before settings.Set, edits func(string) bool) settings.Set {

@@ -17,19 +17,19 @@ const (
 	examplesMost = 12
 )
 
-// people are distinct visitors, and by what each could be known as a buyer.
-type people struct {
+// visitors are distinct ones, and by what each could be known as a buyer.
+type visitors struct {
 	seed maphash.Seed
 	who  map[uint64]struct{}
 	keys map[uint64]uint64 // of a session, account or device → the visitor
 	Full bool
 }
 
-func newPeople(seed maphash.Seed) *people {
-	return &people{seed: seed, who: map[uint64]struct{}{}, keys: map[uint64]uint64{}}
+func newVisitors(seed maphash.Seed) *visitors {
+	return &visitors{seed: seed, who: map[uint64]struct{}{}, keys: map[uint64]uint64{}}
 }
 
-func (p *people) add(ev *noren.Event) {
+func (p *visitors) add(ev *noren.Event) {
 	id := visitorOf(p.seed, ev)
 	if _, known := p.who[id]; !known && len(p.who) >= peopleMost {
 		p.Full = true
@@ -53,10 +53,10 @@ func visitorOf(seed maphash.Seed, ev *noren.Event) uint64 {
 }
 
 // N is how many there are.
-func (p *people) N() int { return len(p.who) }
+func (p *visitors) N() int { return len(p.who) }
 
 // buying is how many of them bought.
-func (p *people) buying(buyers map[uint64]struct{}) int {
+func (p *visitors) buying(buyers map[uint64]struct{}) int {
 	found := map[uint64]struct{}{}
 	for k, id := range p.keys {
 		if _, bought := buyers[k]; bought {
@@ -111,7 +111,7 @@ func buyingKinds() []noren.Kind { return []noren.Kind{noren.OrderPlaced, noren.P
 // side are the events that would have gone one way.
 type side struct {
 	Events   int64
-	people   *people
+	visitors *visitors
 	Examples []example
 }
 
@@ -144,7 +144,7 @@ func newHindsight(before, after Rules, changes []policyChange) *hindsight {
 	seed := maphash.MakeSeed()
 	h := &hindsight{before: before, after: after, changed: map[string]policyChange{}, unknown: map[string]int64{},
 		sales:    sales{seed: seed, buyers: map[uint64]struct{}{}},
-		Stricter: side{people: newPeople(seed)}, Freer: side{people: newPeople(seed)}}
+		Stricter: side{visitors: newVisitors(seed)}, Freer: side{visitors: newVisitors(seed)}}
 	for _, c := range changes {
 		h.changed[c.Name] = c
 	}
@@ -226,7 +226,7 @@ func (h *hindsight) compare(e *noren.Entry, was, now noren.Verdict) {
 		s = &h.Stricter
 	}
 	s.Events++
-	s.people.add(&e.Event)
+	s.visitors.add(&e.Event)
 	if len(s.Examples) < examplesMost {
 		s.Examples = append(s.Examples, example{ID: e.Event.ID, At: e.Event.At, Kind: e.Event.Kind, Before: was, After: now})
 	}

@@ -34,6 +34,9 @@ var notices = map[string]ui.Notice{
 	"policy-kept":    {Tone: ui.Good, Text: noren.Text{Ja: "変更を確定しました。", En: "The change stays."}},
 	"policy-back":    {Tone: ui.Good, Text: noren.Text{Ja: "変更の前に戻しました。", En: "The change was taken back."}},
 	"policy-over":    {Tone: ui.Calm, Text: noren.Text{Ja: "確定を待つ変更はもうありません（時間で戻ったか、ほかの人が済ませました）。", En: "No change waits any more: it went back by itself, or somebody else dealt with it."}},
+	"revealed":       {Tone: ui.Calm, Text: noren.Text{Ja: "個人情報を10分間表示します。見たことは記録に残りました。", En: "Personal data is shown for ten minutes. That you looked is in the record."}},
+	"concealed":      {Tone: ui.Good, Text: noren.Text{Ja: "個人情報を隠しました。", En: "Personal data is hidden again."}},
+	"freed":          {Tone: ui.Good, Text: noren.Text{Ja: "この方を通すようにしました。すぐに効いています。", En: "This visitor is let through, from now on."}},
 }
 
 // notice is what the address asks to say, nil for nothing or nonsense.

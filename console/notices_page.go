@@ -146,7 +146,7 @@ func (c *Console) acknowledge(v *visit) error {
 	if err != nil {
 		return err
 	}
-	if err := v.record("notice.acknowledged", t.ID, ""); err != nil {
+	if err := v.record("notice.acknowledged", t.ID, 0, ""); err != nil {
 		return err
 	}
 	if _, err := c.o.Notify.Acknowledge(v.r.Context(), t.ID, v.who.Person.Name); err != nil {
@@ -161,7 +161,7 @@ func (c *Console) tryNotices(v *visit) error {
 	if v.again() {
 		return v.redirect(v.path("/notices"), "again")
 	}
-	if err := v.record("notice.test", "", ""); err != nil {
+	if err := v.record("notice.test", "", 0, ""); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(v.r.Context(), 25*time.Second)

@@ -138,7 +138,7 @@ func kindsOf(all []policy.Info) []noren.Kind {
 
 func (v *visit) policyRow(info policy.Info, n counts) policyRow {
 	r := policyRow{Info: info, counts: n, Own: ofSite(info.File) != "", Edits: v.edits(info.File), Then: thenWords(info.Then),
-		Badge: ui.Badge{Tone: modeTone(info.Mode), Text: modeName(info.Mode)}}
+		Badge: ui.Badge{Tone: modeTone(info.Mode), Text: policyModeName(info.Mode)}}
 	for _, m := range []policy.Mode{policy.On, policy.Shadow, policy.Off} {
 		if m != info.Mode {
 			r.To = append(r.To, modeStep{string(m), modeStepName(m), v.path("/policies/mode?name=" + info.Name + "&to=" + string(m))})

@@ -91,7 +91,7 @@ func TestHindsight(t *testing.T) {
 	}
 	h.add(entry("erased", a), true)
 	got := fmt.Sprintf("%d events, %d counted, %d erased, %d sales; stricter %d by %d, %d bought; freer %d; unknown %v", h.Events, h.Counted, h.Erased, h.sales.N,
-		h.Stricter.Events, h.Stricter.people.N(), h.Stricter.people.buying(h.sales.buyers), h.Freer.Events, h.unknowns())
+		h.Stricter.Events, h.Stricter.visitors.N(), h.Stricter.visitors.buying(h.sales.buyers), h.Freer.Events, h.unknowns())
 	if want := "6 events, 7 counted, 1 erased, 1 sales; stricter 2 by 2, 1 bought; freer 1; unknown [{account.orders_1h 5}]"; got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
@@ -100,10 +100,10 @@ func TestHindsight(t *testing.T) {
 func TestPeopleAreBounded(t *testing.T) {
 	h := newHindsight(fixed{}, fixed{}, nil)
 	for i := range peopleMost + 10 {
-		h.Stricter.people.add(&noren.Event{Entities: noren.Entities{noren.EntityAccount: fmt.Sprint(i)}})
+		h.Stricter.visitors.add(&noren.Event{Entities: noren.Entities{noren.EntityAccount: fmt.Sprint(i)}})
 	}
-	if h.Stricter.people.N() != peopleMost || !h.Stricter.people.Full {
-		t.Errorf("%d people, full %v", h.Stricter.people.N(), h.Stricter.people.Full)
+	if h.Stricter.visitors.N() != peopleMost || !h.Stricter.visitors.Full {
+		t.Errorf("%d people, full %v", h.Stricter.visitors.N(), h.Stricter.visitors.Full)
 	}
 }
 

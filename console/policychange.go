@@ -49,7 +49,7 @@ func samePolicy(a, b policy.Info) bool {
 func (c policyChange) Words() noren.Text {
 	switch {
 	case c.Before == nil:
-		return noren.Text{Ja: "新しい方針です（" + modeName(c.After.Mode).Ja + "）", En: "is new (" + modeName(c.After.Mode).En + ")"}
+		return noren.Text{Ja: "新しい方針です（" + policyModeName(c.After.Mode).Ja + "）", En: "is new (" + policyModeName(c.After.Mode).En + ")"}
 	case c.After == nil:
 		return noren.Text{Ja: "なくなります。これからは働きません", En: "goes; it does nothing any more"}
 	case c.Before.Mode != c.After.Mode:
@@ -85,7 +85,7 @@ func modeWords(from, to policy.Mode) noren.Text {
 	return noren.Text{Ja: "切ります。止めも記録もしません", En: "is switched off: it neither stops nor records"}
 }
 
-func modeName(m policy.Mode) noren.Text {
+func policyModeName(m policy.Mode) noren.Text {
 	switch m {
 	case policy.On:
 		return noren.Text{Ja: "有効", En: "on"}

@@ -26,6 +26,7 @@ type proofPage struct {
 	May      bool // print and confirm the sheet
 	Once     string
 	Key      string
+	Entry    string // the one whose proof was asked for; "" for none
 }
 
 func (c *Console) proof(v *visit) error {
@@ -45,6 +46,9 @@ func (c *Console) proof(v *visit) error {
 	}
 	if p.Key, err = c.o.Journal.VerifierKey(v.site); err != nil {
 		return err
+	}
+	if n, err := strconv.ParseInt(v.r.FormValue("entry"), 10, 64); err == nil && n >= 0 && n < p.Standing.Entries {
+		p.Entry = strconv.FormatInt(n, 10)
 	}
 	if p.Sheet, p.NoSheet, err = c.o.Sheet(ctx); err != nil {
 		return err
@@ -220,21 +224,11 @@ func (c *Console) sheetPrinted(v *visit) error {
 	if v.again() {
 		return v.redirect(v.path("/proof"), "again")
 	}
-	if err := v.record("recovery_sheet.confirmed", "", ""); err != nil {
+	if err := v.record("recovery_sheet.confirmed", "", 0, ""); err != nil {
 		return err
 	}
 	if err := c.o.SheetDone(v.r.Context()); err != nil {
 		return err
 	}
 	return v.redirect(v.path("/"), "sheet")
-}
-
-// record keeps what a person did here, before it is done.
-func (v *visit) record(action, object, reason string) error {
-	_, err := v.c.o.Decider.Decide(v.r.Context(), noren.Event{
-		Kind: noren.StaffAction, Site: v.site, Zone: noren.ZoneAdmin,
-		Entities: noren.Entities{noren.EntityStaff: v.who.Person.ID, noren.EntityAddress: v.from().String()},
-		Payload:  &noren.Operation{Action: action, Object: object, Reason: reason},
-	})
-	return err
 }

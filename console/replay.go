@@ -202,7 +202,7 @@ func (r *rehearsal) seen() seen {
 		}
 	}
 	of := func(d *side) seenSide {
-		return seenSide{d.Events, d.people.N(), d.people.Full, d.people.buying(r.h.sales.buyers), append([]example(nil), d.Examples...)}
+		return seenSide{d.Events, d.visitors.N(), d.visitors.Full, d.visitors.buying(r.h.sales.buyers), append([]example(nil), d.Examples...)}
 	}
 	s.Stricter, s.Freer = of(&r.h.Stricter), of(&r.h.Freer)
 	return s

@@ -98,6 +98,22 @@ func (c *Console) routes() []route {
 		{"GET /s/{site}/policies/return", staff.Policies, c.goBack},
 		{"POST /s/{site}/policies/confirm", staff.Policies, c.confirmChange},
 		{"POST /s/{site}/policies/back", staff.Policies, c.takeBack},
+
+		{"GET /s/{site}/events", staff.See, c.events},
+		{"GET /s/{site}/events.csv", staff.See, c.eventsCSV},
+		{"GET /s/{site}/events/{id}", staff.See, c.event},
+		{"GET /s/{site}/events/{id}/why", staff.See, c.why},
+		{"GET /s/{site}/events/{id}/try", staff.See, c.tryOther},
+		{"GET /s/{site}/events/{id}/free", staff.Act, c.freePage},
+		{"POST /s/{site}/events/{id}/free", staff.Act, c.free},
+		{"GET /s/{site}/events/{id}/ban", staff.Act, c.banPage},
+		{"POST /s/{site}/events/{id}/ban", staff.Act, c.ban},
+		{"POST /s/{site}/events/{id}/lift", staff.Act, c.liftFromEvent},
+		{"GET /s/{site}/visitor", staff.See, c.visitor},
+		{"GET /s/{site}/ticket", staff.See, c.ticket},
+		{"POST /s/{site}/reveal", staff.SeePersonal, c.reveal},
+		{"POST /s/{site}/conceal", staff.See, c.conceal},
+		{"GET /s/{site}/glossary", staff.See, c.glossary},
 	}
 }
 
@@ -105,11 +121,13 @@ func (c *Console) routes() []route {
 func menu() []ui.NavItem {
 	return []ui.NavItem{
 		{Name: noren.Text{Ja: "今日のお店", En: "Today"}, Icon: "today", URL: "/", Thumb: true},
+		{Name: noren.Text{Ja: "できごと", En: "Events"}, Icon: "events", URL: "/events", Thumb: true},
 		{Name: noren.Text{Ja: "止めた相手", En: "Stopped"}, Icon: "stopped", URL: "/stopped", Thumb: true},
-		{Name: noren.Text{Ja: "知らせ", En: "Notices"}, Icon: "notify", URL: "/notices"},
 		{Name: noren.Text{Ja: "非常時", En: "Emergency"}, Icon: "emergency", URL: "/emergency", Thumb: true},
-		{Name: noren.Text{Ja: "記録の証明", En: "Proof"}, Icon: "proof", URL: "/proof"},
+		{Name: noren.Text{Ja: "知らせ", En: "Notices"}, Icon: "notify", URL: "/notices"},
 		{Name: noren.Text{Ja: "方針", En: "Policies"}, Icon: "policies", URL: "/policies"},
+		{Name: noren.Text{Ja: "記録の証明", En: "Proof"}, Icon: "proof", URL: "/proof"},
+		{Name: noren.Text{Ja: "言葉の説明", En: "Glossary"}, Icon: "help", URL: "/glossary"},
 	}
 }
 

@@ -306,7 +306,7 @@ func (c *Console) hurts(v *visit, e gateway.Entry) (out []noren.Text) {
 		}
 		return out
 	}
-	if e.Prefix.Contains(v.from()) {
+	if e.Prefix.Contains(v.from()) || c.o.ShutsOut != nil && c.o.ShutsOut(v.site, e.List, false, e.Prefix, v.from()) != "" {
 		out = append(out, noren.Text{Ja: "いまあなたがいる場所が含まれています。あなた自身がお店に入れなくなります。", En: "You are in it yourself: you could not enter the shop any more."})
 	}
 	for _, p := range c.o.Places.List(v.site) {

@@ -16,9 +16,15 @@ func (c *Console) stylePage(v *visit) error {
 		at := now.AddDate(0, 0, i-27)
 		days[i] = ui.Bar{Label: v.words().Day(at), N: int64((i*37)%50 + i%7*6), Mark: i == 27}
 	}
+	stack := ui.Stack{Title: noren.Text{Ja: "できごとの数（28日）", En: "Events (28 days)"}, Unit: noren.Text{Ja: "件", En: " events"}, Page: "/style",
+		Parts: []ui.Part{{Name: causeOf(noren.CauseWAF).Name, N: 12, Link: "/style"}, {Name: causeOf(noren.CauseLimit).Name, N: 7}, {Name: causeOf(noren.CauseBan).Name, N: 3}}}
+	for i := range days {
+		stack.Bars = append(stack.Bars, ui.StackBar{Label: days[i].Label, Axis: days[i].Label, N: []int64{int64(i % 9), int64(i % 4), int64(i % 3)}, Link: "/style"})
+	}
 	return v.page("style", struct {
 		Now    noren.Time
 		Chart  ui.Chart
+		Stack  ui.Stack
 		Badges []ui.Badge
 		Notice ui.Notice
 		Long   string
@@ -28,6 +34,7 @@ func (c *Console) stylePage(v *visit) error {
 	}{
 		noren.At(now),
 		ui.Chart{Title: noren.Text{Ja: "止めた通信（28日）", En: "Requests stopped (28 days)"}, Unit: noren.Text{Ja: "件", En: ""}, Bars: days},
+		stack,
 		[]ui.Badge{
 			{Tone: ui.Good, Text: noren.Text{Ja: "安全です", En: "safe"}}, {Tone: ui.Check, Text: noren.Text{Ja: "確認が要ります", En: "needs a look"}},
 			{Tone: ui.Alert, Text: noren.Text{Ja: "対応中です", En: "being dealt with"}}, {Tone: ui.Calm, Text: noren.Text{Ja: "記録のみ", En: "recorded only"}},

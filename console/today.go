@@ -100,7 +100,7 @@ func (c *Console) count(ctx context.Context, site string, d *Day, now time.Time)
 		}
 		sum += s.Events
 		info := causeOf(noren.Cause(s.Key))
-		d.Causes = append(d.Causes, cause{info.Name, info.Meaning, s.Events, sitePath(site, "/events?cause="+s.Key)})
+		d.Causes = append(d.Causes, cause{info.Name, info.Meaning, s.Events, sitePath(site, "/events?cause="+s.Key+"&since="+d.Since.In(ui.JST()).Format(dayForm))})
 	}
 	kinds, err := c.o.Journal.Trend(ctx, journal.TrendQuery{Log: site, By: journal.ByKind, Step: journal.StepDay, Since: d.Since.Time, Until: now,
 		Which: journal.Which{Kinds: []noren.Kind{noren.LoginOutcome, noren.PaymentOutcome, noren.OrderPlaced, noren.BanChange}}})
@@ -112,10 +112,11 @@ func (c *Console) count(ctx context.Context, site string, d *Day, now time.Time)
 		of[noren.Kind(s.Key)] = s.Events
 	}
 	times := noren.Text{Ja: "件"}
+	since := "&since=" + d.Since.In(ui.JST()).Format(dayForm)
 	d.Figures = []figure{
-		{noren.Text{Ja: "止めた通信", En: "Requests stopped"}, sum, times, sitePath(site, "/events?kind=http.blocked")},
-		{noren.Text{Ja: "お客様のログイン", En: "Customers' sign-ins"}, of[noren.LoginOutcome], times, sitePath(site, "/events?kind=account.login.outcome")},
-		{noren.Text{Ja: "お支払い", En: "Payments"}, of[noren.PaymentOutcome], times, sitePath(site, "/events?kind=payment.outcome")},
+		{noren.Text{Ja: "止めた通信", En: "Requests stopped"}, sum, times, sitePath(site, "/events?kind=http.blocked"+since)},
+		{noren.Text{Ja: "お客様のログイン", En: "Customers' sign-ins"}, of[noren.LoginOutcome], times, sitePath(site, "/events?kind=account.login.outcome"+since)},
+		{noren.Text{Ja: "お支払い", En: "Payments"}, of[noren.PaymentOutcome], times, sitePath(site, "/events?kind=payment.outcome"+since)},
 		{noren.Text{Ja: "いま止めている相手", En: "Banned right now"}, int64(c.banned(site)), times, sitePath(site, "/stopped")},
 	}
 	return nil

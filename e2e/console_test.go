@@ -50,7 +50,13 @@ func seed() string {
 // joins follows the owner's link and fills the form in.
 func (h *house) joins(b *browser) {
 	h.t.Helper()
-	b.open(h.demo.await("  Noren の画面", 10*time.Second))
+	h.joinsBy(b, h.demo.await("  Noren の画面", 10*time.Second))
+}
+
+// joinsBy is joins by a link.
+func (h *house) joinsBy(b *browser, link string) {
+	h.t.Helper()
+	b.open(link)
 	b.shot("join")
 	h.secret = value(b, "[name=secret]")
 	b.fill("[name=name]", "店主 花子")

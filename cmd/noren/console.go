@@ -88,6 +88,7 @@ func (s *server) openConsole() (*console.Console, error) {
 		Notify: in.notify, Untold: in.untold, About: in.about, Sites: g.Sites, Decider: in.loop,
 		Sheet: in.vault.Alarm, SheetDone: in.vault.ConfirmBackup, Host: in.consoleHost, Log: in.log,
 		Settings: in.settings, Desk: desk{s}, SettingsInForce: in.rulesHash,
+		EventOptions: in.eventPages(),
 	}, in.feed)
 	if err == nil {
 		in.onClose(func(context.Context) error { c.Close(); return nil }) // before what it reads

@@ -69,7 +69,7 @@ type entry struct {
 func (in *instance) entry() entry {
 	now := time.Now()
 	return entry{
-		access: in.accessInForce(),
+		access: in.inForce().access,
 		in:     func(site, place string, a netip.Addr) bool { return in.places.In(site, place, a, now) },
 		banned: func(site string, a netip.Addr) (bool, string) {
 			allow, ban := in.lists.Check(site, a, now)

@@ -50,7 +50,7 @@ func (c Chart) svg(w Words) template.HTML {
 		return ""
 	}
 	var s strings.Builder
-	fmt.Fprintf(&s, `<svg class="chart" viewBox="0 0 %d %d" role="img" aria-label="%s">`, chartWidth, chartHeight+chartFoot,
+	fmt.Fprintf(&s, `<svg class="chart" viewBox="0 0 %d %d" role="group" aria-label="%s">`, chartWidth, chartHeight+chartFoot,
 		template.HTMLEscapeString(fmt.Sprintf("%s: %s%s", c.Title.In(w.Lang), w.Number(c.Sum()), c.Unit.In(w.Lang))))
 	wide := float64(chartWidth) / float64(len(c.Bars))
 	for i, b := range c.Bars {

@@ -21,25 +21,33 @@ func JST() *time.Location { return jst }
 func funcs(lang string, a *Assets) template.FuncMap {
 	w := Words{lang}
 	return template.FuncMap{
-		"lang":  func() string { return lang },
-		"t":     w.T,
-		"text":  func(t noren.Text) string { return t.In(lang) },
-		"when":  w.When,
-		"exact": Exact,
-		"num":   w.Number,
-		"bytes": w.Bytes,
-		"span":  w.Span,
-		"ratio": w.Percent,
-		"cut":   Cut,
-		"asset": a.URL,
-		"icon":  icon,
-		"chart": func(c Chart) template.HTML { return c.svg(w) },
-		"set":   set,
-		"list":  func(v ...any) []any { return v },
-		"plain": Plain,
-		"at":    noren.At,
-		"tone":  func(s string) Tone { return Tone(s) },
-		"pair":  func(ja, en string) noren.Text { return noren.Text{Ja: ja, En: en} },
+		"lang":   func() string { return lang },
+		"t":      w.T,
+		"text":   func(t noren.Text) string { return t.In(lang) },
+		"when":   w.When,
+		"exact":  Exact,
+		"num":    w.Number,
+		"bytes":  w.Bytes,
+		"span":   w.Span,
+		"ratio":  w.Percent,
+		"cut":    Cut,
+		"asset":  a.URL,
+		"icon":   icon,
+		"chart":  func(c Chart) template.HTML { return c.svg(w) },
+		"stack":  func(s Stack) template.HTML { return s.svg(w) },
+		"set":    set,
+		"list":   func(v ...any) []any { return v },
+		"plain":  Plain,
+		"anchor": func(s string) string { return "fact-" + strings.NewReplacer("<", "", ">", "").Replace(s) },
+		"act": func(may bool, path string) string {
+			if may {
+				return path + "/lift"
+			}
+			return ""
+		},
+		"at":   noren.At,
+		"tone": func(s string) Tone { return Tone(s) },
+		"pair": func(ja, en string) noren.Text { return noren.Text{Ja: ja, En: en} },
 	}
 }
 
