@@ -34,6 +34,7 @@ func funcs(lang string, a *Assets) template.FuncMap {
 		"asset": a.URL,
 		"icon":  icon,
 		"chart": func(c Chart) template.HTML { return c.svg(w) },
+		"bar":   shareBar,
 		"set":   set,
 		"list":  func(v ...any) []any { return v },
 		"plain": Plain,
