@@ -52,8 +52,10 @@ var house = map[string]room{
 
 	"gateway/waf/screen": {"the firewall's rules compiled into one quick pass that finds requests which none of them matches", []string{"noren"}},
 
-	"console":    {"pages for the people of a shop", []string{"noren", "console/ui", "journal", "policy", "gateway", "settings", "staff", "vault", "notify"}},
+	"console":    {"pages for the people of a shop", []string{"noren", "console/ui", "journal", "policy", "gateway", "settings", "staff", "vault", "notify", "yamlfile", "docs"}},
 	"console/ui": {"the look of the console: layout, components, how times and numbers are written", []string{"noren"}},
+
+	"docs": {"the pages of the documentation, to be read in the console", nil},
 
 	"watch/logs":     {"follows logs of web and mail servers beside Noren and raises what they tell", []string{"noren", "db"}},
 	"watch/exposure": {"what this machine shows to the world, and the firewall rules that would hide it", []string{"noren"}},

@@ -44,6 +44,10 @@ type Options struct {
 	SheetDone func(context.Context) error
 	// Matters are asked for what else bears on a site's safety.
 	Matters []func(ctx context.Context, site string) []Matter
+	// Conditions are those of measures.yaml that only the wired program can tell.
+	Conditions map[string]Condition
+	// Version is the program's.
+	Version string
 	// Host is the name by which the console is reached from elsewhere, by https; ""
 	// for this machine only.
 	Host func() string
@@ -67,6 +71,8 @@ type Console struct {
 	undos  *undos
 	checks *checks
 	handle http.Handler
+
+	measures []measure
 
 	life       context.Context // of what runs in the background
 	stop       context.CancelFunc
@@ -100,6 +106,9 @@ func New(o Options, feed *Feed) (*Console, error) {
 		rehearsals: rehearsals{all: map[string]*rehearsal{}}, census: census{sites: map[string]*counting{}}}
 	c.life, c.stop = context.WithCancel(context.Background())
 	if c.pages, err = ui.Load(files, assets); err != nil {
+		return nil, err
+	}
+	if c.measures, err = readMeasures("measures.yaml", measuresYAML, c.conditions()); err != nil {
 		return nil, err
 	}
 	mux := http.NewServeMux()

@@ -78,6 +78,10 @@ func (c *Console) routes() []route {
 		{"POST /s/{site}/emergency/{switch}", staff.Act, c.turnSwitch},
 		{"GET /s/{site}/emergency/{switch}/preview", staff.See, c.preview},
 
+		{"GET /s/{site}/measures", staff.See, c.measuresPage},
+		{"GET /s/{site}/measures.csv", staff.See, c.measuresCSV},
+		{"GET /s/{site}/guide/{dir}/{page}", staff.See, c.guide},
+
 		{"GET /s/{site}/proof", staff.See, c.proof},
 		{"POST /s/{site}/proof/verify", staff.See, c.verify},
 		{"POST /s/{site}/proof/stop", staff.See, c.stopVerify},
@@ -127,6 +131,7 @@ func menu() []ui.NavItem {
 		{Name: noren.Text{Ja: "知らせ", En: "Notices"}, Icon: "notify", URL: "/notices"},
 		{Name: noren.Text{Ja: "方針", En: "Policies"}, Icon: "policies", URL: "/policies"},
 		{Name: noren.Text{Ja: "記録の証明", En: "Proof"}, Icon: "proof", URL: "/proof"},
+		{Name: noren.Text{Ja: "対策一覧", En: "Measures"}, Icon: "measures", URL: "/measures"},
 		{Name: noren.Text{Ja: "言葉の説明", En: "Glossary"}, Icon: "help", URL: "/glossary"},
 	}
 }

@@ -26,6 +26,7 @@ func (c *Console) stylePage(v *visit) error {
 		Chart  ui.Chart
 		Stack  ui.Stack
 		Badges []ui.Badge
+		Shares []ui.Share
 		Notice ui.Notice
 		Long   string
 		Pager  ui.Pager
@@ -39,6 +40,7 @@ func (c *Console) stylePage(v *visit) error {
 			{Tone: ui.Good, Text: noren.Text{Ja: "安全です", En: "safe"}}, {Tone: ui.Check, Text: noren.Text{Ja: "確認が要ります", En: "needs a look"}},
 			{Tone: ui.Alert, Text: noren.Text{Ja: "対応中です", En: "being dealt with"}}, {Tone: ui.Calm, Text: noren.Text{Ja: "記録のみ", En: "recorded only"}},
 		},
+		[]ui.Share{{Tone: ui.Good, Name: noren.Text{Ja: "動作中", En: "working"}, N: 12, URL: "/style"}, {Tone: ui.Check, Name: noren.Text{Ja: "設定が必要", En: "needs setting up"}, N: 5, URL: "/style"}},
 		ui.Notice{Tone: ui.Good, Text: noren.Text{Ja: "遮断を解除しました。", En: "The ban was lifted."}, Undo: "/style"},
 		"Mozilla/5.0 <script>alert(1)</script> \u202e反転 " + string(make([]byte, 3)) + " とても長い値は途中で切り、押すと全部見えます。どんな値も文字のまま表示され、決して動きません。Very long values are cut, and opened by a press; whatever they hold stays text.",
 		ui.Pager{Older: "/style", CSV: "/style"},

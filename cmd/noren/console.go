@@ -86,6 +86,7 @@ func (s *server) openConsole() (*console.Console, error) {
 	c, err := console.New(console.Options{
 		Staff: in.staff, Journal: in.journal, Gateway: g, Lists: in.lists, Modes: in.modes, Places: in.places, Emergency: in.stops,
 		Notify: in.notify, Untold: in.untold, About: in.about, Sites: g.Sites, Decider: in.loop,
+		Conditions: in.conditions(), Version: version,
 		Sheet: in.vault.Alarm, SheetDone: in.vault.ConfirmBackup, Host: in.consoleHost, Log: in.log,
 		Settings: in.settings, Desk: desk{s}, SettingsInForce: in.rulesHash,
 		EventOptions: in.eventPages(),

@@ -140,3 +140,16 @@ func TestLoadSaysWhichPageIsWrong(t *testing.T) {
 		t.Errorf("%v: %s", err, b.String())
 	}
 }
+
+// The parts fill the bar, and none lies over another.
+func TestShareBar(t *testing.T) {
+	got := string(shareBar([]Share{{Tone: Good, N: 1}, {Tone: Check, N: 1}, {Tone: Calm, N: 2}}))
+	for _, want := range []string{`class="good" x="0" y="0" width="247"`, `class="check" x="250" y="0" width="247"`, `class="calm" x="500" y="0" width="497"`} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%s lacks %s", got, want)
+		}
+	}
+	if got := string(shareBar([]Share{{Tone: Good}})); strings.Contains(got, "<rect") {
+		t.Errorf("nothing is drawn as something: %s", got)
+	}
+}

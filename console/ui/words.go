@@ -48,6 +48,7 @@ func funcs(lang string, a *Assets) template.FuncMap {
 		"at":   noren.At,
 		"tone": func(s string) Tone { return Tone(s) },
 		"pair": func(ja, en string) noren.Text { return noren.Text{Ja: ja, En: en} },
+		"bar":  shareBar,
 	}
 }
 
