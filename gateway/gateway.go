@@ -117,6 +117,7 @@ type Gateway struct {
 	requestFacts map[string]noren.Fact
 	alarms       sync.Map // *atomic.Int64 by site and message: when it was raised last
 	derived      sync.Map // *transports by the shared *http.Transport
+	keptLines    atomic.Int64
 	changes      chan noren.Event
 }
 

@@ -64,20 +64,8 @@ func (x *exchange) proxy() *httputil.ReverseProxy {
 			p.Out.URL.RawQuery = p.In.URL.RawQuery
 			x.forwarded(p.Out)
 		},
-		ModifyResponse: func(res *http.Response) error {
-			x.upstream = time.Since(x.reached)
-			m := x.g.meters.of(x.shop.Name)
-			m.answered.Add(1)
-			m.shop.Add(int64(x.upstream))
-			x.reportOutcome(res)
-			if err := x.reportAnswered(res); err != nil {
-				return err
-			}
-			x.giveDevice(res)
-			x.dress(res)
-			return nil
-		},
-		ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, err error) { x.upstreamFailed(err) },
+		ModifyResponse: x.answered,
+		ErrorHandler:   func(_ http.ResponseWriter, _ *http.Request, err error) { x.upstreamFailed(err) },
 	}
 }
 
@@ -115,6 +103,10 @@ func (x *exchange) forward() {
 		return
 	}
 	x.reached = time.Now()
+	if x.carries() {
+		x.carry()
+		return
+	}
 	x.proxy().ServeHTTP(x.w, x.r)
 }
 
