@@ -19,7 +19,9 @@ const (
 )
 
 // Memory is a Store in this process. Keys beyond its bound push out those that
-// were unused longest.
+// were unused long, about as least-recently-used would: a key that was used since
+// it came to its place gets a second round (the clock of virtual memory). Using a
+// key then touches no other.
 type Memory struct {
 	seed  maphash.Seed
 	shard [shards]shard
@@ -31,7 +33,7 @@ type shard struct {
 	marks int // weight of all cells, at most marksPerKey*most and one cell
 	keys  [kinds]map[string]*cell
 	n     int  // keys
-	use   cell // the ring of all: next is the one used last
+	ring  cell // of all: next is the one that came last
 }
 
 // kind is what a key counts: the same key of two kinds is two.
@@ -53,7 +55,8 @@ type cell struct {
 	window window
 	tail   *tail
 
-	next, prev *cell // by last use
+	again      bool // used since it came to its place in the ring
+	next, prev *cell
 }
 
 func (c *cell) unlink() { c.prev.next, c.next.prev = c.next, c.prev }
@@ -86,7 +89,7 @@ func NewMemory(maxKeys int) *Memory {
 	for i := range m.shard {
 		s := &m.shard[i]
 		s.most = max(1, maxKeys/shards)
-		s.use.next, s.use.prev = &s.use, &s.use
+		s.ring.next, s.ring.prev = &s.ring, &s.ring
 		for k := range s.keys {
 			s.keys[k] = make(map[string]*cell)
 		}
@@ -137,29 +140,32 @@ func (m *Memory) with(k kind, key string, f func(c *cell)) {
 	f(c)
 	s.marks += c.weight() - before
 	for s.n > s.most || s.marks > marksPerKey*s.most && s.n > 1 {
-		s.dropOldest()
+		s.dropOldest(c)
 	}
 }
 
-// cell finds or makes the key's cell and puts it in front.
+// cell finds or makes the key's cell.
 func (s *shard) cell(k kind, key string) *cell {
 	c, ok := s.keys[k][key]
-	switch {
-	case !ok:
+	if !ok {
 		c = &cell{kind: k, key: key}
 		s.keys[k][key] = c
 		s.n++
-	case s.use.next == c:
-		return c
-	default:
-		c.unlink()
+		c.linkBehind(&s.ring)
+	} else if !c.again {
+		c.again = true
 	}
-	c.linkBehind(&s.use)
 	return c
 }
 
-func (s *shard) dropOldest() {
-	c := s.use.prev
+// dropOldest forgets the key that was unused longest, but not now's.
+func (s *shard) dropOldest(now *cell) {
+	c := s.ring.prev
+	for ; c.again || c == now; c = s.ring.prev {
+		c.again = false
+		c.unlink()
+		c.linkBehind(&s.ring)
+	}
 	c.unlink()
 	delete(s.keys[c.kind], c.key)
 	s.n--
