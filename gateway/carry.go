@@ -18,11 +18,8 @@ import (
 func (x *exchange) carry() {
 	r := x.r
 	endHops(r.Header)
-	if _, ok := r.Header["User-Agent"]; !ok {
-		r.Header["User-Agent"] = []string{""} // that none is sent in its place
-	}
-	x.forwarded(r)
-	res, err := x.shop.pool.overLines(r, x.hint)
+	x.dropAnswered(r.Header)
+	res, err := x.shop.pool.overLines(&inquiry{Request: r, say: x.forwarded(r), hint: x.hint})
 	if err != nil {
 		x.upstreamFailed(err)
 		return

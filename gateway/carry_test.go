@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -163,7 +164,7 @@ func TestCarryIsLikeReverseProxy(t *testing.T) {
 	}
 	requests := []string{
 		"GET /products/12?a=b;c=%zz&d HTTP/1.1\r\nHost: shop.example.jp\r\nUser-Agent: x\r\nTE: trailers, deflate\r\nConnection: close, te\r\nX-Two: 1\r\nX-Two: 2\r\nX-Empty:\r\n\r\n",
-		"HEAD /%41%2f HTTP/1.1\r\nHost: shop.example.jp:8080\r\nConnection: close\r\nAccept-Encoding: gzip\r\nContent-Length: 0\r\nX-Forwarded-For: 1.2.3.4\r\n\r\n",
+		"HEAD /%41%2f HTTP/1.1\r\nHost: shop.example.jp:8080\r\nConnection: close\r\nAccept-Encoding: gzip\r\nContent-Length: 0\r\nX-Forwarded-For: 1.2.3.4\r\nNoren-Hop: 1\r\nnoren-origin: 1\r\n\r\n",
 		"OPTIONS /x HTTP/1.1\r\nHost: shop.example.jp\r\nConnection: close\r\nUser-Agent:\r\nKeep-Alive: 5\r\nProxy-Connection: keep-alive\r\n\r\n",
 		"GET / HTTP/1.0\r\nHost: shop.example.jp\r\n\r\n",
 	}
@@ -177,16 +178,16 @@ func TestCarryIsLikeReverseProxy(t *testing.T) {
 					said[i] = append(said[i], g.wholeAnswer(r))
 				}
 				for _, r := range shop.asked {
-					heard[i] = append(heard[i], changing.ReplaceAllString(strings.ReplaceAll(r, strings.TrimPrefix(g.url, "http://"), "GATEWAY"), ""))
+					heard[i] = append(heard[i], changing.ReplaceAllString(strings.ReplaceAll(r, "Connection: close\r\n", ""), ""))
 				}
+				heard[i] = slices.Compact(heard[i]) // asked once more or not, as a broken connection is noticed
 			}
 			for n := range said[0] {
 				if said[0][n] != said[1][n] {
 					t.Errorf("request %d:\n%.2000s\nover ReverseProxy:\n%.2000s", n, said[1][n], said[0][n])
 				}
 			}
-			// What hangs up is asked a second time or not, as it is noticed.
-			if !a.hangUp && strings.Join(heard[0], "") != strings.Join(heard[1], "") {
+			if strings.Join(heard[0], "") != strings.Join(heard[1], "") {
 				t.Errorf("the shop was asked\n%s\nover ReverseProxy\n%s", heard[1], heard[0])
 			}
 		})
@@ -205,7 +206,7 @@ func FuzzLineWritesLikeHTTP(f *testing.F) {
 		r.Header[http.CanonicalHeaderKey(name1)] = []string{value1, value2}
 		r.Header[http.CanonicalHeaderKey(name2)] = []string{value2}
 		c := &line{keeps: true}
-		if c.write(r) != nil {
+		if c.write(&inquiry{Request: r}) != nil {
 			return // refused, which is always safe
 		}
 		var want bytes.Buffer
@@ -235,7 +236,7 @@ func asking(t *testing.T, shop *scriptedShop, wait time.Duration) (*lines, func(
 		if err != nil {
 			t.Fatal(err)
 		}
-		res, err := l.ask(r, false, nil)
+		res, err := l.ask(&inquiry{Request: r}, false)
 		if err != nil {
 			return "", err
 		}

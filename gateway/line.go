@@ -9,7 +9,9 @@ import (
 	"net"
 	"net/http"
 	"net/textproto"
+	"os"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -23,25 +25,38 @@ type line struct {
 	conn  net.Conn
 	raw   syscall.RawConn // nil: cannot be looked at, and is not kept
 	keeps bool            // after the answer
-	in    *bufio.Reader   // over the line itself, for the bound
+	in    *bufio.Reader   // over the line itself, for the bounds
 	out   []byte          // the question
-	names []string        // of its headers
+	said  []headerLine    // its headers
 
-	left     int64     // bytes that may still be read
+	// Of the question under way:
+	ctx  context.Context // whose end cuts it
+	by   time.Time       // when the header must be here; zero: no bound, or it is
+	left int64           // bytes that may still be read
+	stop func() bool     // ends the watch over ctx; nil: nobody watches
+
 	deadline time.Time // of reads; zero: none
-	body     context.Context
 	since    time.Time // unused since
+	look     func(fd uintptr)
 	peeked   [1]byte
+	silent   bool
 }
+
+// headerLine is one line of a request's header.
+type headerLine struct{ name, value string }
 
 func newLine(l *lines, conn net.Conn, keeps bool) *line {
 	c := &line{of: l, conn: conn, keeps: keeps}
 	if s, ok := conn.(syscall.Conn); ok {
 		c.raw, _ = s.SyscallConn() // nil is not kept
 	}
-	c.in = bufio.NewReader(c)
+	c.in, c.look = bufio.NewReader(c), c.peek
 	return c
 }
+
+// glance is how long a shop is waited for before it is watched whether the
+// visitor leaves. Most answer sooner, and watching costs more than asking.
+const glance = 100 * time.Millisecond
 
 var errLongAnswer = errors.New("the header of the shop's answer is too long")
 
@@ -50,99 +65,141 @@ func (c *line) Read(p []byte) (int, error) {
 	if c.left <= 0 {
 		return 0, errLongAnswer
 	}
-	if err := c.unhurry(); err != nil {
-		return 0, err
-	}
 	if int64(len(p)) > c.left {
 		p = p[:c.left]
 	}
 	n, err := c.conn.Read(p)
+	if err != nil && n == 0 && c.stop == nil && errors.Is(err, os.ErrDeadlineExceeded) {
+		if err = c.watch(); err == nil {
+			n, err = c.conn.Read(p)
+		}
+	}
 	c.left -= int64(n)
 	return n, err
 }
 
-// unhurry takes the deadline of the header away for the body, which may take its
-// time. A visitor who leaves at the same moment sets a deadline too (cut), and may
-// have lost it by this.
-func (c *line) unhurry() error {
-	if c.body == nil || c.deadline.IsZero() {
-		return nil
+// begin begins to wait for the answer.
+func (c *line) begin(ctx context.Context, now time.Time) error {
+	c.ctx, c.by = ctx, time.Time{}
+	first := glance
+	if wait := c.of.wait; wait > 0 {
+		c.by, first = now.Add(wait), min(glance, wait)
 	}
-	c.deadline = time.Time{}
-	if err := c.conn.SetReadDeadline(c.deadline); err != nil {
-		return err
+	if left := c.deadline.Sub(now); left >= first/2 && left <= first {
+		return nil // it is moved seldom
 	}
-	return c.body.Err()
+	return c.wait(now.Add(first))
 }
 
-// hurry bounds the wait for the answer's header. The deadline is moved seldom, so
-// that it comes up to a fiftieth too late.
-func (c *line) hurry(now time.Time) error {
-	wait := c.of.wait
-	if wait <= 0 || c.deadline.Sub(now) >= wait {
+func (c *line) wait(until time.Time) error {
+	c.deadline = until
+	return c.conn.SetReadDeadline(until)
+}
+
+// watch waits on, and has the end of ctx cut the connection.
+func (c *line) watch() error {
+	if !c.by.IsZero() && !time.Now().Before(c.by) {
+		return os.ErrDeadlineExceeded
+	}
+	if err := c.wait(c.by); err != nil {
+		return err
+	}
+	c.stop = context.AfterFunc(c.ctx, c.cut) // after the deadline, which cut replaces
+	return nil
+}
+
+// header notes that the header is here: the body may take its time. A visitor who
+// leaves at the same moment sets a deadline too, and may have lost it by this.
+func (c *line) header() error {
+	c.left, c.by = math.MaxInt64, time.Time{}
+	if c.stop == nil {
 		return nil
 	}
-	c.deadline = now.Add(wait + wait/50)
-	return c.conn.SetReadDeadline(c.deadline)
+	if err := c.wait(c.by); err != nil {
+		return err
+	}
+	return c.ctx.Err()
 }
 
 // cut ends whatever is being read or written; the connection is of no use then.
 func (c *line) cut() { _ = c.conn.SetDeadline(time.Unix(1, 0)) }
 
-func (c *line) close() { _ = c.conn.Close() }
+func (c *line) close() {
+	if c.stop != nil {
+		c.stop()
+	}
+	_ = c.conn.Close()
+}
 
-// ask sends a request that only asks and returns the answer once its header is
-// there. fresh takes a new connection and says that it is not kept. hint gets
-// answers of the kind 1xx before it.
-func (l *lines) ask(r *http.Request, fresh bool, hint func(int, http.Header)) (*http.Response, error) {
-	ctx := r.Context()
-	if err := ctx.Err(); err != nil {
+// inquiry is a request that only asks. say are headers of ours beside its own,
+// hint gets answers of the kind 1xx.
+type inquiry struct {
+	*http.Request
+	say  []headerLine
+	hint func(int, http.Header)
+}
+
+// says reports whether a header of ours stands for the request's own.
+func (q *inquiry) says(name string) bool {
+	return slices.ContainsFunc(q.say, func(h headerLine) bool { return h.name == name })
+}
+
+// ask sends a question and returns the answer once its header is there. fresh
+// takes a new connection and says that it is not kept.
+func (l *lines) ask(q *inquiry, fresh bool) (*http.Response, error) {
+	ctx := q.Context()
+	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
 	c, err := l.take(ctx, fresh)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.hurry(time.Now()); err != nil {
-		c.close()
-		return nil, err
-	}
-	stop := context.AfterFunc(ctx, c.cut)
-	res, err := c.exchange(r, hint)
+	res, err := c.exchange(q)
 	if err != nil {
-		stop()
 		c.close()
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
 		return nil, err
 	}
-	a := &answer{src: res.Body, line: c, stop: stop, keep: !res.Close && res.StatusCode >= 200}
+	a := &answer{src: res.Body, line: c, keep: !res.Close && res.StatusCode >= 200}
 	if res.Body == http.NoBody {
 		a.end(true)
 		return res, nil
 	}
-	c.left, c.body, res.Body = math.MaxInt64, ctx, a
+	res.Body = a
 	return res, nil
 }
 
-func (c *line) exchange(r *http.Request, hint func(int, http.Header)) (*http.Response, error) {
-	if err := c.write(r); err != nil {
+// longQuestion may not fit what the kernel takes at once.
+const longQuestion = 8 << 10
+
+func (c *line) exchange(q *inquiry) (*http.Response, error) {
+	if err := c.write(q); err != nil {
 		return nil, err
+	}
+	if err := c.begin(q.Context(), time.Now()); err != nil {
+		return nil, err
+	}
+	if len(c.out) > longQuestion {
+		if err := c.watch(); err != nil {
+			return nil, err
+		}
 	}
 	if _, err := c.conn.Write(c.out); err != nil {
 		return nil, err
 	}
 	for {
 		c.left = c.of.header
-		res, err := http.ReadResponse(c.in, r)
+		res, err := http.ReadResponse(c.in, q.Request)
 		switch {
 		case err != nil:
 			return nil, err
 		case res.StatusCode < 100 || res.StatusCode >= 200 || res.StatusCode == http.StatusSwitchingProtocols:
-			return res, nil
-		case hint != nil:
-			hint(res.StatusCode, res.Header)
+			return res, c.header()
+		case q.hint != nil:
+			q.hint(res.StatusCode, res.Header)
 		}
 	}
 }
@@ -151,7 +208,6 @@ func (c *line) exchange(r *http.Request, hint func(int, http.Header)) (*http.Res
 type answer struct {
 	src  io.ReadCloser
 	line *line
-	stop func() bool
 	keep bool
 	err  error // that ended it
 }
@@ -163,7 +219,7 @@ func (a *answer) Read(p []byte) (int, error) {
 	}
 	n, err := a.src.Read(p)
 	if err != nil {
-		if ctx := a.line.body; err != io.EOF && ctx.Err() != nil {
+		if ctx := a.line.ctx; err != io.EOF && ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
 		a.err = err
@@ -189,8 +245,9 @@ func (a *answer) Close() error {
 // when the visitor's leaving has cut it or is about to.
 func (a *answer) end(whole bool) {
 	c := a.line
-	c.body = nil
-	if a.stop() && whole && a.keep && c.keeps && c.in.Buffered() == 0 {
+	quit := c.stop == nil || c.stop()
+	if quit && whole && a.keep && c.keeps && c.in.Buffered() == 0 {
+		c.stop, c.ctx = nil, nil
 		c.of.put(c)
 		return
 	}
@@ -206,40 +263,44 @@ func unsendable(name string) bool {
 	return false
 }
 
-// write puts the request into out, byte for byte as http.Request.Write does
+// write puts the question into out, byte for byte as http.Request.Write does
 // (FuzzLineWritesLikeHTTP).
-func (c *line) write(r *http.Request) error {
-	target := r.URL.RequestURI()
-	if !validMethod(r.Method) || !validHostHeader(r.Host) || !plainText(target) {
+func (c *line) write(q *inquiry) error {
+	target := q.URL.RequestURI()
+	if !validMethod(q.Method) || !validHostHeader(q.Host) || !plainText(target) || !c.gather(q) {
 		return noren.Errorf(noren.Internal, "a request for the shop that cannot be written")
 	}
-	b := append(c.out[:0], r.Method...)
+	b := append(c.out[:0], q.Method...)
 	b = append(append(append(b, ' '), target...), " HTTP/1.1\r\nHost: "...)
-	b = append(append(b, r.Host...), "\r\n"...)
-	if agent := r.Header["User-Agent"]; len(agent) > 0 && agent[0] != "" {
+	b = append(append(b, q.Host...), "\r\n"...)
+	if agent := q.Header["User-Agent"]; len(agent) > 0 && agent[0] != "" {
 		b = appendHeader(b, "User-Agent", agent[0])
 	}
-	c.names = c.names[:0]
-	for name, values := range r.Header {
-		if !unsendable(name) {
-			c.names = append(c.names, name)
-		}
-		if name == "" || !plainName(name) || slices.ContainsFunc(values, func(v string) bool { return !plainText(v) }) {
-			return noren.Errorf(noren.Internal, "a header for the shop that cannot be written")
-		}
-	}
-	slices.Sort(c.names)
-	for _, name := range c.names {
-		for _, v := range r.Header[name] {
-			b = appendHeader(b, name, v)
-		}
+	for _, h := range c.said {
+		b = appendHeader(b, h.name, h.value)
 	}
 	if !c.keeps {
 		b = append(b, "Connection: close\r\n"...)
 	}
-	clear(c.names) // hold nothing of the request
+	clear(c.said) // hold nothing of the request
 	c.out = append(b, "\r\n"...)
 	return nil
+}
+
+// gather lists the headers by name; false when one cannot be written.
+func (c *line) gather(q *inquiry) bool {
+	c.said = append(c.said[:0], q.say...)
+	for name, values := range q.Header {
+		if !unsendable(name) && !q.says(name) {
+			for _, v := range values {
+				c.said = append(c.said, headerLine{name, v})
+			}
+		} else if slices.ContainsFunc(values, func(v string) bool { return !plainText(v) }) {
+			return false
+		}
+	}
+	slices.SortStableFunc(c.said, func(a, b headerLine) int { return strings.Compare(a.name, b.name) })
+	return !slices.ContainsFunc(c.said, func(h headerLine) bool { return h.name == "" || !plainName(h.name) || !plainText(h.value) })
 }
 
 func appendHeader(b []byte, name, value string) []byte {

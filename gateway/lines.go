@@ -161,13 +161,14 @@ func (l *lines) old(now time.Time) []*line {
 // quiet reports whether nothing has come on a connection that was kept: neither
 // its end nor something nobody asked for, which would be taken for the answer to
 // the next question.
-func (c *line) quiet() (ok bool) {
+func (c *line) quiet() bool {
 	if c.raw == nil {
 		return false
 	}
-	err := c.raw.Control(func(fd uintptr) {
-		_, _, err := syscall.Recvfrom(int(fd), c.peeked[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		ok = err == syscall.EAGAIN
-	})
-	return ok && err == nil
+	return c.raw.Control(c.look) == nil && c.silent
+}
+
+func (c *line) peek(fd uintptr) {
+	_, _, err := syscall.Recvfrom(int(fd), c.peeked[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	c.silent = err == syscall.EAGAIN
 }

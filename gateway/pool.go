@@ -113,11 +113,10 @@ func (p *pool) RoundTrip(req *http.Request) (*http.Response, error) {
 	return p.deliver(req, (*backend).send)
 }
 
-// overLines is RoundTrip for a request that only asks (safe), over lines. hint gets
-// answers of the kind 1xx.
-func (p *pool) overLines(req *http.Request, hint func(int, http.Header)) (*http.Response, error) {
-	return p.deliver(req, func(b *backend, req *http.Request, _ io.ReadCloser, fresh bool) (*http.Response, error) {
-		return b.lines.ask(req, fresh, hint)
+// overLines is RoundTrip for a request that only asks (safe), over lines.
+func (p *pool) overLines(q *inquiry) (*http.Response, error) {
+	return p.deliver(q.Request, func(b *backend, _ *http.Request, _ io.ReadCloser, fresh bool) (*http.Response, error) {
+		return b.lines.ask(q, fresh)
 	})
 }
 
