@@ -40,8 +40,14 @@ func (x *exchange) carry() {
 	x.deliver(res)
 }
 
-// carries reports whether carry can take the request.
-func (x *exchange) carries() bool { return x.in == nil && safe(x.r) && x.shop.pool.lined }
+// carries reports whether carry can take the request. One that ends with its
+// header has no body, although net/http gives it a reader of one over HTTP/2.
+func (x *exchange) carries() bool {
+	if x.r.ContentLength == 0 {
+		x.r.Body = http.NoBody
+	}
+	return safe(x.r) && x.shop.pool.lined
+}
 
 // hint passes an answer of the kind 1xx on. Its headers are its own.
 func (x *exchange) hint(status int, h http.Header) {

@@ -355,3 +355,40 @@ func TestLongAnswerHeadersAreGivenUp(t *testing.T) {
 		t.Error("a header over the bound is read")
 	}
 }
+
+// TestEveryVersionIsCarried: over HTTP/2 a request without a body has a reader of
+// one, and must not take the long way for it. What has a body does.
+func TestEveryVersionIsCarried(t *testing.T) {
+	shop := newScriptedShop(t, page3, false)
+	s := shop.before(t, true)
+	kept := func() int64 { return s.keptLines.Load() }
+	for _, version := range []int{1, 2} {
+		client, base := s.clientFor(t, version)
+		p := s.state.Load().shops["shop"].pool
+		for _, tt := range []struct {
+			method, body string
+			carried      bool
+		}{{"GET", "", true}, {"OPTIONS", "", true}, {"POST", "a=b", false}, {"POST", "", false}, {"GET", "a=b", false}} {
+			p.backends[0].lines.dropAll()
+			r, err := http.NewRequest(tt.method, base+"/x", strings.NewReader(tt.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			res, err := client.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, _ := io.ReadAll(res.Body)
+			res.Body.Close()
+			if string(b) != "abc" || (kept() == 1) != tt.carried {
+				t.Errorf("HTTP/%d %s %q: %q, %d lines kept; carried %v", version, tt.method, tt.body, b, kept(), tt.carried)
+			}
+		}
+	}
+}
+
+func (l *lines) dropAll() {
+	for c := l.pop(); c != nil; c = l.pop() {
+		c.close()
+	}
+}
