@@ -67,26 +67,15 @@ func quickOf(e ast.Expr, s *Set) quick {
 
 // either is && (decided by a no) or || (decided by a yes).
 func either(a, b quick, by known) quick {
-	if a == nil || b == nil {
-		if a == nil {
-			a = b
-		}
-		if a == nil {
-			return nil
-		}
-		return func(v *vars) known { // the other may be anything
-			if a(v) == by {
-				return by
-			}
-			return open
-		}
+	if a == nil && b == nil {
+		return nil
 	}
 	return func(v *vars) known {
-		x := a(v)
+		x := a.of(v)
 		if x == by {
 			return by
 		}
-		if y := b(v); y == by || x != open {
+		if y := b.of(v); y == by || x != open {
 			return y
 		}
 		return open
