@@ -289,6 +289,9 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if g.answersChallenge(w, r) {
 		return
 	}
+	if r.ProtoMajor > 1 {
+		growStack(len(r.RequestURI))
+	}
 	x := g.begin(w, r)
 	x.serve()
 	x.linger()
