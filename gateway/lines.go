@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"math"
 	"net"
 	"net/http"
 	"sync"
@@ -31,9 +30,9 @@ type lines struct {
 	header int64         // bytes of an answer's header
 
 	mu    sync.Mutex
-	free  []*line // the one used last at the end
-	sweep *time.Timer
-	swept bool // sweep will run
+	free  []*line     // the one used last at the end
+	sweep *time.Timer // nil before the first was kept
+	swept bool        // sweep will run
 }
 
 // maxAnswerHeader is what http.Transport reads of an answer's header at most.
@@ -56,7 +55,6 @@ func newLines(t *http.Transport, scheme, addr string, kept *atomic.Int64) *lines
 	if l.header <= 0 {
 		l.header = maxAnswerHeader
 	}
-	l.sweep = time.AfterFunc(math.MaxInt64, l.dropOld)
 	return l
 }
 
@@ -126,10 +124,20 @@ func (l *lines) push(c *line) bool {
 	}
 	l.free = append(l.free, c)
 	if !l.swept {
-		l.swept = true
-		l.sweep.Reset(l.keep)
+		l.sweepIn(l.keep)
 	}
 	return true
+}
+
+// sweepIn has the old ones dropped after a while. No timer runs while there are
+// none, so that lines nobody holds any more go with their last connection.
+func (l *lines) sweepIn(d time.Duration) {
+	l.swept = true
+	if l.sweep == nil {
+		l.sweep = time.AfterFunc(d, l.dropOld)
+		return
+	}
+	l.sweep.Reset(d)
 }
 
 // dropOld closes what was not used for too long. The connections stand in the
@@ -153,7 +161,7 @@ func (l *lines) old(now time.Time) []*line {
 	l.free = l.free[:rest]
 	l.kept.Add(int64(-n))
 	if l.swept = rest > 0; l.swept {
-		l.sweep.Reset(l.keep - now.Sub(l.free[0].since))
+		l.sweepIn(l.keep - now.Sub(l.free[0].since))
 	}
 	return old
 }
