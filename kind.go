@@ -187,9 +187,9 @@ func Kinds() []KindInfo { return append([]KindInfo(nil), kinds...) }
 
 // Info returns the declaration of k.
 func (k Kind) Info() (KindInfo, error) {
-	for _, i := range kinds {
-		if i.Kind == k {
-			return i, nil
+	for i := range kinds {
+		if kinds[i].Kind == k {
+			return kinds[i], nil
 		}
 	}
 	return KindInfo{}, fmt.Errorf("unknown event kind %q; kinds are %s", string(k), kindNames())

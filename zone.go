@@ -61,9 +61,9 @@ func Zones() []ZoneInfo { return append([]ZoneInfo(nil), zones...) }
 
 // Info describes z; ok is false for a zone that does not exist.
 func (z Zone) Info() (info ZoneInfo, ok bool) {
-	for _, i := range zones {
-		if i.Zone == z {
-			return i, true
+	for i := range zones {
+		if zones[i].Zone == z {
+			return zones[i], true
 		}
 	}
 	return ZoneInfo{}, false

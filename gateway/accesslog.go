@@ -2,9 +2,7 @@ package gateway
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -79,7 +77,7 @@ const (
 // when another has rotated the file, and change rotated files under a lock.
 type AccessLog struct {
 	opts    AccessOptions
-	queue   chan Line
+	waiting lineQueue
 	calls   chan func() // run by the writer, between lines
 	done    chan struct{}
 	stop    sync.Once
@@ -88,8 +86,7 @@ type AccessLog struct {
 	// The writer's own:
 	file      *os.File
 	out       *bufio.Writer // holds whole lines only
-	line      bytes.Buffer  // the one being written
-	json      *json.Encoder // into it
+	line      lineEncoder   // of the one being written
 	size      int64         // of the file, as this process knows it
 	torn      bool          // the file may end inside a line
 	day       string
@@ -120,10 +117,9 @@ func OpenAccessLog(o AccessOptions) (*AccessLog, error) {
 		return nil, fmt.Errorf("access log: %w", err)
 	}
 	a := &AccessLog{
-		opts: o, queue: make(chan Line, accessQueue), calls: make(chan func()), done: make(chan struct{}),
+		opts: o, waiting: newLineQueue(), calls: make(chan func()), done: make(chan struct{}),
 		compressor: make(chan struct{}, 1),
 	}
-	a.json = json.NewEncoder(&a.line)
 	if err := a.open(); err != nil {
 		return nil, noren.WithHint(fmt.Errorf("access log: %w", err), "Let the user Noren runs as write to "+o.Dir+".")
 	}
@@ -137,20 +133,24 @@ func OpenAccessLog(o AccessOptions) (*AccessLog, error) {
 // Write queues a line. It waits for at most 50 ms when the disk is slow and
 // drops the line then; Dropped counts them.
 func (a *AccessLog) Write(l Line) {
-	select {
-	case a.queue <- l:
+	if a.waiting.add(&l) {
 		return
-	case <-a.done:
-		return
-	default:
 	}
 	t := time.NewTimer(accessWait)
 	defer t.Stop()
-	select {
-	case a.queue <- l:
-	case <-a.done:
-	case <-t.C:
-		a.dropped.Add(1)
+	for {
+		select {
+		case <-a.waiting.room:
+			if a.waiting.add(&l) {
+				signal(a.waiting.room) // perhaps for others too
+				return
+			}
+		case <-a.done:
+			return
+		case <-t.C:
+			a.dropped.Add(1)
+			return
+		}
 	}
 }
 
@@ -191,11 +191,12 @@ func (a *AccessLog) writeLoop() {
 	defer tick.Stop()
 	for {
 		select {
-		case l := <-a.queue:
-			a.put(l)
+		case <-a.waiting.full:
+			a.drain()
 		case f := <-a.calls:
 			f()
 		case <-tick.C:
+			a.drain()
 			a.summarise(a.opts.Now())
 			a.flush()
 			a.follow()
@@ -211,36 +212,37 @@ func (a *AccessLog) writeLoop() {
 }
 
 func (a *AccessLog) drain() {
-	for {
-		select {
-		case l := <-a.queue:
-			a.put(l)
-		default:
-			return
-		}
+	lines := a.waiting.take()
+	for i := range lines {
+		a.put(&lines[i])
 	}
+	a.waiting.giveBack(lines)
 }
 
 // put writes a line, unless it is one of too many blocked ones.
-func (a *AccessLog) put(l Line) {
+func (a *AccessLog) put(l *Line) {
 	a.summarise(l.At.Time)
-	if !a.sampler.keep(&l) {
+	if !a.sampler.keep(l) {
 		return
 	}
-	a.encode(&l)
+	a.encode(l)
 	a.rotateIfDue()
 }
 
 func (a *AccessLog) encode(l *Line) {
-	a.line.Reset()
-	if err := a.json.Encode(l); err != nil { // a line break is part of it
+	line, err := a.line.encode(l)
+	if err != nil {
 		a.lost(1, err)
 		return
 	}
-	if a.out.Available() < a.line.Len() {
+	if a.out.Available() < len(line)+1 {
 		a.flush()
 	}
-	if _, err := a.out.Write(a.line.Bytes()); err != nil {
+	_, err = a.out.Write(line)
+	if err == nil {
+		err = a.out.WriteByte('\n')
+	}
+	if err != nil {
 		a.failed(err)
 	}
 }

@@ -122,6 +122,7 @@ type Gateway struct {
 	requestFacts map[string]noren.Fact
 	alarms       sync.Map // *atomic.Int64 by site and message: when it was raised last
 	derived      sync.Map // *transports by the shared *http.Transport
+	keptLines    atomic.Int64
 	changes      chan noren.Event
 }
 
@@ -293,6 +294,9 @@ func (g *Gateway) Sites() []Site {
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if g.answersChallenge(w, r) {
 		return
+	}
+	if r.ProtoMajor > 1 {
+		growStack(len(r.RequestURI))
 	}
 	x := g.begin(w, r)
 	x.serve()

@@ -50,6 +50,7 @@ type backend struct {
 	scheme, host string
 	kept         http.RoundTripper // for what may be sent again
 	brief, fresh http.RoundTripper
+	lines        *lines       // nil: requests that only ask go over kept too
 	active       atomic.Int64 // requests under way
 	probing      atomic.Bool
 

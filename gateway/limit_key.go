@@ -83,9 +83,9 @@ func (l *Limit) who(p party) (by By, who string) {
 	}
 	switch l.By {
 	case ByAddress:
-		return ByAddress, clientNet(p.addr).String()
+		return ByAddress, textOf(clientNet(p.addr))
 	case ByNet:
-		return ByNet, wideNet(p.addr).String()
+		return ByNet, textOf(wideNet(p.addr))
 	case BySession:
 		switch {
 		case p.session != "":
@@ -95,7 +95,7 @@ func (l *Limit) who(p party) (by By, who string) {
 		case p.device != "":
 			return ByDevice, "device " + p.device
 		}
-		return ByAddress, clientNet(p.addr).String()
+		return ByAddress, textOf(clientNet(p.addr))
 	case ByAccount:
 		return ByAccount, p.account
 	case ByPass:
@@ -116,6 +116,12 @@ func clientNet(a netip.Addr) netip.Prefix { return prefixOf(a, 32, 64) }
 
 // wideNet is its neighbourhood: the /24 or the /48.
 func wideNet(a netip.Addr) netip.Prefix { return prefixOf(a, 24, 48) }
+
+// textOf is p.String() in one allocation: limits ask for it with every request.
+func textOf(p netip.Prefix) string {
+	var b [64]byte
+	return string(p.AppendTo(b[:0]))
+}
 
 func prefixOf(a netip.Addr, bits4, bits6 int) netip.Prefix {
 	bits := bits6

@@ -15,7 +15,10 @@ const kvTimeout = 100 * time.Millisecond
 
 // checkLimits asks all limits of the request in one call.
 func (x *exchange) checkLimits() *stop {
-	p := party{addr: x.client, session: x.session, pass: x.pass, device: x.device, asn: x.g.asn(x.client), fact: x.limitFact}
+	p := party{addr: x.client, session: x.session, pass: x.pass, device: x.device, fact: x.limitFact}
+	if x.shop.asksASN {
+		p.asn = x.g.asn(x.client)
+	}
 	return x.take(p, func(l *Limit) bool {
 		// Passing the check must not run into the limit that asks for it.
 		return l.By != ByAccount && !(x.own() && l.Then.has(ThenCheck))

@@ -44,16 +44,16 @@ func validOriginSecret(s string) error {
 
 // lockOrigin adds the headers; what a visitor sent under their names is dropped
 // by cleanHeaders.
-func (x *exchange) lockOrigin(out *http.Request) {
+func (x *exchange) lockOrigin(out *http.Request, say []headerLine) []headerLine {
 	secret := x.shop.originSecret
 	if secret == "" {
-		return
+		return say
 	}
 	t := strconv.FormatInt(x.at.Unix(), 10)
-	addr, zone := x.client.String(), string(x.place.Zone)
-	sig := signVisitor(secret, t, out.Method, out.URL.RequestURI(), out.Host, addr, zone)
-	out.Header.Set(OriginHeader, secret)
-	out.Header.Set(VisitorHeader, "t="+t+"; addr="+addr+"; zone="+zone+"; sig="+sig)
+	zone := string(x.place.Zone)
+	sig := signVisitor(secret, t, out.Method, out.URL.RequestURI(), out.Host, x.clientText, zone)
+	return append(say, headerLine{OriginHeader, secret},
+		headerLine{VisitorHeader, "t=" + t + "; addr=" + x.clientText + "; zone=" + zone + "; sig=" + sig})
 }
 
 func signVisitor(secret string, parts ...string) string {

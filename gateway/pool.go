@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -20,6 +21,7 @@ import (
 // 9.2.2): it might place an order twice.
 type pool struct {
 	backends []*backend
+	lined    bool // all of them have lines
 	plan     healthPlan
 	host     string // that probes ask for
 	secret   string // origin secret, for probes
@@ -51,6 +53,7 @@ func (g *Gateway) newPool(s *Site, before *shop) (*pool, error) {
 		}
 		p.backends = append(p.backends, b)
 	}
+	p.lined = !slices.ContainsFunc(p.backends, func(b *backend) bool { return b.lines == nil })
 	return p, nil
 }
 
@@ -67,6 +70,7 @@ func (g *Gateway) newBackend(s *Site, conf Backend) (*backend, error) {
 	b.scheme, b.host = address(u)
 	if t, ok := kept.(*http.Transport); ok {
 		b.brief, b.fresh = g.variants(t)
+		b.lines = newLines(t, b.scheme, b.host, &g.keptLines)
 	}
 	return b, nil
 }
@@ -101,23 +105,37 @@ func (s *shop) backend(conf Backend, print string) *backend {
 	return nil
 }
 
+// sender takes a request to one server.
+type sender func(b *backend, req *http.Request, body io.ReadCloser, fresh bool) (*http.Response, error)
+
 // RoundTrip implements http.RoundTripper.
 func (p *pool) RoundTrip(req *http.Request) (*http.Response, error) {
+	return p.deliver(req, (*backend).send)
+}
+
+// overLines is RoundTrip for a request that only asks (safe), over lines.
+func (p *pool) overLines(q *inquiry) (*http.Response, error) {
+	return p.deliver(q.Request, func(b *backend, _ *http.Request, _ io.ReadCloser, fresh bool) (*http.Response, error) {
+		return b.lines.ask(q, fresh)
+	})
+}
+
+func (p *pool) deliver(req *http.Request, by sender) (*http.Response, error) {
 	begun := p.now()
 	body := watchBody(req)
-	tried := make([]*backend, 0, maxBackends)
 	b := p.pick(nil)
 	if b == nil {
 		return nil, errAllDown
 	}
+	var tried []*backend
 	for {
-		res, err := p.send(b, req, body.next(), false)
+		res, err := p.send(b, req, body.next(), false, by)
 		if err == nil {
 			return res, nil
 		}
 		tried = append(tried, b)
 		if !unsent(err) {
-			return p.again(req, err, tried)
+			return p.again(req, err, tried, by)
 		}
 		if req.Context().Err() != nil || !body.rewinds() || p.now().Sub(begun) > dialFor {
 			return nil, err
@@ -129,7 +147,7 @@ func (p *pool) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // again is the one retry of a request that only asks.
-func (p *pool) again(req *http.Request, err error, tried []*backend) (*http.Response, error) {
+func (p *pool) again(req *http.Request, err error, tried []*backend, by sender) (*http.Response, error) {
 	if !safe(req) || req.Context().Err() != nil || timedOut(err) || !p.retries.take(p.now()) {
 		return nil, err
 	}
@@ -137,11 +155,29 @@ func (p *pool) again(req *http.Request, err error, tried []*backend) (*http.Resp
 	if b == nil {
 		b = tried[len(tried)-1]
 	}
-	return p.send(b, req, nil, true)
+	return p.send(b, req, nil, true, by)
 }
 
 // send asks one server and notes how it went.
-func (p *pool) send(b *backend, req *http.Request, body io.ReadCloser, fresh bool) (*http.Response, error) {
+func (p *pool) send(b *backend, req *http.Request, body io.ReadCloser, fresh bool, by sender) (*http.Response, error) {
+	b.active.Add(1)
+	res, err := by(b, req, body, fresh)
+	if err != nil {
+		b.active.Add(-1)
+		p.failed(b, req.Context(), err)
+		return nil, err
+	}
+	p.answered(b)
+	if len(p.backends) == 1 || res.StatusCode == http.StatusSwitchingProtocols {
+		b.active.Add(-1)
+		return res, nil
+	}
+	res.Body = &countedBody{ReadCloser: res.Body, b: b, failed: func(err error) { p.failed(b, req.Context(), err) }}
+	return res, nil
+}
+
+// send takes a request over the standard library's transport.
+func (b *backend) send(req *http.Request, body io.ReadCloser, fresh bool) (*http.Response, error) {
 	out := *req
 	u := *req.URL
 	u.Scheme, u.Host = b.scheme, b.host
@@ -164,20 +200,7 @@ func (p *pool) send(b *backend, req *http.Request, body io.ReadCloser, fresh boo
 	case safe(req):
 		via = b.kept
 	}
-	b.active.Add(1)
-	res, err := via.RoundTrip(&out)
-	if err != nil {
-		b.active.Add(-1)
-		p.failed(b, req.Context(), err)
-		return nil, err
-	}
-	p.answered(b)
-	if len(p.backends) == 1 || res.StatusCode == http.StatusSwitchingProtocols {
-		b.active.Add(-1)
-		return res, nil
-	}
-	res.Body = &countedBody{ReadCloser: res.Body, b: b, failed: func(err error) { p.failed(b, req.Context(), err) }}
-	return res, nil
+	return via.RoundTrip(&out)
 }
 
 // claimsReplay: by these headers the standard library believes a visitor that a
@@ -208,6 +231,14 @@ func (c *countedBody) Read(p []byte) (int, error) {
 		c.failed(err)
 	}
 	return n, err
+}
+
+// Buffered is how much of the answer is here already, as far as is known.
+func (c *countedBody) Buffered() int {
+	if b, ok := c.ReadCloser.(interface{ Buffered() int }); ok {
+		return b.Buffered()
+	}
+	return 0
 }
 
 func (c *countedBody) Close() error {

@@ -18,7 +18,9 @@ type recorder struct {
 	closing  bool // the connection ends with this answer
 	old      bool // an HTTP/1.0 client, which knows no 1xx (RFC 9110, 15.2)
 	stalled  time.Duration
-	guard    *time.Timer // cuts the write under way; nil before the first
+	http1    bool
+	by       time.Time   // HTTP/1: when the write under way is cut
+	guard    *time.Timer // HTTP/2: cuts the write under way; nil before the first
 }
 
 // writeTimeout is the default of Connections.Stalled. At most 32 KiB are written
@@ -30,10 +32,12 @@ const writeTimeout = 60 * time.Second
 const deadlineStep = 5 * time.Second
 
 func newRecorder(w http.ResponseWriter, r *http.Request, stalled time.Duration) *recorder {
-	if r.ProtoMajor == 1 { // the connection still has the deadline of the answer before
+	if r.ProtoMajor == 1 && r.ContentLength != 0 {
+		// The connection still has the deadline of the answer before, and net/http may
+		// write 100 Continue.
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
 	}
-	return &recorder{ResponseWriter: w, stalled: stalled}
+	return &recorder{ResponseWriter: w, http1: r.ProtoMajor == 1, stalled: stalled}
 }
 
 // Unwrap is how http.ResponseController finds the connection.
@@ -55,7 +59,7 @@ func (w *recorder) WriteHeader(status int) {
 		w.status = status
 	}
 	w.watch()
-	defer w.guard.Stop()
+	defer w.unwatch()
 	switch hint := status < 200 && status != http.StatusSwitchingProtocols; {
 	case hint && w.old:
 		return
@@ -73,7 +77,7 @@ func (w *recorder) Write(b []byte) (int, error) {
 	}
 	w.watch()
 	n, err := w.ResponseWriter.Write(b)
-	w.guard.Stop()
+	w.unwatch()
 	w.bytes += int64(n)
 	return n, err
 }
@@ -82,20 +86,32 @@ func (w *recorder) Write(b []byte) (int, error) {
 func (w *recorder) FlushError() error {
 	w.watch()
 	err := http.NewResponseController(w.ResponseWriter).Flush()
-	w.guard.Stop()
+	w.unwatch()
 	return err
 }
 
-// watch cuts the write that follows when it takes too long. Not a deadline set
-// beforehand: HTTP/2 resets a stream whose deadline passes although nothing is
-// being written, which would end an event stream of a shop that has no news for
-// a minute.
+// watch cuts the write that follows when it takes too long. Over HTTP/1 that is a
+// deadline, moved seldom. Over HTTP/2 it cannot be one set beforehand: a stream
+// whose deadline passes is reset although nothing is being written, which would
+// end an event stream of a shop that has no news for a minute.
 func (w *recorder) watch() {
-	if w.guard == nil {
+	switch {
+	case w.http1:
+		if now := time.Now(); w.by.Sub(now) < w.stalled {
+			w.by = now.Add(w.stalled + w.stalled/16)
+			_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(w.by)
+		}
+	case w.guard == nil:
 		w.guard = time.AfterFunc(w.stalled, w.cut)
-		return
+	default:
+		w.guard.Reset(w.stalled)
 	}
-	w.guard.Reset(w.stalled)
+}
+
+func (w *recorder) unwatch() {
+	if w.guard != nil {
+		w.guard.Stop()
+	}
 }
 
 // cut ends a write under way. An error means that this writer has no deadlines,
@@ -105,9 +121,13 @@ func (w *recorder) cut() {
 }
 
 // end bounds what net/http writes once the handler is over: the rest of its
-// buffers.
+// buffers, or the whole answer of a handler that wrote none.
 func (w *recorder) end() {
-	if w.status != 0 && w.status != http.StatusSwitchingProtocols {
+	switch {
+	case w.hijacked || w.status == http.StatusSwitchingProtocols:
+	case w.http1:
+		w.watch()
+	case w.status != 0:
 		_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(w.stalled))
 	}
 }

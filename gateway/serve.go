@@ -60,7 +60,8 @@ type exchange struct {
 	recorded *noren.Request // the request as events and log tell it
 	verdict  noren.Verdict
 	stopped  *stop
-	reached  time.Time // when the upstream was asked
+	say      [7]headerLine // forwarded
+	reached  time.Time     // when the upstream was asked
 	upstream time.Duration
 	held     time.Duration // how long a limit held the request back
 	note     string        // why an allowed request had no answer of the shop

@@ -16,6 +16,7 @@ type shop struct {
 	zones     *zoneMap
 	guards    []Guard
 	limits    []Limit
+	asksASN   bool // some limit counts by asn
 	access    map[noren.Zone]AccessRules
 	sessions  []string
 	encodings []string
@@ -47,6 +48,7 @@ func (g *Gateway) newShop(s Site, limits []Limit) (*shop, error) {
 	}
 	return &shop{
 		Site: s, preset: preset, zones: zones, limits: limits, pool: pool, graphql: apis, cards: cards, signs: guard, signIn: signIn,
+		asksASN:  slices.ContainsFunc(limits, func(l Limit) bool { return l.By == ByASN }),
 		guards:   append([]Guard{guard}, g.opts.Guards...),
 		sessions: pick(s.Session, preset.Session), encodings: pick(s.Encodings, preset.Encodings),
 	}, nil

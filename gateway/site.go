@@ -204,6 +204,9 @@ func parseUpstream(s string) (*url.URL, error) {
 // hostOf is the host a client asked for as sites name it: lower case, without
 // port, dot at the end or brackets.
 func hostOf(host string) string {
+	if strings.IndexByte(host, ':') < 0 { // SplitHostPort would make an error of it
+		return strings.TrimSuffix(strings.ToLower(strings.Trim(host, "[]")), ".")
+	}
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
 	}

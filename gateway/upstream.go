@@ -62,37 +62,37 @@ func (x *exchange) proxy() *httputil.ReverseProxy {
 			// ReverseProxy drops parameters it cannot parse (a raw ;). The shop
 			// receives what was inspected.
 			p.Out.URL.RawQuery = p.In.URL.RawQuery
-			x.forwarded(p.Out)
+			x.forwardOver(p.Out)
 		},
-		ModifyResponse: func(res *http.Response) error {
-			x.upstream = time.Since(x.reached)
-			m := x.g.meters.of(x.shop.Name)
-			m.answered.Add(1)
-			m.shop.Add(int64(x.upstream))
-			x.reportOutcome(res)
-			if err := x.reportAnswered(res); err != nil {
-				return err
-			}
-			x.giveDevice(res)
-			x.dress(res)
-			return nil
-		},
-		ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, err error) { x.upstreamFailed(err) },
+		ModifyResponse: x.answered,
+		ErrorHandler:   func(_ http.ResponseWriter, _ *http.Request, err error) { x.upstreamFailed(err) },
 	}
 }
 
-// forwarded sets the headers by which the shop knows its visitor. The client's
-// own were dropped by cleanHeaders.
-func (x *exchange) forwarded(out *http.Request) {
-	said := [...]string{x.clientText, x.scheme, x.r.Host, x.g.hop} // one allocation for all
-	out.Header["X-Forwarded-For"], out.Header["X-Real-Ip"] = said[0:1:1], said[0:1:1]
-	out.Header["X-Forwarded-Proto"], out.Header["X-Forwarded-Host"] = said[1:2:2], said[2:3:3]
-	out.Header[hopHeader] = said[3:4:4]
-	x.lockOrigin(out)
+// forwarded are the headers by which the shop knows its visitor. The client's own
+// were dropped by cleanHeaders.
+func (x *exchange) forwarded(out *http.Request) []headerLine {
+	say := append(x.say[:0],
+		headerLine{"X-Forwarded-For", x.clientText}, headerLine{"X-Real-Ip", x.clientText},
+		headerLine{"X-Forwarded-Proto", x.scheme}, headerLine{"X-Forwarded-Host", x.r.Host}, headerLine{hopHeader, x.g.hop})
+	return x.lockOrigin(out, say)
+}
+
+// dropAnswered drops what was answered by us: the body is here already, and what
+// is read of the answer must not be packed.
+func (x *exchange) dropAnswered(h http.Header) {
 	if x.attempt != nil && x.attempt.ReadsBody {
-		out.Header.Del("Accept-Encoding") // its answer is read
+		delete(h, "Accept-Encoding")
 	}
-	out.Header.Del("Expect") // answered by us: the body is here already
+	delete(h, "Expect")
+}
+
+// forwardOver is all that is sent beside the visitor's own, for ReverseProxy.
+func (x *exchange) forwardOver(out *http.Request) {
+	for _, h := range x.forwarded(out) {
+		out.Header[h.name] = []string{h.value}
+	}
+	x.dropAnswered(out.Header)
 	if b := x.body; b != nil && b.stream == nil {
 		// Lets the transport begin again on a new connection when nothing was
 		// sent on the kept one yet.
@@ -115,6 +115,10 @@ func (x *exchange) forward() {
 		return
 	}
 	x.reached = time.Now()
+	if x.carries() {
+		x.carry()
+		return
+	}
 	x.proxy().ServeHTTP(x.w, x.r)
 }
 

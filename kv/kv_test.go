@@ -292,3 +292,26 @@ func BenchmarkMemory(b *testing.B) {
 		})
 	}
 }
+
+// TestMemoryKeepsWhatIsUsed: a crowd of keys that are used once pushes none out
+// that is used all the time.
+func TestMemoryKeepsWhatIsUsed(t *testing.T) {
+	m := kv.NewMemory(6400)
+	busy := func(i int) kv.Result {
+		res, err := m.Do(t.Context(), kv.Count{Key: "busy", At: start, Window: time.Hour, ID: fmt.Sprint(i), Cap: 50})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res[0]
+	}
+	for i := range 100_000 {
+		if _, err := m.Do(t.Context(), kv.Count{Key: fmt.Sprint("once", i), At: start, Window: time.Hour, ID: "x"}); err != nil {
+			t.Fatal(err)
+		}
+		if i%100 == 0 {
+			if n, want := busy(i/100).N, int64(min(i/100+1, 50)); n != want {
+				t.Fatalf("after %d others: %d counted, want %d", i, n, want)
+			}
+		}
+	}
+}

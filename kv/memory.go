@@ -1,7 +1,6 @@
 package kv
 
 import (
-	"container/list"
 	"context"
 	"hash/maphash"
 	"sync"
@@ -20,7 +19,9 @@ const (
 )
 
 // Memory is a Store in this process. Keys beyond its bound push out those that
-// were unused longest.
+// were unused long, about as least-recently-used would: a key that was used since
+// it came to its place gets a second round (the clock of virtual memory). Using a
+// key then touches no other.
 type Memory struct {
 	seed  maphash.Seed
 	shard [shards]shard
@@ -28,10 +29,11 @@ type Memory struct {
 
 type shard struct {
 	mu    sync.Mutex
-	most  int                             // keys
-	marks int                             // weight of all cells, at most marksPerKey*most and one cell
-	keys  [kinds]map[string]*list.Element // of *cell
-	use   list.List                       // front: used last
+	most  int // keys at most
+	marks int // weight of all cells, at most marksPerKey*most and one cell
+	keys  [kinds]map[string]*cell
+	n     int  // keys
+	ring  cell // of all: next is the one that came last
 }
 
 // kind is what a key counts: the same key of two kinds is two.
@@ -52,6 +54,16 @@ type cell struct {
 	tat    int64 // Take: theoretical arrival time, Unix µs
 	window window
 	tail   *tail
+
+	again      bool // used since it came to its place in the ring
+	next, prev *cell
+}
+
+func (c *cell) unlink() { c.prev.next, c.next.prev = c.next, c.prev }
+
+func (c *cell) linkBehind(p *cell) {
+	c.prev, c.next = p, p.next
+	c.next.prev, p.next = c, c
 }
 
 func (c *cell) weight() int {
@@ -75,9 +87,11 @@ func NewMemory(maxKeys int) *Memory {
 	}
 	m := &Memory{seed: maphash.MakeSeed()}
 	for i := range m.shard {
-		m.shard[i].most = max(1, maxKeys/shards)
-		for k := range m.shard[i].keys {
-			m.shard[i].keys[k] = make(map[string]*list.Element)
+		s := &m.shard[i]
+		s.most = max(1, maxKeys/shards)
+		s.ring.next, s.ring.prev = &s.ring, &s.ring
+		for k := range s.keys {
+			s.keys[k] = make(map[string]*cell)
 		}
 	}
 	return m
@@ -98,12 +112,14 @@ func (m *Memory) do(ops []Op) ([]Result, error) {
 		case Take:
 			m.with(taken, op.Key, func(c *cell) { out[i] = c.take(op) })
 		case Count:
-			m.with(counted, op.Key, func(c *cell) { out[i] = c.window.count(op) })
+			id := maphash.String(m.seed, op.Counted())
+			m.with(counted, op.Key, func(c *cell) { out[i] = c.window.count(&op, id) })
 		case Tail:
 			m.with(tailed, op.Key, func(c *cell) { out[i] = c.exchange(op) })
 		case Beat:
 			beat := op.Count()
-			m.with(beaten, beat.Key, func(c *cell) { out[i] = Result{N: c.window.count(beat).N} })
+			id := maphash.String(m.seed, beat.Counted())
+			m.with(beaten, beat.Key, func(c *cell) { out[i] = Result{N: c.window.count(&beat, id).N} })
 		default:
 			return nil, noren.Errorf(noren.Internal, "kv: unknown op %T", op)
 		}
@@ -123,26 +139,36 @@ func (m *Memory) with(k kind, key string, f func(c *cell)) {
 	before := c.weight()
 	f(c)
 	s.marks += c.weight() - before
-	for s.use.Len() > s.most || s.marks > marksPerKey*s.most && s.use.Len() > 1 {
-		s.dropOldest()
+	for s.n > s.most || s.marks > marksPerKey*s.most && s.n > 1 {
+		s.dropOldest(c)
 	}
 }
 
-// cell finds or makes the key's cell and puts it in front.
+// cell finds or makes the key's cell.
 func (s *shard) cell(k kind, key string) *cell {
-	e, ok := s.keys[k][key]
-	if ok {
-		s.use.MoveToFront(e)
-	} else {
-		e = s.use.PushFront(&cell{kind: k, key: key})
-		s.keys[k][key] = e
+	c, ok := s.keys[k][key]
+	if !ok {
+		c = &cell{kind: k, key: key}
+		s.keys[k][key] = c
+		s.n++
+		c.linkBehind(&s.ring)
+	} else if !c.again {
+		c.again = true
 	}
-	return e.Value.(*cell)
+	return c
 }
 
-func (s *shard) dropOldest() {
-	c := s.use.Remove(s.use.Back()).(*cell)
+// dropOldest forgets the key that was unused longest, but not now's.
+func (s *shard) dropOldest(now *cell) {
+	c := s.ring.prev
+	for ; c.again || c == now; c = s.ring.prev {
+		c.again = false
+		c.unlink()
+		c.linkBehind(&s.ring)
+	}
+	c.unlink()
 	delete(s.keys[c.kind], c.key)
+	s.n--
 	s.marks -= c.weight()
 }
 

@@ -127,8 +127,8 @@ func (l *Loop) Decide(ctx context.Context, ev noren.Event) (noren.Decision, erro
 	l.o.Step("stamped")
 
 	// What happened has happened: a visitor who hangs up does not end its way.
-	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), info.Deadline)
-	defer cancel()
+	bounded := bound(ctx, info.Deadline)
+	defer bounded.release()
 	rules := l.rules.Load()
 	entry, rows := l.judge(bounded, rules, ev, info)
 	l.o.Step("decided")

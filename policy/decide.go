@@ -39,6 +39,13 @@ var errNotBool = errors.New("the condition is not true or false")
 
 // fires evaluates the condition.
 func (r *rule) fires(v *vars) (bool, error) {
+	if r.quick.of(v) == no {
+		return false, nil
+	}
+	return r.eval(v)
+}
+
+func (r *rule) eval(v *vars) (bool, error) {
 	out, _, err := r.prog.Eval(v)
 	if err != nil {
 		return false, err

@@ -181,6 +181,7 @@ func (s *Set) setSequences(qs []*Sequence, steps []stepRule) {
 	slices.SortFunc(s.sequences, func(a, b noren.Sequence) int { return strings.Compare(a.Name, b.Name) })
 	slices.SortFunc(steps, func(a, b stepRule) int { return strings.Compare(a.rule.Name, b.rule.Name) })
 	for _, r := range steps {
+		r.rule.quick = quickOf(r.rule.expr, s)
 		for _, k := range r.rule.Kinds {
 			s.stepsOf[k] = append(s.stepsOf[k], r)
 		}

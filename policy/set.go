@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/ast"
 
 	"noren"
 )
@@ -49,6 +50,8 @@ type Info struct {
 type rule struct {
 	Info
 	canonical string // the condition in one form, whatever its layout
+	expr      ast.Expr
+	quick     quick // what is known of the condition without prog; of the rule's set
 	prog      cel.Program
 }
 
@@ -61,6 +64,7 @@ func newRule(p *parsed, prog cel.Program, canonical string, cost uint64) *rule {
 			Then: y.Then, Ban: y.Ban, Alarm: y.Alarm, Reason: trimText(y.Reason), Facts: p.names, Needs: p.needs(), Cost: cost,
 		},
 		canonical: canonical,
+		expr:      p.ast.NativeRep().Expr(),
 		prog:      prog,
 	}
 }
@@ -93,6 +97,9 @@ func newSet(rules []*rule, facts map[string]noren.Fact, entities []string) *Set 
 		s.facts = append(s.facts, facts[name])
 		s.facts[i].Name = name
 		s.index[name] = i
+	}
+	for _, r := range rules {
+		r.quick = quickOf(r.expr, s)
 	}
 	s.hash = hashOf(rules)
 	s.version = s.hash[:16]

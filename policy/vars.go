@@ -14,10 +14,19 @@ type vars struct {
 	set    *Set
 	ev     *noren.Event
 	facts  noren.Facts
-	values []ref.Val // by place in set.facts; nil: not read yet
+	told   []told    // by place in set.facts
+	values []ref.Val // the same for CEL; nil: not asked for yet
 }
 
-func newVars(s *Set) *vars { return &vars{set: s, values: make([]ref.Val, len(s.facts))} }
+// told is what a fact was when it was read.
+type told struct {
+	value any
+	read  bool
+}
+
+func newVars(s *Set) *vars {
+	return &vars{set: s, told: make([]told, len(s.facts)), values: make([]ref.Val, len(s.facts))}
+}
 
 func (s *Set) takeVars(ev *noren.Event, facts noren.Facts) *vars {
 	v := s.vars.Get().(*vars)
@@ -27,6 +36,7 @@ func (s *Set) takeVars(ev *noren.Event, facts noren.Facts) *vars {
 
 func (s *Set) giveBack(v *vars) {
 	v.ev, v.facts = nil, nil
+	clear(v.told)
 	clear(v.values) // hold no visitor's data
 	s.vars.Put(v)
 }
@@ -38,7 +48,7 @@ func (v *vars) ResolveName(name string) (any, bool) {
 		return nil, false
 	}
 	if v.values[i] == nil {
-		v.values[i] = v.read(&v.set.facts[i])
+		v.values[i] = celValue(&v.set.facts[i], v.fact(i))
 	}
 	return v.values[i], true
 }
@@ -46,11 +56,19 @@ func (v *vars) ResolveName(name string) (any, bool) {
 // Parent implements cel.Activation.
 func (v *vars) Parent() interpreter.Activation { return nil }
 
-func (v *vars) read(f *noren.Fact) ref.Val {
-	if f.Read != nil {
-		return celValue(f, f.Read(v.ev))
+// fact is the value of fact i, nil for one that is not known.
+func (v *vars) fact(i int) any {
+	t := &v.told[i]
+	if !t.read {
+		f := &v.set.facts[i]
+		t.read = true
+		if f.Read != nil {
+			t.value = f.Read(v.ev)
+		} else {
+			t.value = v.facts[f.Name]
+		}
 	}
-	return celValue(f, v.facts[f.Name])
+	return t.value
 }
 
 // celValue makes a fact's value CEL's; nil is a fact that is not known.

@@ -77,13 +77,36 @@ func secretHeader(name string) bool {
 // Mask hides card numbers, mail addresses and telephone numbers in text.
 func Mask(s string) string {
 	s = noren.MaskCards(s)
-	s = mailAddress.ReplaceAllString(s, "$1***@$2")
+	if strings.IndexByte(s, '@') >= 0 {
+		s = mailAddress.ReplaceAllString(s, "$1***@$2")
+	}
+	if !mayBePhone(s) {
+		return s
+	}
 	return longDigits.ReplaceAllStringFunc(s, func(d string) string {
 		if !isPhone(d) {
 			return d
 		}
 		return d[:2] + strings.Repeat("*", len(d)-4) + d[len(d)-2:]
 	})
+}
+
+// mayBePhone reports whether eight characters in a row are those of longDigits.
+// Nearly every value of a query is told by this, and not by a regular expression.
+func mayBePhone(s string) bool {
+	run := 0
+	for i := range len(s) {
+		if c := s[i]; c < '0' || c > '9' {
+			if c != ' ' && c != '-' {
+				run = 0
+				continue
+			}
+		}
+		if run++; run >= 8 {
+			return true
+		}
+	}
+	return false
 }
 
 // isPhone tells a telephone number as it is written in Japan (ten or eleven
