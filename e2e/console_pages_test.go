@@ -11,7 +11,11 @@ import (
 )
 
 // consolePages are the pages that every person with all rights finds by clicking.
-var consolePages = []string{"/s/sample/", "/s/sample/stopped", "/s/sample/stopped?list=allow", "/s/sample/stopped/new?list=ban", "/s/sample/proof", "/s/sample/measures", "/s/sample/measures?state=needs", "/s/sample/guide/operate/access", "/people", "/me", "/style"}
+var consolePages = []string{
+	"/s/sample/", "/s/sample/events", "/s/sample/stopped", "/s/sample/stopped?list=allow", "/s/sample/stopped/new?list=ban",
+	"/s/sample/emergency", "/s/sample/emergency/card", "/s/sample/notices", "/s/sample/digest", "/s/sample/policies", "/s/sample/proof",
+	"/s/sample/measures", "/s/sample/measures?state=needs", "/s/sample/glossary", "/people", "/me", "/style",
+}
 
 // TestConsolePages looks at every page at a desk and on a phone, in both
 // languages, light and dark: nothing is cut off, the accessibility checker finds
