@@ -14,7 +14,7 @@ import (
 var consolePages = []string{
 	"/s/sample/", "/s/sample/events", "/s/sample/stopped", "/s/sample/stopped?list=allow", "/s/sample/stopped/new?list=ban",
 	"/s/sample/emergency", "/s/sample/emergency/card", "/s/sample/notices", "/s/sample/digest", "/s/sample/policies", "/s/sample/proof",
-	"/s/sample/measures", "/s/sample/measures?state=needs", "/s/sample/glossary", "/people", "/me", "/style",
+	"/s/sample/measures", "/s/sample/measures?state=needs", "/s/sample/guide/operate/access", "/s/sample/glossary", "/people", "/me", "/style",
 }
 
 // TestConsolePages looks at every page at a desk and on a phone, in both

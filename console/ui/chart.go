@@ -26,7 +26,7 @@ type Bar struct {
 
 const (
 	chartWidth, chartHeight = 560, 96
-	chartFoot               = 18 // room for the labels below
+	chartFoot               = 22 // room for the labels below
 )
 
 // Most is the tallest bar.
