@@ -16,7 +16,7 @@ import (
 const (
 	perClient     = 10        // whole entries per client, kind and rule in a minute
 	perSite       = 600       // whole entries per site in a minute
-	bytesPerSite  = 768 << 10 // of them as JSON
+	bytesPerSite  = 720 << 10 // of them as JSON; their tokens and rows come on top
 	clientsAtMost = 200       // counted entries per site in a minute that name a client
 	countedAtMost = 400       // and that name a rule and a zone
 )
