@@ -40,6 +40,11 @@ func TestConsolePages(t *testing.T) {
 			}
 		}
 	}
+	// By now there were customers and attackers: what the documentation shows.
+	b.scheme("light")
+	b.do(chromedp.EmulateViewport(1280, 960))
+	b.open(h.pages + "/language?to=ja&back=/s/sample/")
+	b.shot("picture-today")
 	b.noViolations(t)
 }
 
