@@ -15,7 +15,7 @@ import (
 
 func TestThirdPartyIsAsPublished(t *testing.T) {
 	for file, want := range map[string]string{
-		"htmx.js":   "d6fdc75f204e6bdefa99b69bf1e6d4ac69b8a364f77929f45c13476b4000f717",
+		"htmx.js": "d6fdc75f204e6bdefa99b69bf1e6d4ac69b8a364f77929f45c13476b4000f717",
 	} {
 		b, err := static.ReadFile("static/" + file)
 		if err != nil {
