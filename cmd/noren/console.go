@@ -20,6 +20,8 @@ type ConsoleConfig struct {
 	Listen string           `yaml:"listen" json:"listen,omitempty" jsonschema:"description=Address of the console for browsers on this machine (loopback only); off: none,default=127.0.0.1:9080"`
 	Host   string           `yaml:"host" json:"host,omitempty" jsonschema:"description=Name by which the console is reached from elsewhere\\, such as noren.example.jp; by https at listen.https only"`
 	TLS    *gateway.KeyPair `yaml:"tls" json:"tls,omitempty" jsonschema:"description=Certificate for host"`
+
+	chosen bool // Listen stands in the file
 }
 
 // consoleOff is what listen says where no console is wanted.
@@ -37,6 +39,7 @@ func (c *ConsoleConfig) pairs() []gateway.KeyPair {
 }
 
 func (c *Config) fillConsole() {
+	c.Console.chosen = c.Console.Listen != ""
 	setDefault(&c.Console.Listen, "127.0.0.1:9080")
 	c.Console.Host = strings.ToLower(c.Console.Host)
 	if t := c.Console.TLS; t != nil {

@@ -38,8 +38,9 @@ type listeners map[string]net.Listener
 const socketConsole = "console"
 
 // openListeners takes over inherited sockets, or opens the configured ones. A
-// console that cannot be opened is an alarm and no reason to leave the shops
-// without their gateway.
+// console that cannot be opened is no reason to leave the shops without their
+// gateway: it is an alarm where its address was chosen, and a warning where a
+// second noren on the machine finds the usual one taken.
 func openListeners(cfg *Config, getenv func(string) string, log *slog.Logger) (listeners, error) {
 	inherited, err := inheritedFiles(getenv(envListeners))
 	if err != nil {
@@ -60,7 +61,8 @@ func openListeners(cfg *Config, getenv func(string) string, log *slog.Logger) (l
 	if cfg.Console.open() {
 		ln, err := openListener(inherited[socketConsole], cfg.Console.Listen)
 		if err != nil {
-			log.Error("the console is not served; the shops are", "alarm", true, "err", err, "hint", "another address: console: {listen: 127.0.0.1:9081}, or none: console: {listen: off}")
+			log.Log(context.Background(), level(cfg.Console.chosen), "the console is not served; the shops are", "alarm", cfg.Console.chosen, "err", err,
+				"hint", "another address: console: {listen: 127.0.0.1:9081}, or none: console: {listen: off}")
 		} else {
 			out[socketConsole] = ln
 		}
@@ -69,6 +71,13 @@ func openListeners(cfg *Config, getenv func(string) string, log *slog.Logger) (l
 		f.Close() // net.FileListener made a copy
 	}
 	return out, nil
+}
+
+func level(alarm bool) slog.Level {
+	if alarm {
+		return slog.LevelError
+	}
+	return slog.LevelWarn
 }
 
 func openListener(inherited *os.File, addr string) (net.Listener, error) {
