@@ -81,13 +81,6 @@ func (in *instance) entry() entry {
 	}
 }
 
-// accessInForce are the rules of who may enter.
-func (in *instance) accessInForce() accessBySite {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	return in.rules.access
-}
-
 // refusal is one place that somebody does not get into.
 type refusal struct{ site, zone, what string }
 
