@@ -52,7 +52,7 @@ var house = map[string]room{
 
 	"gateway/waf/screen": {"the firewall's rules compiled into one quick pass that finds requests which none of them matches", []string{"noren"}},
 
-	"console":    {"pages for the people of a shop", []string{"noren", "console/ui", "journal", "policy", "gateway", "settings", "staff", "vault"}},
+	"console":    {"pages for the people of a shop", []string{"noren", "console/ui", "journal", "notify", "policy", "gateway", "settings", "staff", "vault"}},
 	"console/ui": {"the look of the console: layout, components, how times and numbers are written", []string{"noren"}},
 
 	"watch/logs":     {"follows logs of web and mail servers beside Noren and raises what they tell", []string{"noren", "db"}},

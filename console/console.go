@@ -39,6 +39,12 @@ type Options struct {
 	SheetDone func(context.Context) error
 	// Matters are asked for what else bears on a site's safety.
 	Matters []func(ctx context.Context, site string) []Matter
+	// What the pages サイト, 場所 and 案内 ask the program that wires it.
+	Checks Checker
+	House  House
+	Gate   Gate
+	Bell   Bell
+	Trial  Trial
 	// Host is the name by which the console is reached from elsewhere, by https; ""
 	// for this machine only.
 	Host func() string
