@@ -60,6 +60,7 @@ type Console struct {
 	once   *once
 	undos  *undos
 	checks *checks
+	setups *setups
 	handle http.Handler
 }
 
@@ -74,7 +75,7 @@ func New(o Options, feed *Feed) (*Console, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Console{o: o, assets: assets, feed: feed, once: newOnce(), undos: newUndos(), checks: newChecks()}
+	c := &Console{o: o, assets: assets, feed: feed, once: newOnce(), undos: newUndos(), checks: newChecks(), setups: newSetups()}
 	if c.pages, err = ui.Load(files, assets); err != nil {
 		return nil, err
 	}

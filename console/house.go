@@ -60,8 +60,10 @@ type Standing struct {
 	Settings string // version in force here
 	Files    bool   // the settings are files in a directory
 	Nodes    []Node
-	NotifyAt string // the file of the settings that names whom this site tells
-	Rules    *notify.Rules
+	// Policies of the site that act, and that only record.
+	PoliciesOn, PoliciesShadow int
+	NotifyAt                   string // the file of the settings that names whom this site tells
+	Rules                      *notify.Rules
 }
 
 // DataFile is data about visitors' addresses that the operator may bring.
@@ -98,6 +100,9 @@ type Gate interface {
 	// ShutsOut says what an address could no longer enter if a place became as
 	// given, nil for removed; "" for nothing.
 	ShutsOut(site string, addr netip.Addr, name string, as *gateway.NamedPlace) noren.Text
+	// ClosesOn says what an address could no longer enter if the admin were kept for
+	// those places.
+	ClosesOn(site string, addr netip.Addr, places []string) noren.Text
 	// KeepAdmin closes the admin to everybody but those places, and returns how to
 	// take it back.
 	KeepAdmin(ctx context.Context, site string, places []string, shadow bool, author, reason string) (back func(ctx context.Context, author string) error, err error)

@@ -69,6 +69,21 @@ func (c *Console) routes() []route {
 		{"POST /s/{site}/emergency/{switch}", staff.Act, c.turnSwitch},
 		{"GET /s/{site}/emergency/{switch}/preview", staff.See, c.preview},
 
+		{"GET /s/{site}/site", staff.See, c.sitePage},
+		{"POST /s/{site}/site/check", staff.Act, c.startCheck},
+		{"GET /s/{site}/places", staff.See, c.placesPage},
+		{"POST /s/{site}/places", staff.Settings, c.putPlace},
+		{"POST /s/{site}/places/admin", staff.Settings, c.closeAdmin},
+		{"GET /s/{site}/places/{id}", staff.See, c.placePage},
+		{"POST /s/{site}/places/{id}", staff.Settings, c.changePlace},
+		{"POST /s/{site}/places/{id}/remove", staff.Settings, c.removePlace},
+		{"GET /s/{site}/setup", staff.See, c.setupPage},
+		{"GET /s/{site}/setup/{step}", staff.See, c.stepPage},
+		{"POST /s/{site}/setup/{step}/settle", staff.Settings, c.settle},
+		{"POST /s/{site}/setup/notices/tell", staff.Settings, c.setHearers},
+		{"POST /s/{site}/setup/notices/test", staff.Settings, c.testNotice},
+		{"POST /s/{site}/setup/test/now", staff.Settings, c.tryNow},
+
 		{"GET /s/{site}/proof", staff.See, c.proof},
 		{"POST /s/{site}/proof/verify", staff.See, c.verify},
 		{"POST /s/{site}/proof/stop", staff.See, c.stopVerify},
@@ -84,7 +99,10 @@ func menu() []ui.NavItem {
 		{Name: noren.Text{Ja: "今日のお店", En: "Today"}, Icon: "today", URL: "/", Thumb: true},
 		{Name: noren.Text{Ja: "止めた相手", En: "Stopped"}, Icon: "stopped", URL: "/stopped", Thumb: true},
 		{Name: noren.Text{Ja: "非常時", En: "Emergency"}, Icon: "emergency", URL: "/emergency", Thumb: true},
+		{Name: noren.Text{Ja: "サイト", En: "Site"}, Icon: "site", URL: "/site"},
+		{Name: noren.Text{Ja: "場所", En: "Places"}, Icon: "place", URL: "/places"},
 		{Name: noren.Text{Ja: "記録の証明", En: "Proof"}, Icon: "proof", URL: "/proof"},
+		{Name: noren.Text{Ja: "案内", En: "Set-up"}, Icon: "guide", URL: "/setup"},
 	}
 }
 

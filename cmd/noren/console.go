@@ -82,10 +82,12 @@ func (c *Config) validConsole(doc *yamlfile.Doc) (errs []error) {
 
 // openConsole makes the console and opens its door for browsers elsewhere.
 func (s *server) openConsole() error {
-	in := s.in
+	in, h := s.in, house{s.in, s.takeSettings}
 	c, err := console.New(console.Options{
 		Staff: in.staff, Journal: in.journal, Gateway: s.gateway, Lists: in.lists, Modes: in.modes, Places: in.places, Emergency: in.stops,
 		About: in.about, Sites: s.gateway.Sites, Decider: in.loop, Sheet: in.vault.Alarm, SheetDone: in.vault.ConfirmBackup,
+		Matters: []func(context.Context, string) []console.Matter{checkMatters(s.checks.Last)},
+		Checks:  s.checks, House: h, Gate: h, Bell: h, Trial: trial{s},
 		Host: func() string { return in.present().Console.Host },
 		Log:  in.log,
 	}, in.feed)

@@ -69,7 +69,7 @@ type entry struct {
 func (in *instance) entry() entry {
 	now := time.Now()
 	return entry{
-		access: in.rules.access,
+		access: in.accessNow(),
 		in:     func(site, place string, a netip.Addr) bool { return in.places.In(site, place, a, now) },
 		banned: func(site string, a netip.Addr) (bool, string) {
 			allow, ban := in.lists.Check(site, a, now)
@@ -81,13 +81,20 @@ func (in *instance) entry() entry {
 	}
 }
 
+// accessNow are the access rules in force; a reload exchanges them.
+func (in *instance) accessNow() accessBySite {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.rules.access
+}
+
 // refusal is one place that somebody does not get into.
 type refusal struct{ site, zone, what string }
 
 // refusals are where an address does not get in, the strictest zones first. What
 // is opened by hand does not count: it ends.
 func (in *instance) refusals(d entry, addr netip.Addr) (out []refusal) {
-	for _, site := range in.cfg.siteNames() {
+	for _, site := range in.present().siteNames() {
 		allowed, ban := d.banned(site, addr)
 		if ban != "" {
 			out = append(out, refusal{site, everyZone, "the ban of " + ban})

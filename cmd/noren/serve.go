@@ -49,6 +49,7 @@ func (serveCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	in.file = path
 	s, err := startServer(e.ctx, in, e.getenv)
 	if err != nil {
 		in.Close(context.WithoutCancel(e.ctx))
@@ -79,13 +80,14 @@ type server struct {
 	drain     *drain
 	http3     udpDoor
 	console   *http.Server
+	checks    *checkups
 	listeners listeners
 	failed    chan error
 }
 
 // startServer opens the gateway of an instance and serves.
 func startServer(ctx context.Context, in *instance, getenv func(string) string) (*server, error) {
-	s := &server{in: in, failed: make(chan error, 3)}
+	s := &server{in: in, checks: newCheckups(in), failed: make(chan error, 3)}
 	var err error
 	if err = in.openLogs(in.cfg); err != nil {
 		return nil, err
@@ -100,7 +102,7 @@ func startServer(ctx context.Context, in *instance, getenv func(string) string) 
 	in.warnUnknownPlaces(in.rules.access)
 	in.warnUntold(in.cfg, in.rules)
 	watch := gateway.NewCertWatch(gateway.CertWatchOptions{Gateway: s.gateway, DB: in.db, Decider: in.loop, Log: in.log})
-	in.run(ctx, s.watchSettings, watch.Run, s.gateway.WatchPressure, s.gateway.WatchUpstreams, in.logs.Run, in.watchMachine)
+	in.run(ctx, s.watchSettings, watch.Run, s.gateway.WatchPressure, s.gateway.WatchUpstreams, in.logs.Run, in.watchMachine, s.checks.watch)
 	s.http = s.gateway.Server()
 	if err := s.openConsole(); err != nil {
 		s.listeners.close()
@@ -313,7 +315,7 @@ func (in *instance) putInForce(ctx context.Context, cfg *Config, g *gateway.Gate
 	in.now, in.rules, in.orient, in.addresses = cfg, rules, o, addresses
 	in.warnUnknownPlaces(rules.access)
 	in.setNotify(cfg, rules)
-	in.loop.SetRules(loop.Rules{Orient: o, Policies: rules.policies})
+	in.loop.SetRules(loop.Rules{Orient: o, Policies: rules.policies, Settings: rules.hash})
 	return nil
 }
 
@@ -375,6 +377,15 @@ func (s *server) watchSettings(ctx context.Context) {
 		case took:
 			s.in.log.Info("new settings in force", "settings", hash)
 		}
+	}
+}
+
+// takeSettings puts settings that were stored just now in force on this node. What
+// goes wrong, watchSettings meets again and tells.
+func (s *server) takeSettings(ctx context.Context) {
+	ctx = context.WithoutCancel(ctx)
+	if hash, err := s.in.settings.CurrentHash(ctx); err == nil {
+		s.in.applySettings(ctx, hash, s.gateway)
 	}
 }
 
