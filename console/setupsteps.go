@@ -84,17 +84,19 @@ func (s *setupState) preset() string {
 }
 
 func (s *setupState) shop() (bool, noren.Text) {
-	title := s.preset()
-	named := func(ja, en string) noren.Text { return noren.Text{Ja: title + ja, En: title + en} }
+	title := noren.Text{Ja: s.preset(), En: s.preset()}
+	if p, err := gateway.LookupPreset(s.preset()); err == nil {
+		title = p.Title
+	}
 	if len(s.Servers) > 0 && !slices.ContainsFunc(s.Servers, func(b gateway.ServerStatus) bool { return b.State == "up" }) {
 		return false, noren.Text{Ja: "お店のサーバーが応答していません", En: "The shop's server does not answer"}
 	}
 	d := s.Detected
 	switch {
 	case d != nil && d.Confidence == gateway.Sure && d.Preset != s.preset() && len(s.Site.Zones) == 0:
-		return false, noren.Text{Ja: d.Title.Ja + " のようですが、設定は " + title + " です", En: "It looks like " + d.Title.En + ", the configuration says " + title}
+		return false, noren.Text{Ja: d.Title.Ja + " のようですが、設定は「" + title.Ja + "」です", En: "It looks like " + d.Title.En + ", the configuration says " + title.En}
 	case s.preset() != "generic":
-		return true, named(" として守っています", ": guarded as such")
+		return true, noren.Text{Ja: title.Ja + " として守っています", En: "Guarded as " + title.En}
 	case len(s.Site.Zones)+len(s.Site.Guard.Login) > 0:
 		return true, noren.Text{Ja: "お店に合わせて場所を書いてあります", En: "Its pages are described in noren.yaml"}
 	}

@@ -46,6 +46,7 @@ type known struct {
 	Short    string // the first pattern, in short
 	Patterns []string
 	Needed   bool // a shop without it is guarded less
+	Guess    bool // by where most shops have it
 }
 
 func (c *Console) sitePage(v *visit) error {
@@ -180,6 +181,7 @@ func knows(s gateway.Site, preset gateway.Preset) (out []known) {
 			one.Patterns = append(one.Patterns, strings.ReplaceAll(p, "{admin}", admin))
 		}
 		one.Short = shortPattern(one.Patterns)
+		one.Guess = cmp.Or(s.Preset, "generic") == "generic" && len(s.Zones[k.zone]) == 0
 		out = append(out, one)
 	}
 	return out
