@@ -159,3 +159,6 @@ type Tried struct {
 	Address string
 	Entry   string // its number in the record; "" when it was only counted
 }
+
+// Millis is how long the answer took.
+func (t Tried) Millis() int64 { return max(t.Took.Milliseconds(), 1) }
