@@ -23,7 +23,8 @@ type siteView struct {
 	WAF      ui.Badge
 	Knows    []known
 	Check    *Checkup
-	May      bool // start a check
+	Grade    string // of TLS, by the last check
+	May      bool   // start a check
 	Once     string
 	Stale    bool // nodes work by different versions
 }
@@ -57,6 +58,11 @@ func (c *Console) sitePage(v *visit) error {
 	now := time.Now()
 	p := siteView{Site: s, May: v.may(staff.Act), Once: newForm(), WAF: firewallBadge(s.WAF), Mode: modeInfo(c.o.Modes.Of(v.site, now).Mode)}
 	p.Check = c.lastCheck(v.site)
+	if p.Check != nil {
+		for _, f := range p.Check.Findings {
+			p.Grade = cmp.Or(p.Grade, f.Grade)
+		}
+	}
 	if v.asked("checkup") {
 		return v.part("site", "checkup", v.frame(p))
 	}

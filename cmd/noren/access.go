@@ -130,7 +130,8 @@ func checkAccess(fs *findings, set settings.Set, cfg *Config) {
 			continue
 		}
 		zones := strings.Join(open, ", ")
-		fs.note(what, noren.Text{Ja: "管理画面（" + zones + "）を、世界中のだれでも開けます", En: "anybody in the world may enter " + zones},
+		words, _ := zoneWords(zones)
+		fs.note(what, noren.Text{Ja: "世界中のだれでも開けます：" + words, En: "anybody in the world may enter " + zones},
 			noren.Text{Ja: "画面の「場所」で本社や自宅を登録するか（noren place add 本社 アドレス --site " + site + "）、access.yaml に次のように書いてください（noren settings export DIR、docs/operate/access.md）:",
 				En: "noren place add 本社 ADDRESS --site " + site + ", and in access.yaml (noren settings export DIR; docs/operate/access.md):"},
 			accessLines(open))

@@ -14,11 +14,7 @@ import (
 
 // Tell implements console.Bell.
 func (h house) Tell(ctx context.Context, site string, who []console.Hearer, author, reason string) (func(context.Context, string) error, error) {
-	set, err := h.in.settings.Current(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return h.edit(ctx, fileOf(set, site, notifyFile), func(text string) (string, error) { return withHearers(text, who) }, author, reason)
+	return h.edit(ctx, site, notifyFile, func(text string) (string, error) { return withHearers(text, who) }, author, reason)
 }
 
 // Test implements console.Bell.

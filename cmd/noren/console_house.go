@@ -140,11 +140,7 @@ func zoneWords(zones string) (ja, en string) {
 
 // KeepAdmin implements console.Gate.
 func (h house) KeepAdmin(ctx context.Context, site string, places []string, shadow bool, author, reason string) (func(context.Context, string) error, error) {
-	set, err := h.in.settings.Current(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return h.edit(ctx, fileOf(set, site, accessFile), func(text string) (string, error) {
+	return h.edit(ctx, site, accessFile, func(text string) (string, error) {
 		return withStaffRule(text, places, shadow)
 	}, author, reason)
 }
@@ -195,8 +191,8 @@ func writtenHere(r *gateway.AccessRule) bool {
 }
 
 // edit is editFile with the change in force when it returns.
-func (h house) edit(ctx context.Context, name string, change func(string) (string, error), author, reason string) (func(context.Context, string) error, error) {
-	back, err := h.in.editFile(ctx, name, change, author, reason)
+func (h house) edit(ctx context.Context, site, kind string, change func(string) (string, error), author, reason string) (func(context.Context, string) error, error) {
+	back, err := h.in.editFile(ctx, site, kind, change, author, reason)
 	if err != nil {
 		return nil, err
 	}

@@ -39,21 +39,30 @@ func settingsAreFiles(dir string) error {
 		noren.Text{Ja: "このお店の方針はフォルダー（" + dir + "）のファイルで管理されているため、画面からは変えられません。", En: "The settings of this shop are files in " + dir + ", so they cannot be changed here."})
 }
 
-// editFile changes one file of the settings in force, and returns how to take it
-// back. Taking back is refused when the file was changed since.
-func (in *instance) editFile(ctx context.Context, name string, edit func(text string) (string, error), author, reason string) (back func(context.Context, string) error, err error) {
+// editFile changes one file of a site's settings, and returns how to take it back.
+// What is shared by several sites is left to the machine's people: the site gets a
+// file of its own, which begins as the shared one. Taking back is refused when the
+// file was changed since.
+func (in *instance) editFile(ctx context.Context, site, kind string, edit func(text string) (string, error), author, reason string) (back func(context.Context, string) error, err error) {
 	set, err := in.settings.Current(ctx)
 	if err != nil {
 		return nil, err
 	}
-	base, before, had := set.Hash(), set[name], false
-	if _, had = set[name]; !had {
-		before = ""
+	name := fileOf(set, site, kind)
+	if len(in.present().Sites) > 1 {
+		name = sitesDir + site + "/" + kind
 	}
-	if set[name], err = edit(before); err != nil {
+	base := set.Hash()
+	before, had := set[name]
+	text := before
+	if !had {
+		text = set[kind]
+	}
+	after, err := edit(text)
+	if err != nil {
 		return nil, err
 	}
-	after := set[name]
+	set[name] = after
 	if _, err := in.storeSettings(ctx, set, author, reason, base); err != nil {
 		return nil, err
 	}
@@ -69,7 +78,7 @@ func (in *instance) editFile(ctx context.Context, name string, edit func(text st
 		if now[name] = before; !had {
 			delete(now, name)
 		}
-		_, err = in.storeSettings(ctx, now, author, "元に戻した", base)
+		_, err = in.storeSettings(ctx, now, author, "元に戻した (taken back)", base)
 		return err
 	}, nil
 }

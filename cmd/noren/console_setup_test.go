@@ -199,6 +199,38 @@ func TestConsoleChangesSettings(t *testing.T) {
 	}
 }
 
+// With several sites a change is the site's own: nobody is shut out of another
+// shop's admin, and who is told elsewhere stays.
+func TestConsoleChangesOneSite(t *testing.T) {
+	other := gateway.Site{Name: "other", Hosts: []string{"other.test"}, Upstream: "http://127.0.0.1:1"}
+	w, err := startThrowaway(t.Context(), t.TempDir(), "127.0.0.1:0", 7, backing{}, nil, quiet(), other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.close(context.Background()) })
+	h := house{w.server.in, w.server.takeSettings}
+	back, err := h.KeepAdmin(t.Context(), sampleSite, []string{"本社"}, false, "staff:1", "守る")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(openZones(h.Rules(sampleSite))) != 0 || len(openZones(h.Rules("other"))) == 0 {
+		t.Errorf("sample %v, other %v", h.Rules(sampleSite), h.Rules("other"))
+	}
+	if _, err := h.Tell(t.Context(), sampleSite, []console.Hearer{{Mail: "o@shop.example"}}, "staff:1", "案内"); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := h.Standing(t.Context(), "other"); err != nil || len(s.Rules.Receivers) != 0 {
+		t.Errorf("%+v, %v", s.Rules, err)
+	}
+	if err := back(t.Context(), "staff:1"); err != nil {
+		t.Fatal(err)
+	}
+	set, err := w.server.in.settings.Current(t.Context())
+	if _, own := set["sites/sample/access.yaml"]; err != nil || own {
+		t.Errorf("the site's own file stays after it was taken back: %v", err)
+	}
+}
+
 // Test requests go through the open door; the attack is stopped and its number is
 // in the record.
 func TestTry(t *testing.T) {
