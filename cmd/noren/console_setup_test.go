@@ -98,6 +98,20 @@ func TestCheckups(t *testing.T) {
 	}
 }
 
+// A check whose time is over shows what it found so far, and says so.
+func TestCheckIsCut(t *testing.T) {
+	w := openThrowaway(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	found, cut := w.server.in.lookAt(ctx, sampleSite, func(done, _ int, _ noren.Text) {
+		if done == 3 {
+			cancel()
+		}
+	})
+	if !cut || len(found) == 0 {
+		t.Errorf("%d findings, cut %v", len(found), cut)
+	}
+}
+
 func TestMatterOfFindings(t *testing.T) {
 	for key, want := range map[string]string{"way past Noren": "origin", "firewall": "shadow", "who may enter": "admin-open", "shop": "", "address data": ""} {
 		m, ok := matterOf(console.Finding{Key: key, Tone: ui.Check})

@@ -61,7 +61,19 @@ func (serveCmd) Run(e *env) error {
 	for name, l := range s.listeners {
 		e.log.Info("serving", "protocol", name, "address", l.Addr().String(), "sites", cfg.siteNames())
 	}
+	s.sayNoOwner(e.ctx)
 	return s.until(e, path, lock)
+}
+
+// sayNoOwner tells how the first owner gets in; the link itself is no matter for a
+// log.
+func (s *server) sayNoOwner(ctx context.Context) {
+	if s.listeners[socketConsole] == nil {
+		return
+	}
+	if has, err := s.in.staff.HasOwner(ctx); err == nil && !has {
+		s.in.log.Info("nobody signs in to the console yet", "hint", "noren staff link prints the one-time link of the first owner; it leads through the set-up")
+	}
 }
 
 // notePid writes this process into the lock file, for the message of the next
