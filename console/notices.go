@@ -30,6 +30,7 @@ var notices = map[string]ui.Notice{
 	"admin-kept":    {Tone: ui.Good, Text: noren.Text{Ja: "管理画面に入れる場所を決めました。1、2秒で効きます。", En: "Who may enter the admin is set; it holds within a second or two."}},
 	"settled":       {Tone: ui.Good, Text: noren.Text{Ja: "覚えておきます。いつでも変えられます。", En: "Noted. You can change it at any time."}},
 	"told":          {Tone: ui.Good, Text: noren.Text{Ja: "知らせる相手を決めました。試しに送ってみてください。", En: "They will be told. Please send a test now."}},
+	"tried-often":   {Tone: ui.Check, Text: noren.Text{Ja: "試せるのは10分に3回までです。本物の通信なので、続けると攻撃とみなされます。少し待ってからどうぞ。", En: "At most three tries in ten minutes: they are real requests, and more would be taken for an attack. Please wait a little."}},
 	"again":         {Tone: ui.Calm, Text: noren.Text{Ja: "この操作はもう済んでいます（二重には行いません）。", En: "That was done already; it is not done twice."}},
 }
 

@@ -22,6 +22,7 @@ type setups struct {
 	detected map[string]detection
 	steps    map[string]stepsAt
 	tried    map[string][]Tried
+	tries    map[string][]time.Time // of late
 	answers  map[string][]notify.Answer
 }
 
@@ -37,11 +38,16 @@ type stepsAt struct {
 
 const (
 	detectedFor = 10 * time.Minute
-	stepsFor    = 15 * time.Second
+	silentFor   = 30 * time.Second // a shop that did not answer is asked again
+	// Test requests are real: policies would ban the machine's own address for more
+	// of them within ten minutes, and with it everybody behind a proxy there.
+	triesMost = 3
+	triesIn   = 10 * time.Minute
+	stepsFor  = 15 * time.Second
 )
 
 func newSetups() *setups {
-	return &setups{detected: map[string]detection{}, steps: map[string]stepsAt{}, tried: map[string][]Tried{}, answers: map[string][]notify.Answer{}}
+	return &setups{detected: map[string]detection{}, steps: map[string]stepsAt{}, tried: map[string][]Tried{}, tries: map[string][]time.Time{}, answers: map[string][]notify.Answer{}}
 }
 
 func (s *setups) forget(site string) {
@@ -55,14 +61,31 @@ func (s *setups) looked(site string, now time.Time) (*gateway.Detected, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d, ok := s.detected[site]
-	return d.found, ok && now.Sub(d.at) < detectedFor
+	keep := detectedFor
+	if d.found == nil {
+		keep = silentFor
+	}
+	return d.found, ok && now.Sub(d.at) < keep
+}
+
+// mayTry counts a round of test requests, and refuses one too many.
+func (s *setups) mayTry(site string, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	lately := slices.DeleteFunc(s.tries[site], func(t time.Time) bool { return now.Sub(t) > triesIn })
+	may := len(lately) < triesMost
+	if may {
+		lately = append(lately, now)
+	}
+	s.tries[site] = lately
+	return may
 }
 
 // detect asks the shop, unless it was asked lately. nil is a shop that does not
 // answer.
 func (c *Console) detect(ctx context.Context, site string) *gateway.Detected {
 	now := time.Now()
-	if d, ok := c.setups.looked(site, now); ok && d != nil {
+	if d, ok := c.setups.looked(site, now); ok {
 		return d
 	}
 	found, err := c.o.House.Detect(ctx, site)
@@ -366,6 +389,9 @@ func (c *Console) tryNow(v *visit) error {
 	}
 	if v.again() {
 		return v.redirect(to, "")
+	}
+	if !c.setups.mayTry(v.site, time.Now()) {
+		return v.redirect(v.path("/setup/"+stepTest), "tried-often")
 	}
 	if err := v.record("setup.test_request", v.site, ""); err != nil {
 		return err

@@ -229,6 +229,12 @@ func TestSetupPages(t *testing.T) {
 	if h.settled["shop test"].IsZero() {
 		t.Error("the test is not remembered")
 	}
+	for n := 2; n <= triesMost+1; n++ {
+		a := b.post("/s/shop/setup/test/now", "once", newForm())
+		if often := strings.Contains(a.header.Get("Location"), "tried-often"); often != (n > triesMost) {
+			t.Errorf("try %d leads to %s", n, a.header.Get("Location"))
+		}
+	}
 }
 
 // Places: made, changed, removed, taken back; what would shut somebody out is asked.

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -267,6 +269,24 @@ func TestTry(t *testing.T) {
 	}
 	if n := w.server.in.tries.open.Load(); n != 0 || len(w.server.in.tries.wait) != 0 {
 		t.Errorf("%d are still listened for", n)
+	}
+}
+
+// Where this machine speaks for visitors, a mock attack is nobody's: the proxy's
+// own address must not be banned for it.
+func TestTryBehindProxy(t *testing.T) {
+	shop := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(200) }))
+	defer shop.Close()
+	other := gateway.Site{Name: "other", Hosts: []string{"other.test"}, Upstream: shop.URL, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
+	w, err := startThrowaway(t.Context(), t.TempDir(), "127.0.0.1:0", 7, backing{}, nil, quiet(), other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.close(context.Background()) })
+	for site, want := range map[string]string{"other": "192.0.2.1", sampleSite: "127.0.0.1"} {
+		if got, err := (trial{w.server}).Try(t.Context(), site, console.TryAttack); err != nil || got.Address != want || got.Cause != noren.CauseWAF {
+			t.Errorf("%s: from %s, %s, %v", site, got.Address, got.Cause, err)
+		}
 	}
 }
 
