@@ -150,6 +150,7 @@ type setupView struct {
 	Next     string // the step after this; "" behind the last
 	First    string // the first that is open; "" for none
 	Open     int
+	Left     int // by a person's decision
 	State    setupState
 	Knows    []known
 	Title    noren.Text // of the preset in force
@@ -217,6 +218,9 @@ func (c *Console) setupView(v *visit, step string) (p setupView, err error) {
 	p.Steps, p.Once, p.May = p.State.steps(), newForm(), v.may(staff.Settings)
 	p.Of = len(p.Steps)
 	for _, s := range p.Steps {
+		if s.Settled {
+			p.Left++
+		}
 		if !s.Done {
 			if p.Open++; p.First == "" {
 				p.First = s.Key

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/netip"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,7 +16,6 @@ import (
 
 // home stands for the wired program: what the pages ask for, kept in memory.
 type home struct {
-	mu       sync.Mutex
 	standing Standing
 	settled  map[string]noren.Time
 	rules    gateway.AccessRules

@@ -29,7 +29,7 @@ func linesFor(step string, s *setupState) (out []copyable) {
 			break
 		}
 		if s.Standing.HTTPS == "" || !s.Standing.ACME {
-			add("Noren が証明書を取り、自動で更新します。noren.yaml に次を書き足します（アドレスは、お店のものに）。", "Noren obtains certificates and renews them. Add this to noren.yaml, with your own address:",
+			add("Noren が証明書を取り、自動で更新します。noren.yaml に次を書き足します（アドレスは、お店のものに。agree は、https://letsencrypt.org/repository/ の規約に同意するという意味です）。", "Noren obtains certificates and renews them. Add this to noren.yaml, with your own address; agree means that you accept the terms at https://letsencrypt.org/repository/:",
 				"listen: {http: \"0.0.0.0:80\", https: \"0.0.0.0:443\"}\nacme: {email: owner@shop.example.jp, agree: true}\n"+site("tls: {acme: true}", "https_only: true"))
 		} else {
 			add("Noren が証明書を取り、自動で更新します。", "Noren obtains the certificate and renews it:", site("tls: {acme: true}", "https_only: true"))

@@ -17,10 +17,10 @@ type firstRun struct {
 }
 
 // click is one click that leads to another page.
-func (f *firstRun) click(sel string) {
-	f.t.Helper()
-	f.clicks++
-	f.submit(sel)
+func (b *firstRun) click(sel string) {
+	b.t.Helper()
+	b.clicks++
+	b.submit(sel)
 }
 
 // scripts switches JavaScript off or on.
