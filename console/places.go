@@ -357,6 +357,7 @@ func (v *visit) storePlace(p gateway.NamedPlace, replace bool, to string) error 
 	if err != nil {
 		return err
 	}
+	v.c.setups.forget(v.site)
 	id := v.undoPlace(made.ID, replaced)
 	return v.redirect(to, "place", "undo", id)
 }
@@ -389,6 +390,7 @@ func (c *Console) removePlace(v *visit) error {
 	if err != nil {
 		return err
 	}
+	c.setups.forget(v.site)
 	return v.redirect(v.path("/places"), "place-removed", "undo", v.undoPlace("", gone.ID))
 }
 
@@ -428,6 +430,7 @@ func (c *Console) closeAdmin(v *visit) error {
 	if err != nil {
 		return err
 	}
+	c.setups.forget(v.site)
 	id := v.undoable(staff.Settings, func(ctx context.Context, by *visit) error { return back(ctx, by.author()) })
 	return v.redirect(v.afterPlaces(), "admin-kept", "undo", id)
 }

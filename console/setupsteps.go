@@ -194,7 +194,7 @@ func setupMatter(site string, steps []setupStep) (m matter, ok bool) {
 	}
 	ja, en := ui.Words{Lang: "ja"}, ui.Words{Lang: "en"}
 	return matter{Key: "setup", Tone: tone,
-		Title: noren.Text{Ja: "案内の続き：残り" + ja.Number(len(open)), En: "Set-up: " + en.Number(len(open)) + " steps to go"},
+		Title: noren.Text{Ja: "案内の続き：残り" + ja.Number(len(open)) + "つ", En: "Set-up: " + en.Number(len(open)) + " steps to go"},
 		Why:   noren.Text{Ja: "次は「" + open[0].Name.Ja + "」です。途中でやめても、続きから始められます。", En: "Next: " + open[0].Name.En + ". You can stop and go on at any time."},
 		Do:    deed{noren.Text{Ja: "続ける", En: "Go on"}, sitePath(site, "/setup")}}, true
 }
