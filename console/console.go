@@ -48,6 +48,12 @@ type Options struct {
 	Conditions map[string]Condition
 	// Version is the program's.
 	Version string
+	// What the pages サイト, 場所 and 案内 ask the program that wires it.
+	Checks Checker
+	House  House
+	Gate   Gate
+	Bell   Bell
+	Trial  Trial
 	// Host is the name by which the console is reached from elsewhere, by https; ""
 	// for this machine only.
 	Host func() string
@@ -70,6 +76,7 @@ type Console struct {
 	once   *once
 	undos  *undos
 	checks *checks
+	setups *setups
 	handle http.Handler
 
 	measures []measure
@@ -102,7 +109,7 @@ func New(o Options, feed *Feed) (*Console, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Console{o: o, assets: assets, feed: feed, once: newOnce(), revealed: newRevealed(), undos: newUndos(), checks: newChecks(), trying: make(chan struct{}, tryingAtOnce),
+	c := &Console{o: o, assets: assets, feed: feed, once: newOnce(), revealed: newRevealed(), setups: newSetups(), undos: newUndos(), checks: newChecks(), trying: make(chan struct{}, tryingAtOnce),
 		rehearsals: rehearsals{all: map[string]*rehearsal{}}, census: census{sites: map[string]*counting{}}}
 	c.life, c.stop = context.WithCancel(context.Background())
 	if c.pages, err = ui.Load(files, assets); err != nil {

@@ -37,6 +37,12 @@ var notices = map[string]ui.Notice{
 	"revealed":       {Tone: ui.Calm, Text: noren.Text{Ja: "個人情報を10分間表示します。見たことは記録に残りました。", En: "Personal data is shown for ten minutes. That you looked is in the record."}},
 	"concealed":      {Tone: ui.Good, Text: noren.Text{Ja: "個人情報を隠しました。", En: "Personal data is hidden again."}},
 	"freed":          {Tone: ui.Good, Text: noren.Text{Ja: "この方を通すようにしました。すぐに効いています。", En: "This visitor is let through, from now on."}},
+	"place":          {Tone: ui.Good, Text: noren.Text{Ja: "場所を登録しました。次の通信から効いています。", En: "The place is stored and holds from the next request on."}},
+	"place-removed":  {Tone: ui.Good, Text: noren.Text{Ja: "場所を外しました。次の通信から効いています。", En: "The place was removed, from the next request on."}},
+	"admin-kept":     {Tone: ui.Good, Text: noren.Text{Ja: "管理画面に入れる場所を決めました。1、2秒で効きます。", En: "Who may enter the admin is set; it holds within a second or two."}},
+	"settled":        {Tone: ui.Good, Text: noren.Text{Ja: "覚えておきます。いつでも変えられます。", En: "Noted. You can change it at any time."}},
+	"told":           {Tone: ui.Good, Text: noren.Text{Ja: "知らせる相手を決めました。試しに送ってみてください。", En: "They will be told. Please send a test now."}},
+	"tried-often":    {Tone: ui.Check, Text: noren.Text{Ja: "試せるのは10分に3回までです。本物の通信なので、続けると攻撃とみなされます。少し待ってからどうぞ。", En: "At most three tries in ten minutes: they are real requests, and more would be taken for an attack. Please wait a little."}},
 }
 
 // notice is what the address asks to say, nil for nothing or nonsense.

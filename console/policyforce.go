@@ -415,10 +415,10 @@ func (v *visit) editsAll(files []string) bool {
 }
 
 // confirmChange keeps the change that waits; takeBack returns from it.
-func (c *Console) confirmChange(v *visit) error { return c.settle(v, true) }
-func (c *Console) takeBack(v *visit) error      { return c.settle(v, false) }
+func (c *Console) confirmChange(v *visit) error { return c.endTrial(v, true) }
+func (c *Console) takeBack(v *visit) error      { return c.endTrial(v, false) }
 
-func (c *Console) settle(v *visit, keep bool) error {
+func (c *Console) endTrial(v *visit, keep bool) error {
 	if c.o.Desk == nil {
 		return errNoDesk
 	}

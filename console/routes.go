@@ -82,6 +82,21 @@ func (c *Console) routes() []route {
 		{"GET /s/{site}/measures.csv", staff.See, c.measuresCSV},
 		{"GET /s/{site}/guide/{dir}/{page}", staff.See, c.guide},
 
+		{"GET /s/{site}/site", staff.See, c.sitePage},
+		{"POST /s/{site}/site/check", staff.Act, c.startCheck},
+		{"GET /s/{site}/places", staff.See, c.placesPage},
+		{"POST /s/{site}/places", staff.Settings, c.putPlace},
+		{"POST /s/{site}/places/admin", staff.Settings, c.closeAdmin},
+		{"GET /s/{site}/places/{id}", staff.See, c.placePage},
+		{"POST /s/{site}/places/{id}", staff.Settings, c.changePlace},
+		{"POST /s/{site}/places/{id}/remove", staff.Settings, c.removePlace},
+		{"GET /s/{site}/setup", staff.See, c.setupPage},
+		{"GET /s/{site}/setup/{step}", staff.See, c.stepPage},
+		{"POST /s/{site}/setup/{step}/settle", staff.Settings, c.settle},
+		{"POST /s/{site}/setup/notices/tell", staff.Settings, c.setHearers},
+		{"POST /s/{site}/setup/notices/test", staff.Settings, c.testNotice},
+		{"POST /s/{site}/setup/test/now", staff.Settings, c.tryNow},
+
 		{"GET /s/{site}/proof", staff.See, c.proof},
 		{"POST /s/{site}/proof/verify", staff.See, c.verify},
 		{"POST /s/{site}/proof/stop", staff.See, c.stopVerify},
@@ -130,8 +145,11 @@ func menu() []ui.NavItem {
 		{Name: noren.Text{Ja: "非常時", En: "Emergency"}, Icon: "emergency", URL: "/emergency", Thumb: true},
 		{Name: noren.Text{Ja: "知らせ", En: "Notices"}, Icon: "notify", URL: "/notices"},
 		{Name: noren.Text{Ja: "方針", En: "Policies"}, Icon: "policies", URL: "/policies"},
+		{Name: noren.Text{Ja: "サイト", En: "Site"}, Icon: "site", URL: "/site"},
+		{Name: noren.Text{Ja: "場所", En: "Places"}, Icon: "place", URL: "/places"},
 		{Name: noren.Text{Ja: "記録の証明", En: "Proof"}, Icon: "proof", URL: "/proof"},
 		{Name: noren.Text{Ja: "対策一覧", En: "Measures"}, Icon: "measures", URL: "/measures"},
+		{Name: noren.Text{Ja: "案内", En: "Set-up"}, Icon: "guide", URL: "/setup"},
 		{Name: noren.Text{Ja: "言葉の説明", En: "Glossary"}, Icon: "help", URL: "/glossary"},
 	}
 }

@@ -195,7 +195,26 @@ func (c *Console) join(v *visit) error {
 	}
 	v.admit(joined.SignedIn)
 	v.who = &joined.Session
-	return v.page("recovery", joined.RecoveryCodes)
+	return v.page("recovery", kept{joined.RecoveryCodes, v.firstPage()})
+}
+
+// kept are the codes to be written down, and where one goes from there.
+type kept struct {
+	Codes []string
+	Next  string // "" for the shop
+}
+
+// firstPage is the guided set-up for whoever may do it, while a site waits for it.
+func (v *visit) firstPage() string {
+	for _, s := range v.c.o.Sites() {
+		if !staff.May(v.who.Person, s.Name, staff.Settings) {
+			continue
+		}
+		if ms := v.c.setupMatters(v.r.Context(), s.Name, time.Now()); len(ms) > 0 {
+			return sitePath(s.Name, "/setup?said=joined")
+		}
+	}
+	return ""
 }
 
 // mine is what somebody sees of themselves.

@@ -149,7 +149,7 @@ func dayChart(site string, t journal.Trend, now time.Time) ui.Chart {
 
 // matters asks every part of the house what bears on the site's safety.
 func (c *Console) matters(ctx context.Context, site string, now time.Time) (ms []matter) {
-	for _, ask := range []func(context.Context, string, time.Time) []matter{c.switchMatters, c.serverMatters, c.certificateMatters, c.machineMatters, c.noticeMatters, c.measureMatters} {
+	for _, ask := range []func(context.Context, string, time.Time) []matter{c.switchMatters, c.serverMatters, c.certificateMatters, c.machineMatters, c.noticeMatters, c.measureMatters, c.setupMatters} {
 		ms = append(ms, ask(ctx, site, now)...)
 	}
 	for _, ask := range c.o.Matters {

@@ -56,6 +56,13 @@ func (h *house) joins(b *browser) {
 // joinsBy is joins by a link.
 func (h *house) joinsBy(b *browser, link string) {
 	h.t.Helper()
+	h.signsUp(b, link)
+	b.open(h.pages + "/")
+}
+
+// signsUp is joinsBy up to the page with the recovery codes.
+func (h *house) signsUp(b *browser, link string) {
+	h.t.Helper()
 	b.open(link)
 	b.shot("join")
 	h.secret = value(b, "[name=secret]")
@@ -68,7 +75,6 @@ func (h *house) joinsBy(b *browser, link string) {
 	if n := count(b, ".codes li"); n != 10 {
 		h.t.Errorf("%d recovery codes are shown, want 10", n)
 	}
-	b.open(h.pages + "/")
 }
 
 // code is the next one of the owner's second factor that was not typed yet

@@ -64,6 +64,7 @@ func (p *Policies) For(site string) *policy.Set {
 type Rules struct {
 	Orient   *orient.Orient
 	Policies Policies
+	Settings string // version they are of, told to the other nodes
 }
 
 // Options are everything a Loop needs.

@@ -2,6 +2,7 @@ package loop
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"noren"
@@ -71,8 +72,8 @@ func (l *Loop) aheadOfDatabase(ctx context.Context) (ahead time.Duration, ok boo
 func (l *Loop) beat(ctx context.Context, ahead time.Duration) (others map[string]time.Duration, err error) {
 	const now = `CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)`
 	err = l.o.DB.Write(ctx, func(tx *db.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO nodes (id, seen_at, ahead) VALUES ($1, `+now+`, $2)
-			ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, ahead = excluded.ahead`, l.o.Node, ahead.Microseconds())
+		_, err := tx.ExecContext(ctx, `INSERT INTO nodes (id, seen_at, ahead, settings) VALUES ($1, `+now+`, $2, $3)
+			ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, ahead = excluded.ahead, settings = excluded.settings`, l.o.Node, ahead.Microseconds(), l.Rules().Settings)
 		return err
 	})
 	if err != nil {
@@ -93,4 +94,39 @@ func (l *Loop) beat(ctx context.Context, ahead time.Duration) (others map[string
 		others[node] = time.Duration(micros) * time.Microsecond
 	}
 	return others, rows.Err()
+}
+
+// Node is a process that works from the same database.
+type Node struct {
+	Name     string
+	Seen     noren.Time // by the database's clock
+	Settings string     // version it worked by then
+}
+
+// nodesListed bounds what Nodes returns: names of machines that are long gone stay
+// in the table.
+const nodesListed = 100
+
+// Nodes lists those that were heard of within a day, this one included; none on
+// SQLite, where there is one.
+func (l *Loop) Nodes(ctx context.Context) (out []Node, err error) {
+	if l.o.DB.Engine() != db.Postgres {
+		return nil, nil
+	}
+	rows, err := l.o.DB.Read().QueryContext(ctx, `SELECT id, seen_at, settings FROM nodes
+		WHERE seen_at > CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT) - $1 ORDER BY id LIMIT $2`, (24 * time.Hour).Microseconds(), nodesListed)
+	if err != nil {
+		return nil, fmt.Errorf("list nodes: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var n Node
+		var seen int64
+		if err := rows.Scan(&n.Name, &seen, &n.Settings); err != nil {
+			return nil, fmt.Errorf("list nodes: %w", err)
+		}
+		n.Seen = noren.FromMicros(seen)
+		out = append(out, n)
+	}
+	return out, rows.Err()
 }

@@ -50,4 +50,12 @@ func TestNodesApart(t *testing.T) {
 	if n := w.heard.count(); n != 2 {
 		t.Errorf("%d alarms, want 2", n)
 	}
+	rules := w.Rules()
+	rules.Settings = "abc"
+	w.SetRules(rules)
+	compare()
+	nodes, err := other.Nodes(t.Context())
+	if err != nil || len(nodes) != 2 || nodes[0].Name != "n1" || nodes[0].Settings != "abc" || time.Since(nodes[1].Seen.Time) > time.Minute {
+		t.Errorf("nodes %+v, %v", nodes, err)
+	}
 }

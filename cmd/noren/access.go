@@ -123,14 +123,18 @@ func checkAccess(fs *findings, set settings.Set, cfg *Config) {
 		return // reported with the settings
 	}
 	for _, site := range cfg.siteNames() {
+		what := ofSite("who may enter", site, "管理画面に入れる人", "Who may enter the admin")
 		open := openZones(access.of(site))
 		if len(open) == 0 {
-			*fs = append(*fs, finding{What: "who may enter " + site, OK: true, Text: "the admin opens for those whom access.yaml names"})
+			fs.good(what, "管理画面は、access.yaml に書いた人だけが開けます", "the admin opens for those whom access.yaml names")
 			continue
 		}
-		*fs = append(*fs, finding{What: "who may enter " + site, OK: true, Note: true, Text: "anybody in the world may enter " + strings.Join(open, ", "),
-			Hint:  "noren place add 本社 ADDRESS --site " + site + ", and in access.yaml (noren settings export DIR; docs/operate/access.md):",
-			Lines: accessLines(open)})
+		zones := strings.Join(open, ", ")
+		words, _ := zoneWords(zones)
+		fs.note(what, noren.Text{Ja: "世界中のだれでも開けます：" + words, En: "anybody in the world may enter " + zones},
+			noren.Text{Ja: "画面の「場所」で本社や自宅を登録するか（noren place add 本社 アドレス --site " + site + "）、access.yaml に次のように書いてください（noren settings export DIR、docs/operate/access.md）:",
+				En: "noren place add 本社 ADDRESS --site " + site + ", and in access.yaml (noren settings export DIR; docs/operate/access.md):"},
+			accessLines(open))
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -17,34 +18,41 @@ var walked = [...]noren.Zone{
 	noren.ZoneStorefront, noren.ZoneSearch, noren.ZoneSignup, noren.ZoneLogin, noren.ZoneContact, noren.ZoneCart,
 }
 
-// checkPages walks a site's pages.
-func (e *env) checkPages(fs *findings, s *gateway.Site, secret string, most int) {
-	what := "pages " + s.Name
+// pages walks a site's pages.
+func (l *looker) pages(ctx context.Context, s *gateway.Site, most int) {
+	what := ofSite("pages", s.Name, "お店のページ", "The shop's pages")
 	zone, err := s.Zoner()
 	if err != nil {
-		fs.add(what, err, "")
+		l.fs.fault(what, err, "お店の地図を作れません", "")
 		return
 	}
 	header := http.Header{}
-	if secret != "" {
+	if secret := l.secrets[s.Name]; secret != "" {
 		header.Set(gateway.OriginHeader, secret)
 	}
-	r, err := pagewalk.Walk(e.ctx, pagewalk.Options{
+	r, err := pagewalk.Walk(ctx, pagewalk.Options{
 		Upstream: s.Upstream, Hosts: s.Hosts, Header: header, Pages: most,
 		Follow: func(path, query string) bool { return slices.Contains(walked[:], zone(http.MethodGet, path, query)) },
 	})
 	if err != nil {
-		fs.add(what, err, "")
+		l.fs.fault(what, err, "お店のページを読めません", "")
 		return
 	}
-	f := finding{What: what, OK: !slices.ContainsFunc(r.Findings, func(f pagewalk.Finding) bool { return f.Kind.Bad() }), Walk: &r}
-	lines := []string{fmt.Sprintf("%d pages read, %d findings", len(r.Pages), len(r.Findings))}
+	f := what.finding(walkText(&r), noren.Text{})
+	f.OK, f.Walk = !slices.ContainsFunc(r.Findings, func(f pagewalk.Finding) bool { return f.Kind.Bad() }), &r
+	l.fs = append(l.fs, f)
+}
+
+func walkText(r *pagewalk.Result) noren.Text {
+	ja := []string{fmt.Sprintf("%dページを読み、%d件見つかりました", len(r.Pages), len(r.Findings))}
+	en := []string{fmt.Sprintf("%d pages read, %d findings", len(r.Pages), len(r.Findings))}
 	if r.Left > 0 {
-		lines[0] += fmt.Sprintf("; %d more pages are known (--max-pages)", r.Left)
+		ja[0] += fmt.Sprintf("。ほかに%dページあります（--max-pages）", r.Left)
+		en[0] += fmt.Sprintf("; %d more pages are known (--max-pages)", r.Left)
 	}
 	for _, p := range r.Findings {
-		lines = append(lines, fmt.Sprintf("%s:%d: %s %s", p.Page, p.Line, p.Tag, p.URL), "  "+p.Text.In(e.lang))
+		at := fmt.Sprintf("%s:%d: %s %s", p.Page, p.Line, p.Tag, p.URL)
+		ja, en = append(ja, at, "  "+p.Text.Ja), append(en, at, "  "+p.Text.En)
 	}
-	f.Text = strings.Join(lines, "\n")
-	*fs = append(*fs, f)
+	return noren.Text{Ja: strings.Join(ja, "\n"), En: strings.Join(en, "\n")}
 }

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
+	"noren"
 	"noren/gateway"
 	"noren/gateway/grade"
 )
@@ -21,45 +23,55 @@ type door struct {
 // checkTLS grades a site: its certificates, how the listener speaks, and what it
 // tells browsers. Where noren does not serve, the same listener is opened for the
 // moment of the check.
-func (e *env) checkTLS(fs *findings, cfg *Config, s *gateway.Site) {
-	what := "tls " + s.Name
+func checkTLS(ctx context.Context, fs *findings, cfg *Config, s *gateway.Site) {
 	if s.TLS == nil {
 		return
 	}
-	d, closeDoor, err := openDoor(e.ctx, cfg, s)
+	what := ofSite("tls", s.Name, "証明書と暗号化", "Certificates and TLS")
+	d, closeDoor, err := openDoor(ctx, cfg, s)
 	if err != nil {
-		fs.add(what, err, "")
+		fs.fault(what, err, "証明書を使えません", "cert には、中間証明書まで含めた PEM を指定してください。key はその秘密鍵です")
 		return
 	}
 	defer closeDoor()
 	if d.secure == "" {
-		fs.add(what, nil, "noren is not running; its certificates are obtained and looked at while it serves")
+		fs.good(what, "noren が動いていません。証明書は、動いている間に取得し、調べます", "noren is not running; its certificates are obtained and looked at while it serves")
 		return
 	}
-	*fs = append(*fs, gradeSite(e.ctx, what, d, s, e.lang))
+	*fs = append(*fs, gradeSite(ctx, what, d, s))
 }
 
-func gradeSite(ctx context.Context, what string, d door, s *gateway.Site, lang string) finding {
+func gradeSite(ctx context.Context, what looked, d door, s *gateway.Site) finding {
 	points, until := gradeHosts(ctx, d, s)
 	if grade.Of(points) < grade.F || !allCode(points, "none") {
 		points = append(points, grade.Probe(ctx, d.secure, d.plain, someHost(s.Hosts[0])).Judge()...)
 	}
-	f := finding{What: what, Grade: grade.Of(points), Points: points}
+	f := what.finding(gradeText(grade.Of(points), until, d, points))
+	f.Grade, f.Points = grade.Of(points), points
 	f.OK = f.Grade <= grade.B
-	lines := []string{string(f.Grade)}
+	return f
+}
+
+// gradeText is the letter, what it lost points for, and how to win them back.
+func gradeText(g grade.Letter, until time.Time, d door, points []grade.Finding) (says, mend noren.Text) {
+	line := noren.Text{Ja: string(g), En: string(g)}
 	if !until.IsZero() {
-		lines[0] += ", valid until " + shown(until, toDay)
+		line.Ja += "、" + shown(until, toDay) + " まで有効"
+		line.En += ", valid until " + shown(until, toDay)
 	}
 	if !d.running {
-		lines[0] += " (noren is not running; looked at as it would serve)"
+		line.Ja += "（noren は動いていません。動いたときの姿で調べました）"
+		line.En += " (noren is not running; looked at as it would serve)"
 	}
-	var mends []string
+	ja, en := []string{line.Ja}, []string{line.En}
+	var mendJa, mendEn []string
 	for _, p := range points {
-		lines = append(lines, strings.TrimSpace(fmt.Sprintf("%s %s %s", p.Grade, p.Host, p.Reason.In(lang))))
-		mends = append(mends, p.Mend.In(lang))
+		ja = append(ja, strings.TrimSpace(fmt.Sprintf("%s %s %s", p.Grade, p.Host, p.Reason.Ja)))
+		en = append(en, strings.TrimSpace(fmt.Sprintf("%s %s %s", p.Grade, p.Host, p.Reason.En)))
+		mendJa, mendEn = append(mendJa, p.Mend.Ja), append(mendEn, p.Mend.En)
 	}
-	f.Text, f.Hint = strings.Join(lines, "\n"), strings.Join(mends, " ")
-	return f
+	return noren.Text{Ja: strings.Join(ja, "\n"), En: strings.Join(en, "\n")},
+		noren.Text{Ja: strings.Join(slices.Compact(mendJa), ""), En: strings.Join(mendEn, " ")}
 }
 
 // gradeHosts looks at the certificate of each host, and returns the first day one

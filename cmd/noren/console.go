@@ -85,7 +85,7 @@ func (c *Config) validConsole(doc *yamlfile.Doc) (errs []error) {
 
 // openConsole makes the console.
 func (s *server) openConsole() (*console.Console, error) {
-	in, g := s.in, s.gateway
+	in, g, h := s.in, s.gateway, house{s.in, s.takeSettings}
 	c, err := console.New(console.Options{
 		Staff: in.staff, Journal: in.journal, Gateway: g, Lists: in.lists, Modes: in.modes, Places: in.places, Emergency: in.stops,
 		Notify: in.notify, Untold: in.untold, About: in.about, Sites: g.Sites, Decider: in.loop,
@@ -93,6 +93,8 @@ func (s *server) openConsole() (*console.Console, error) {
 		Sheet: in.vault.Alarm, SheetDone: in.vault.ConfirmBackup, Host: in.consoleHost, Log: in.log,
 		Settings: in.settings, Desk: desk{s}, SettingsInForce: in.rulesHash,
 		EventOptions: in.eventPages(),
+		Matters:      []func(context.Context, string) []console.Matter{checkMatters(s.checks.Last)},
+		Checks:       s.checks, House: h, Gate: h, Bell: h, Trial: trial{s},
 	}, in.feed)
 	if err == nil {
 		in.onClose(func(context.Context) error { c.Close(); return nil }) // before what it reads
@@ -108,7 +110,7 @@ func (in *instance) untold(site string) bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	what, _ := in.now.untold(in.rules.notify, site)
-	return what != ""
+	return what.Ja != ""
 }
 
 // about is what the console shows of an address.

@@ -138,23 +138,23 @@ func hintWords(kind string) noren.Text {
 
 // checkProgram compares what the shop looks like with what the configuration
 // says. Whoever wrote zones of their own knows better.
-func checkProgram(ctx context.Context, fs *findings, s *gateway.Site, secret, lang string) {
+func checkProgram(ctx context.Context, fs *findings, s *gateway.Site, secret string) {
 	d, err := gateway.Detect(ctx, s, secret)
-	what := "program " + s.Name
+	what := ofSite("program", s.Name, "お店のプログラム", "The shop's program")
 	said := s.Preset
 	if said == "" {
 		said = "generic"
 	}
 	switch {
 	case err != nil || d.Confidence == gateway.Unknown:
-		fs.add(what, nil, "preset %s; the shop's answers name no program", said)
+		fs.good(what, "preset は "+said+"。お店の応答からは、プログラムの名前は分かりません", "preset "+said+"; the shop's answers name no program")
 	case d.Preset == said:
-		fs.add(what, nil, "preset %s fits: it looks like %s", said, d.Title.In(lang))
+		fs.good(what, "preset の "+said+" で合っています（"+d.Title.Ja+" のようです）", "preset "+said+" fits: it looks like "+d.Title.En)
 	case d.Confidence == gateway.Sure && len(s.Zones) == 0:
-		fs.add(what, noren.WithHint(noren.Errorf(noren.Invalid, "it looks like %s, and the configuration says preset: %s", d.Title.In(lang), said),
-			"write preset: "+d.Preset+" (noren detect says why)"), "")
+		fs.bad(what, noren.Text{Ja: d.Title.Ja + " のようですが、設定は preset: " + said + " です", En: "it looks like " + d.Title.En + ", and the configuration says preset: " + said},
+			noren.Text{Ja: "noren.yaml に preset: " + d.Preset + " と書いてください（理由は noren detect で）", En: "write preset: " + d.Preset + " (noren detect says why)"})
 	default:
-		fs.add(what, nil, "preset %s; it may be %s (noren detect says why)", said, d.Title.In(lang))
+		fs.good(what, "preset は "+said+"。"+d.Title.Ja+" かもしれません（理由は noren detect で）", "preset "+said+"; it may be "+d.Title.En+" (noren detect says why)")
 	}
 }
 

@@ -96,7 +96,7 @@ func TestCheckKnowsTheWrongPreset(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, out, _ := command(t, "--config", path, "--lang", "ja", "check")
-	if code != exitFindings || !strings.Contains(out, "looks like EC-CUBE 4") || !strings.Contains(out, "write preset: eccube4") {
+	if code != exitFindings || !strings.Contains(out, "EC-CUBE 4 のようですが、設定は preset: woocommerce") || !strings.Contains(out, "preset: eccube4 と書いてください") {
 		t.Errorf("exit %d: %s", code, out)
 	}
 	if err := os.WriteFile(path, []byte(conf+"    zones: {search: [/find]}\n"), 0o600); err != nil {

@@ -54,6 +54,8 @@ type instance struct {
 	acme     *acme.Manager // nil without an authority
 	staff    *staff.Staff
 	feed     *console.Feed // what open pages are told
+	tries    *tries        // test requests of the console
+	file     string        // noren.yaml; "" where there is none
 	notify   *notify.Notify
 	teller   *teller
 
@@ -87,7 +89,7 @@ type wants struct {
 // openInstance wires an instance. What was opened is closed again when a later
 // step fails.
 func openInstance(ctx context.Context, cfg *Config, w wants, log *slog.Logger) (in *instance, err error) {
-	in = &instance{cfg: cfg, memory: machineMemory("/"), node: nodeName(), log: log, now: cfg, getenv: w.getenv, logSeen: logs.NewSeen(), feed: console.NewFeed()}
+	in = &instance{cfg: cfg, memory: machineMemory("/"), node: nodeName(), log: log, now: cfg, getenv: w.getenv, logSeen: logs.NewSeen(), feed: console.NewFeed(), tries: newTries()}
 	in.teller = newTeller(log, in.node)
 	in.log = in.teller.logger()
 	if in.getenv == nil {
@@ -346,9 +348,9 @@ func (in *instance) openLoop(ctx context.Context, w wants) error {
 		return err
 	}
 	in.loop = loop.New(loop.Options{
-		DB: in.db, Rules: loop.Rules{Orient: in.orient, Policies: in.rules.policies}, Journal: in.journal, Sealer: in.vault,
+		DB: in.db, Rules: loop.Rules{Orient: in.orient, Policies: in.rules.policies, Settings: in.rules.hash}, Journal: in.journal, Sealer: in.vault,
 		Actuators: map[noren.ActionKind]noren.Actuator{noren.ActBan: in.lists, noren.ActCheck: in.lists},
-		Observers: append(w.observe, in.logSeen, in.feed), Log: in.log, Node: in.node, Step: w.step,
+		Observers: append(w.observe, in.logSeen, in.feed, in.tries), Log: in.log, Node: in.node, Step: w.step,
 	})
 	in.lists.RaiseTo(in.loop)
 	in.modes.RaiseTo(in.loop)

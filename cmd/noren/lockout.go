@@ -69,7 +69,7 @@ type entry struct {
 func (in *instance) entry() entry {
 	now := time.Now()
 	return entry{
-		access: in.inForce().access,
+		access: in.accessNow(),
 		in:     func(site, place string, a netip.Addr) bool { return in.places.In(site, place, a, now) },
 		banned: func(site string, a netip.Addr) (bool, string) {
 			allow, ban := in.lists.Check(site, a, now)
@@ -79,6 +79,13 @@ func (in *instance) entry() entry {
 			return false, ban.Prefix.String()
 		},
 	}
+}
+
+// accessNow are the access rules in force; a reload exchanges them.
+func (in *instance) accessNow() accessBySite {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.rules.access
 }
 
 // refusal is one place that somebody does not get into.

@@ -377,25 +377,30 @@ func checkLogs(fs *findings, cfg *Config) {
 		if err == nil {
 			err = sampleFault(&s, l.Path)
 		}
-		fs.add("log "+l.Site, err, "%s: the last %d lines can be read%s", l.Path, s.Lines, throughNoren(&s))
+		through := throughNoren(&s)
+		fs.add(ofSite("log", l.Site, "ウェブサーバーのログ", "Web server's log"), err,
+			noren.Text{Ja: fmt.Sprintf("%s: 終わりの%d行を読めます%s", l.Path, s.Lines, through.Ja), En: fmt.Sprintf("%s: the last %d lines can be read%s", l.Path, s.Lines, through.En)},
+			noren.Text{Ja: "ログを読めません"}, noren.Text{})
 	}
 }
 
-func throughNoren(s *logs.Sample) string {
+func throughNoren(s *logs.Sample) noren.Text {
 	if s.Own+s.ViaNoren > s.Lines/2 {
-		return "; most came through Noren and are not counted twice"
+		return noren.Text{Ja: "。ほとんどは Noren を通ったもので、二重には数えません", En: "; most came through Noren and are not counted twice"}
 	}
-	return ""
+	return noren.Text{}
 }
 
 func sampleFault(s *logs.Sample, path string) error {
 	switch {
 	case s.Lines >= 5 && s.Bad*2 > s.Lines:
-		return noren.WithHint(noren.Errorf(noren.Invalid, "%s: %d of the last %d lines are not of this format", path, s.Bad, s.Lines),
+		err := noren.WithHint(noren.Errorf(noren.Invalid, "%s: %d of the last %d lines are not of this format", path, s.Bad, s.Lines),
 			"correct logs: format, or use custom with the server's own log_format as pattern")
+		return noren.WithText(err, noren.Text{Ja: fmt.Sprintf("%s: 終わりの%d行のうち%d行が、この形式ではありません。logs: の format を直すか、custom にしてサーバーの log_format をそのまま pattern に書いてください", path, s.Lines, s.Bad), En: err.Error()})
 	case s.Lines >= 5 && s.Proxies*2 > s.Lines:
-		return noren.WithHint(noren.Errorf(noren.Invalid, "%s: the lines name your proxy and not the visitor", path),
+		err := noren.WithHint(noren.Errorf(noren.Invalid, "%s: the lines name your proxy and not the visitor", path),
 			"let the web server log the visitor's address: real_ip (nginx) or mod_remoteip (Apache); docs/operate/logs.md")
+		return noren.WithText(err, noren.Text{Ja: path + ": 来訪者ではなく、手前のサーバーのアドレスが書かれています。nginx は real_ip、Apache は mod_remoteip で、来訪者のアドレスを書くようにしてください（docs/operate/logs.md）", En: err.Error()})
 	}
 	return nil
 }

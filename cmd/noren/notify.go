@@ -39,7 +39,7 @@ func (c notifyTestCmd) Run(e *env) error {
 		}
 		if len(answers) == 0 {
 			what, hint := in.cfg.untold(in.rules.notify, site)
-			return noren.WithHint(noren.Errorf(noren.NotFound, "%s", what), hint)
+			return noren.WithHint(noren.Errorf(noren.NotFound, "%s", what), hint.En)
 		}
 		return printAnswers(e, answers, c.JSON)
 	})

@@ -201,19 +201,21 @@ func (c *Config) toldOf(rules map[string]*notify.Rules) []string {
 
 // untold says what keeps people of a site from being told: nobody is named, or the
 // way to them is not configured. "" when all is well.
-func (c *Config) untold(rules map[string]*notify.Rules, site string) (what, hint string) {
+func (c *Config) untold(rules map[string]*notify.Rules, site string) (what, hint noren.Text) {
 	r := rulesOfSite(rules, site)
 	if r == nil || len(r.Receivers) == 0 {
-		return "nobody is told when something happens", "name receivers in notify.yaml and the way to them in noren.yaml (docs/operate/notify.md)"
+		return noren.Text{Ja: "何かあっても、だれにも知らせません", En: "nobody is told when something happens"},
+			noren.Text{Ja: "notify.yaml に知らせる相手を、noren.yaml に届け方を書いてください（docs/operate/notify.md）", En: "name receivers in notify.yaml and the way to them in noren.yaml (docs/operate/notify.md)"}
 	}
 	if missing := r.Untold(); len(missing) > 0 {
-		var names []string
+		var ja, en []string
 		for _, s := range missing {
-			names = append(names, s.String())
+			ja, en = append(ja, "「"+s.Words().Ja+"」"), append(en, s.String())
 		}
-		return "nobody is told of " + strings.Join(names, " and ") + " notices", "name receivers under tell: in notify.yaml (docs/operate/notify.md)"
+		return noren.Text{Ja: strings.Join(ja, "") + "の知らせを受け取る人がいません", En: "nobody is told of " + strings.Join(en, " and ") + " notices"},
+			noren.Text{Ja: "notify.yaml の tell: に、知らせる相手を書いてください（docs/operate/notify.md）", En: "name receivers under tell: in notify.yaml (docs/operate/notify.md)"}
 	}
-	return "", ""
+	return noren.Text{}, noren.Text{}
 }
 
 // unreachable are the receivers whose way noren.yaml does not have.
@@ -225,49 +227,54 @@ func (c *Config) unreachable(rules map[string]*notify.Rules, site string) error 
 	var errs []error
 	for _, x := range r.Receivers {
 		if x.Mail != "" && c.Mail == nil {
-			errs = append(errs, noren.WithHint(noren.Errorf(noren.Invalid, "receiver %s is told by mail, and no mail server is configured", x.Name),
-				"add mail: to noren.yaml (docs/operate/notify.md)"))
+			err := noren.WithHint(noren.Errorf(noren.Invalid, "receiver %s is told by mail, and no mail server is configured", x.Name),
+				"add mail: to noren.yaml (docs/operate/notify.md)")
+			errs = append(errs, noren.WithText(err, noren.Text{Ja: x.Name + " にはメールで知らせますが、メールサーバーの設定がありません", En: err.Error()}))
 		}
 		if x.Hook != "" && !slices.ContainsFunc(c.Hooks, func(h HookConfig) bool { return h.Name == x.Hook }) {
-			errs = append(errs, noren.WithHint(noren.Errorf(noren.Invalid, "receiver %s is told by the hook %s, which noren.yaml does not have", x.Name, x.Hook),
-				"add it under hooks: in noren.yaml (docs/operate/notify.md)"))
+			err := noren.WithHint(noren.Errorf(noren.Invalid, "receiver %s is told by the hook %s, which noren.yaml does not have", x.Name, x.Hook),
+				"add it under hooks: in noren.yaml (docs/operate/notify.md)")
+			errs = append(errs, noren.WithText(err, noren.Text{Ja: x.Name + " には " + x.Hook + " で知らせますが、それが noren.yaml にありません", En: err.Error()}))
 		}
 	}
 	return errors.Join(errs...)
 }
 
 // checkNotify tells who is told of what, and what is missing.
-func (e *env) checkNotify(fs *findings, set settings.Set, cfg *Config) {
+func checkNotify(fs *findings, set settings.Set, cfg *Config, getenv func(string) string) {
 	rules, err := readNotify(set, cfg.siteNames())
 	if err != nil {
 		return // reported with the settings
 	}
-	setup, err := cfg.notifySetup(rules, e.getenv)
+	ways := ofMachine("ways to people", "人への届け方", "Ways to people")
+	setup, err := cfg.notifySetup(rules, getenv)
 	if err != nil {
-		fs.add("ways to people", err, "")
+		fs.fault(ways, err, "メールなどの合言葉を読めません", "")
 	} else if cfg.Mail != nil || len(cfg.Hooks) > 0 {
-		fs.add("ways to people", nil, "mail server %s, %s; noren notify test sends a message", orNone(setup.Mail), counted(len(setup.Hooks), "hook", "hooks"))
+		fs.good(ways, fmt.Sprintf("メールサーバー %s、Webhook %d個。noren notify test で試せます", orNone(setup.Mail, "なし"), len(setup.Hooks)),
+			fmt.Sprintf("mail server %s, %s; noren notify test sends a message", orNone(setup.Mail, "none"), counted(len(setup.Hooks), "hook", "hooks")))
 	}
 	for _, site := range cfg.toldOf(rules) {
-		what := "who is told " + site
+		what := ofSite("who is told", site, "知らせる相手", "Who is told")
 		if site == "" {
-			what = "who is told of Noren"
+			what = ofMachine("who is told of Noren", "Noren 自身の異常を知らせる相手", "Who is told of Noren itself")
 		}
 		if err := cfg.unreachable(rules, site); err != nil {
-			fs.add(what, err, "")
+			fs.fault(what, err, "", "noren.yaml に、届け方（mail: または hooks:）を加えてください（docs/operate/notify.md）")
 			continue
 		}
-		if missing, hint := cfg.untold(rules, site); missing != "" {
-			*fs = append(*fs, finding{What: what, OK: true, Note: true, Text: missing, Hint: hint})
+		if missing, hint := cfg.untold(rules, site); missing.En != "" {
+			fs.note(what, missing, hint, "")
 			continue
 		}
-		fs.add(what, nil, "%s", counted(len(rulesOfSite(rules, site).Receivers), "receiver", "receivers"))
+		n := len(rulesOfSite(rules, site).Receivers)
+		fs.good(what, fmt.Sprintf("%d人（か所）に知らせます", n), counted(n, "receiver", "receivers"))
 	}
 }
 
-func orNone(m *notify.Mail) string {
+func orNone(m *notify.Mail, none string) string {
 	if m == nil {
-		return "none"
+		return none
 	}
 	return m.Server()
 }
@@ -302,8 +309,8 @@ func (in *instance) warnUntold(cfg *Config, r *rules) {
 	for _, site := range cfg.toldOf(r.notify) {
 		if err := cfg.unreachable(r.notify, site); err != nil {
 			in.log.Error("people of a site cannot be told", "alarm", true, "site", site, "err", err, "hint", noren.HintOf(err))
-		} else if what, hint := cfg.untold(r.notify, site); what != "" {
-			in.log.Warn(what, "site", site, "hint", hint)
+		} else if what, hint := cfg.untold(r.notify, site); what.En != "" {
+			in.log.Warn(what.En, "site", site, "hint", hint.En)
 		}
 	}
 }

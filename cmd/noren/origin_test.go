@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"noren"
 	"noren/gateway"
 )
 
@@ -32,13 +31,11 @@ func TestCheckSeesTheWayPastNoren(t *testing.T) {
 		"a name nobody resolves": {"http://shop.invalid", "", "can be reached by everybody", false},
 	} {
 		site := gateway.Site{Name: "shop", Hosts: []string{"shop.example"}, Upstream: tt.upstream}
-		how, err := checkOrigin(t.Context(), &site, site.Backends()[0], tt.secret)
-		said := how
-		if err != nil {
-			said = err.Error()
-		}
-		if (err == nil) != tt.ok || !strings.Contains(said, tt.want) || err != nil && noren.HintOf(err) == "" {
-			t.Errorf("%s: %q, %v", name, how, err)
+		var fs findings
+		checkOrigin(t.Context(), &fs, &site, site.Backends()[0], tt.secret)
+		f := fs[0]
+		if f.OK != tt.ok || !strings.Contains(f.Text, tt.want) || !f.OK && (f.Hint == "" || f.Ja.Hint == "") || f.Ja.Text == "" {
+			t.Errorf("%s: %+v", name, f)
 		}
 	}
 }

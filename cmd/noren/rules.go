@@ -106,7 +106,7 @@ func (r *rules) compile(set settings.Set, sites []string, cat *noren.Catalogue) 
 		if len(own) > 0 {
 			p, rows, err := policy.Try(append(policyFiles(set, ""), own...), cat)
 			errs = append(errs, err)
-			r.rows = append(r.rows, ofSite(rows, site)...)
+			r.rows = append(r.rows, rowsOf(rows, site)...)
 			r.policies.Sites[site] = p
 		}
 		name := sitesDir + site + "/" + limitsFile
@@ -124,8 +124,8 @@ func (r *rules) compile(set settings.Set, sites []string, cat *noren.Catalogue) 
 	return nil
 }
 
-// ofSite are the rows of a site's own files: the shared ones are known already.
-func ofSite(rows []policy.RowResult, site string) []policy.RowResult {
+// rowsOf are the rows of a site's own files: the shared ones are known already.
+func rowsOf(rows []policy.RowResult, site string) []policy.RowResult {
 	return slices.DeleteFunc(rows, func(r policy.RowResult) bool { return !strings.HasPrefix(r.File, sitesDir+site+"/") })
 }
 

@@ -47,6 +47,7 @@ func (serveCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	in.file = path
 	s, err := startServer(e.ctx, in, e.getenv)
 	if err != nil {
 		in.Close(context.WithoutCancel(e.ctx))
@@ -59,7 +60,19 @@ func (serveCmd) Run(e *env) error {
 	for name, l := range s.listeners {
 		e.log.Info("serving", "protocol", name, "address", l.Addr().String(), "sites", cfg.siteNames())
 	}
+	s.sayNoOwner(e.ctx)
 	return s.until(e, path, lock)
+}
+
+// sayNoOwner tells how the first owner gets in; the link itself is no matter for a
+// log.
+func (s *server) sayNoOwner(ctx context.Context) {
+	if s.listeners[socketConsole] == nil {
+		return
+	}
+	if has, err := s.in.staff.HasOwner(ctx); err == nil && !has {
+		s.in.log.Info("nobody signs in to the console yet", "hint", "noren staff link prints the one-time link of the first owner; it leads through the set-up")
+	}
 }
 
 // notePid writes this process into the lock file, for the message of the next
@@ -78,13 +91,14 @@ type server struct {
 	drain     *drain
 	http3     udpDoor
 	console   *http.Server
+	checks    *checkups
 	listeners listeners
 	failed    chan error
 }
 
 // startServer opens the gateway of an instance and serves.
 func startServer(ctx context.Context, in *instance, getenv func(string) string) (*server, error) {
-	s := &server{in: in, failed: make(chan error, 3)}
+	s := &server{in: in, checks: newCheckups(in), failed: make(chan error, 3)}
 	var err error
 	if err = in.openLogs(in.cfg); err != nil {
 		return nil, err
@@ -105,7 +119,7 @@ func startServer(ctx context.Context, in *instance, getenv func(string) string) 
 		s.access.Close()
 		return nil, err
 	}
-	in.run(ctx, s.watchSettings, watch.Run, s.gateway.WatchPressure, s.gateway.WatchUpstreams, in.logs.Run, in.watchMachine, pages.RunDigests, houseKeeper(getenv))
+	in.run(ctx, s.watchSettings, watch.Run, s.gateway.WatchPressure, s.gateway.WatchUpstreams, in.logs.Run, in.watchMachine, pages.RunDigests, s.checks.watch, houseKeeper(getenv))
 	s.http, s.console = s.gateway.Server(), pages.Server()
 	s.http.Handler = in.consoleDoor(pages, s.http.Handler)
 	s.drain = newDrain(s.http)
@@ -314,7 +328,7 @@ func (in *instance) putInForce(ctx context.Context, cfg *Config, g *gateway.Gate
 	in.now, in.rules, in.orient, in.addresses = cfg, rules, o, addresses
 	in.warnUnknownPlaces(rules.access)
 	in.setNotify(cfg, rules)
-	in.loop.SetRules(loop.Rules{Orient: o, Policies: rules.policies})
+	in.loop.SetRules(loop.Rules{Orient: o, Policies: rules.policies, Settings: rules.hash})
 	return nil
 }
 
@@ -369,6 +383,15 @@ func (s *server) watchSettings(ctx context.Context) {
 		case took:
 			s.in.log.Info("new settings in force", "settings", hash)
 		}
+	}
+}
+
+// takeSettings puts settings that were stored just now in force on this node. What
+// goes wrong, watchSettings meets again and tells.
+func (s *server) takeSettings(ctx context.Context) {
+	ctx = context.WithoutCancel(ctx)
+	if hash, err := s.in.settings.CurrentHash(ctx); err == nil {
+		s.in.applySettings(ctx, hash, s.gateway)
 	}
 }
 

@@ -41,8 +41,8 @@ type backing struct {
 const sampleSite = "sample"
 
 // startThrowaway starts one in dir; listen is Noren's address, with port 0 for
-// any free one.
-func startThrowaway(ctx context.Context, dir, listen string, seed uint64, on backing, observers []loop.Observer, log *slog.Logger) (t *throwaway, err error) {
+// any free one. more are further sites.
+func startThrowaway(ctx context.Context, dir, listen string, seed uint64, on backing, observers []loop.Observer, log *slog.Logger, more ...gateway.Site) (t *throwaway, err error) {
 	t = &throwaway{}
 	defer func() {
 		if err != nil {
@@ -65,6 +65,7 @@ func startThrowaway(ctx context.Context, dir, listen string, seed uint64, on bac
 	if on.byHand {
 		cfg.Sites[0].AttackMode = gateway.AttackByHand
 	}
+	cfg.Sites = append(cfg.Sites, more...)
 	cfg.Database.URL, cfg.Shared = on.database, on.shared
 	cfg.Console.Listen = consoleOff
 	setIf(&cfg.Console.Listen, on.console)

@@ -45,10 +45,12 @@ func funcs(lang string, a *Assets) template.FuncMap {
 			}
 			return ""
 		},
-		"at":   noren.At,
-		"tone": func(s string) Tone { return Tone(s) },
-		"pair": func(ja, en string) noren.Text { return noren.Text{Ja: ja, En: en} },
-		"bar":  shareBar,
+		"at":    noren.At,
+		"tone":  func(s string) Tone { return Tone(s) },
+		"pair":  func(ja, en string) noren.Text { return noren.Text{Ja: ja, En: en} },
+		"bar":   shareBar,
+		"lines": Lines,
+		"nth":   func(i int) int { return i + 1 },
 	}
 }
 
@@ -189,6 +191,15 @@ func Plain(s string) string {
 		}
 		return r
 	}, s)
+}
+
+// Lines is Plain for a text of several lines.
+func Lines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i, l := range lines {
+		lines[i] = Plain(l)
+	}
+	return strings.Join(lines, "\n")
 }
 
 // set gives a part several values: set "Name" value "Name" value.

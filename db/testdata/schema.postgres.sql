@@ -180,6 +180,7 @@ CREATE UNIQUE INDEX loop_actions_pkey ON loop_actions USING btree (id)
 nodes.id text NOT NULL
 nodes.seen_at bigint NOT NULL
 nodes.ahead bigint NOT NULL
+nodes.settings text NOT NULL DEFAULT ''::text
 nodes PRIMARY KEY (id)
 CREATE UNIQUE INDEX nodes_pkey ON nodes USING btree (id)
 notify_groups.site text NOT NULL
@@ -302,6 +303,12 @@ settings_current FOREIGN KEY (id) REFERENCES settings_versions(id)
 settings_current CHECK ((one = 1))
 settings_current PRIMARY KEY (one)
 CREATE UNIQUE INDEX settings_current_pkey ON settings_current USING btree (one)
+settings_settled.site text NOT NULL
+settings_settled.step text NOT NULL
+settings_settled.at bigint NOT NULL
+settings_settled.author text NOT NULL
+settings_settled PRIMARY KEY (site, step)
+CREATE UNIQUE INDEX settings_settled_pkey ON settings_settled USING btree (site, step)
 settings_trials.id text NOT NULL
 settings_trials.kind text NOT NULL
 settings_trials.site text NOT NULL

@@ -187,7 +187,7 @@ CREATE TABLE nodes (
 	id      TEXT PRIMARY KEY,
 	seen_at BIGINT NOT NULL,
 	ahead   BIGINT NOT NULL
-);
+, settings TEXT NOT NULL DEFAULT '');
 CREATE TABLE notify_groups (
 	site      TEXT NOT NULL,
 	key       TEXT NOT NULL,
@@ -310,6 +310,13 @@ CREATE INDEX orient_steps_at ON orient_steps (at);
 CREATE TABLE settings_current (
 	one INTEGER PRIMARY KEY CHECK (one = 1),
 	id  TEXT NOT NULL REFERENCES settings_versions (id)
+);
+CREATE TABLE settings_settled (
+	site   TEXT NOT NULL,
+	step   TEXT NOT NULL,
+	at     BIGINT NOT NULL,
+	author TEXT NOT NULL,
+	PRIMARY KEY (site, step)
 );
 CREATE TABLE settings_trials (
 	id         TEXT PRIMARY KEY,

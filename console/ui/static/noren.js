@@ -46,6 +46,21 @@
     }
   });
 
+  // Lines to be copied get a button; without it they are selected by hand.
+  const offerCopies = () => {
+    if (!navigator.clipboard) return;
+    for (const b of document.querySelectorAll("[data-copy][hidden]")) b.hidden = false;
+  };
+  offerCopies();
+  document.addEventListener("htmx:afterSwap", offerCopies);
+  document.addEventListener("click", (e) => {
+    const b = e.target.closest && e.target.closest("[data-copy]");
+    if (!b) return;
+    navigator.clipboard.writeText(b.parentElement.querySelector("[data-copied]").textContent).then(() => {
+      b.querySelector("span").textContent = b.dataset.done;
+    });
+  });
+
   // Filters of lists take effect without a button.
   document.addEventListener("change", (e) => {
     const form = e.target.form;
