@@ -134,6 +134,9 @@ func (d *DB) copyFile(ctx context.Context, pool *sql.DB, have schema, want int64
 	if d.engine != SQLite || have.version == 0 {
 		return nil
 	}
+	if info, err := os.Stat(d.file); err == nil {
+		d.log.Info("copying the database before it is migrated; a large one takes minutes", "mib", info.Size()>>20)
+	}
 	to := fmt.Sprintf("%s.before-%04d-%s", d.file, want, time.Now().UTC().Format("20060102T150405.000000"))
 	if err := vacuumInto(ctx, pool, to); err != nil {
 		os.Remove(to)
