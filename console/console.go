@@ -70,6 +70,7 @@ type Console struct {
 	once   *once
 	undos  *undos
 	checks *checks
+	lines  *lines
 	handle http.Handler
 
 	measures []measure
@@ -102,7 +103,7 @@ func New(o Options, feed *Feed) (*Console, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Console{o: o, assets: assets, feed: feed, once: newOnce(), revealed: newRevealed(), undos: newUndos(), checks: newChecks(), trying: make(chan struct{}, tryingAtOnce),
+	c := &Console{o: o, assets: assets, feed: feed, once: newOnce(), revealed: newRevealed(), undos: newUndos(), checks: newChecks(), lines: newLines(), trying: make(chan struct{}, tryingAtOnce),
 		rehearsals: rehearsals{all: map[string]*rehearsal{}}, census: census{sites: map[string]*counting{}}}
 	c.life, c.stop = context.WithCancel(context.Background())
 	if c.pages, err = ui.Load(files, assets); err != nil {
@@ -116,8 +117,9 @@ func New(o Options, feed *Feed) (*Console, error) {
 	for _, r := range c.routes() {
 		mux.HandleFunc(r.pattern, c.serve(r))
 	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, req *http.Request) { c.nowhere(w, req) })
 	// From the outside in: each step may refuse before the next is reached.
-	c.handle = c.bounded(c.knownHost(c.dressed(c.sameOrigin(mux))))
+	c.handle = c.bounded(c.dressed(c.knownHost(c.sameOrigin(mux))))
 	return c, nil
 }
 
@@ -137,6 +139,13 @@ func (c *Console) Server() *http.Server {
 
 // Close ends what runs in the background.
 func (c *Console) Close() { c.stop() }
+
+// nowhere answers what no route is for, in words, and the same whether or not
+// somebody is signed in.
+func (c *Console) nowhere(w http.ResponseWriter, r *http.Request) {
+	v := &visit{c: c, w: w, r: r, lang: languageOf(r)}
+	v.fail(noren.Errorf(noren.NotFound, "no route for %s %s", cutTo(r.Method, 20), loggedPath(r.URL.Path)))
+}
 
 // serve runs one route: who asks, may they, then its handler. What goes wrong
 // becomes a page in words.

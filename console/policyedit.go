@@ -131,7 +131,7 @@ func (v *visit) keepDraft(d draft, err error) error {
 	}
 	if status >= http.StatusInternalServerError {
 		p.Ticket = noren.NewTicket()
-		v.c.o.Log.Error("console", "ticket", p.Ticket, "path", v.r.URL.Path, "err", err, "hint", noren.HintOf(err))
+		v.c.o.Log.Error("console", "ticket", p.Ticket, "path", loggedPath(v.r.URL.Path), "err", err, "hint", noren.HintOf(err))
 	}
 	v.c.once.release(v.formID())
 	return v.editPage(status, p)
