@@ -46,6 +46,9 @@ type Options struct {
 	Matters []func(ctx context.Context, site string) []Matter
 	// Conditions are those of measures.yaml that only the wired program can tell.
 	Conditions map[string]Condition
+	// Away reports whether an error means that the database cannot be reached just
+	// now; parts hand such errors on as they are.
+	Away func(error) bool
 	// Version is the program's.
 	Version string
 	// Host is the name by which the console is reached from elsewhere, by https; ""

@@ -124,6 +124,7 @@ func (v *visit) keepDraft(d draft, err error) error {
 	if d.Op == opReturn || d.File == "" || v.mayTouch(d.File) != nil {
 		return err
 	}
+	err = v.c.away(err)
 	t, status := troubleOf(err)
 	p := editPage{draft: d, Wrong: noren.Text{Ja: t.Title.Ja + "。" + t.Text.Ja, En: t.Title.En + ". " + t.Text.En}}
 	if text, ok := forPerson(err); ok {
