@@ -239,16 +239,19 @@ func (t *tried) judge(c Compiled, d draft) {
 // siteFile is how messages name a file of one site.
 var siteFile = regexp.MustCompile(`sites/[a-z0-9_-]+/[a-z0-9/_.-]*`)
 
+// concealed is a text without the names of files that may not be named.
+func concealed(s string, may func(file string) bool) string {
+	return siteFile.ReplaceAllStringFunc(s, func(f string) string {
+		if may(f) {
+			return f
+		}
+		return "sites/…"
+	})
+}
+
 // conceal takes names of other sites' files out of what is said.
 func (t *tried) conceal(may func(file string) bool) {
-	hide := func(s string) string {
-		return siteFile.ReplaceAllStringFunc(s, func(f string) string {
-			if may(f) {
-				return f
-			}
-			return "sites/…"
-		})
-	}
+	hide := func(s string) string { return concealed(s, may) }
 	for i := range t.Faults {
 		t.Faults[i].File, t.Faults[i].Msg = hide(t.Faults[i].File), hide(t.Faults[i].Msg)
 	}

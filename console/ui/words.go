@@ -23,7 +23,7 @@ func funcs(lang string, a *Assets) template.FuncMap {
 	return template.FuncMap{
 		"lang":   func() string { return lang },
 		"t":      w.T,
-		"text":   func(t noren.Text) string { return t.In(lang) },
+		"text":   func(t noren.Text) string { return plainLines(t.In(lang)) },
 		"when":   w.When,
 		"exact":  Exact,
 		"num":    w.Number,
@@ -189,6 +189,16 @@ func Plain(s string) string {
 		}
 		return r
 	}, s)
+}
+
+// plainLines is Plain of a text that may have lines: names of people, policies and
+// causes stand within the words of Noren.
+func plainLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i := range lines {
+		lines[i] = Plain(lines[i])
+	}
+	return strings.Join(lines, "\n")
 }
 
 // set gives a part several values: set "Name" value "Name" value.
