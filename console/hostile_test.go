@@ -400,3 +400,21 @@ func TestCheckOfRecordThatPanics(t *testing.T) {
 		t.Errorf("done %t, %v", x.Done(), x.Err)
 	}
 }
+
+// Addresses that leave the house as a table are recorded before.
+func TestStoppedCSVIsRecorded(t *testing.T) {
+	w, _ := openShops(t)
+	b := w.as(staff.Grants{shopSite: staff.Worker})
+	b.get("/s/shop/stopped.csv").says(t, "198.51.100.9")
+	found := false
+	for s, err := range w.journal.Query(t.Context(), journal.Filter{Log: shopSite}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		op, ok := s.Entry.Event.Payload.(*noren.Operation)
+		found = found || ok && op.Action == actExport && s.Entry.Event.Entities[noren.EntityStaff] == b.person.ID
+	}
+	if !found {
+		t.Error("an export is not in the record")
+	}
+}
