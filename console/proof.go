@@ -26,12 +26,13 @@ type proofPage struct {
 	May      bool // print and confirm the sheet
 	Once     string
 	Key      string
+	Paste    bool   // compare with a checkpoint of their own
 	Entry    string // the one whose proof was asked for; "" for none
 }
 
 func (c *Console) proof(v *visit) error {
 	ctx := v.r.Context()
-	p := proofPage{Once: newForm(), May: v.maySheet()}
+	p := proofPage{Once: newForm(), May: v.maySheet(), Paste: v.may(staff.Act)}
 	all, err := c.o.Journal.Standings(ctx)
 	if err != nil {
 		return err
@@ -101,6 +102,13 @@ func (x *verification) Running() bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.Ended.IsZero()
+}
+
+// Mistyped reports whether what was pasted is no checkpoint of this record.
+func (x *verification) Mistyped() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return noren.CodeOf(x.Err) == noren.Invalid
 }
 
 // Entries are how many were looked at, and of how many.
@@ -173,8 +181,11 @@ func (c *Console) verify(v *visit) error {
 	if len(outside) > 10_000 {
 		return wrong("checkpoint", "保管してあるチェックポイントは、数行の短い文字です。", "A checkpoint is a few short lines.")
 	}
-	if len(outside) == 0 {
+	switch {
+	case len(outside) == 0:
 		outside = nil
+	case !v.may(staff.Act): // a forged one would alarm everybody of the shop
+		return noren.Errorf(noren.Denied, "compare the record with a checkpoint that somebody pasted")
 	}
 	site := v.site
 	c.checks.begin(c.life, site, func(ctx context.Context, progress func(done, total int64)) (journal.Report, error) {
