@@ -84,6 +84,12 @@ func (c *counting) busy() bool {
 func (c *counting) run(ctx context.Context, w walker, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(ctx, censusFor)
 	defer cancel()
+	defer func() {
+		if p := recover(); p != nil { // the shop's entrance runs in this process
+			c.fail()
+			log.Error("console: count what policies did", "site", w.site, "panic", p)
+		}
+	}()
 	err := w.each(ctx, func(hit *journal.Hit) { c.add(&hit.Entry) }, func(p journal.Page) bool {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -104,6 +110,12 @@ func (c *counting) run(ctx context.Context, w walker, log *slog.Logger) {
 	default:
 		c.since = w.since
 	}
+}
+
+func (c *counting) fail() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.running, c.partial, c.failed = false, true, true
 }
 
 // add counts an entry. One that stands for many counts as many.

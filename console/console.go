@@ -46,6 +46,9 @@ type Options struct {
 	Matters []func(ctx context.Context, site string) []Matter
 	// Conditions are those of measures.yaml that only the wired program can tell.
 	Conditions map[string]Condition
+	// Away reports whether an error means that the database cannot be reached just
+	// now; parts hand such errors on as they are.
+	Away func(error) bool
 	// Version is the program's.
 	Version string
 	// What the pages サイト, 場所 and 案内 ask the program that wires it.
@@ -77,6 +80,7 @@ type Console struct {
 	undos  *undos
 	checks *checks
 	setups *setups
+	lines  *lines
 	handle http.Handler
 
 	measures []measure
@@ -109,7 +113,7 @@ func New(o Options, feed *Feed) (*Console, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Console{o: o, assets: assets, feed: feed, once: newOnce(), revealed: newRevealed(), setups: newSetups(), undos: newUndos(), checks: newChecks(), trying: make(chan struct{}, tryingAtOnce),
+	c := &Console{o: o, assets: assets, feed: feed, once: newOnce(), revealed: newRevealed(), setups: newSetups(), undos: newUndos(), checks: newChecks(), lines: newLines(), trying: make(chan struct{}, tryingAtOnce),
 		rehearsals: rehearsals{all: map[string]*rehearsal{}}, census: census{sites: map[string]*counting{}}}
 	c.life, c.stop = context.WithCancel(context.Background())
 	if c.pages, err = ui.Load(files, assets); err != nil {
@@ -123,8 +127,9 @@ func New(o Options, feed *Feed) (*Console, error) {
 	for _, r := range c.routes() {
 		mux.HandleFunc(r.pattern, c.serve(r))
 	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, req *http.Request) { c.nowhere(w, req) })
 	// From the outside in: each step may refuse before the next is reached.
-	c.handle = c.bounded(c.knownHost(c.dressed(c.sameOrigin(mux))))
+	c.handle = c.bounded(c.dressed(c.knownHost(c.sameOrigin(mux))))
 	return c, nil
 }
 
@@ -144,6 +149,13 @@ func (c *Console) Server() *http.Server {
 
 // Close ends what runs in the background.
 func (c *Console) Close() { c.stop() }
+
+// nowhere answers what no route is for, in words, and the same whether or not
+// somebody is signed in.
+func (c *Console) nowhere(w http.ResponseWriter, r *http.Request) {
+	v := &visit{c: c, w: w, r: r, lang: languageOf(r)}
+	v.fail(noren.Errorf(noren.NotFound, "no route for %s %s", cutTo(r.Method, 20), loggedPath(r.URL.Path)))
+}
 
 // serve runs one route: who asks, may they, then its handler. What goes wrong
 // becomes a page in words.

@@ -42,6 +42,7 @@ func cellText(s string) string {
 	if s == "" {
 		return s
 	}
+	s = ui.Plain(s)
 	if strings.ContainsRune("=+-@\t\r\n＝＋－＠", []rune(s)[0]) {
 		return "'" + s
 	}

@@ -56,7 +56,7 @@ func (c *Console) sendDigests(ctx context.Context, now time.Time, sent map[strin
 // Digest is 今日のお店 as a mail: the same sentence, the same numbers, read in two
 // minutes.
 func (c *Console) Digest(ctx context.Context, site string, now time.Time) (notify.Message, error) {
-	d, err := c.lookAt(ctx, site, 7, now)
+	d, err := c.lookAt(ctx, site, []string{site, ""}, 7, now)
 	if err != nil {
 		return notify.Message{}, err
 	}
@@ -176,7 +176,7 @@ func (c *Console) digest(v *visit) error {
 	} else {
 		p.Later = day.AddDate(0, 0, 1).Format(time.DateOnly)
 	}
-	if p.Day, err = c.lookAt(v.r.Context(), v.site, 7, at); err != nil {
+	if p.Day, err = c.lookAt(v.r.Context(), v.site, v.noticeSites(), 7, at); err != nil {
 		return err
 	}
 	if p.Read, p.Mine, err = c.whoRead(v, day); err != nil {

@@ -83,12 +83,12 @@ func switchTerms() []term {
 	}
 }
 
-// row is the switch named in the address.
-func (c *Console) row(v *visit) (switchRow, error) {
+// row is a switch as it stands.
+func (c *Console) row(v *visit, name gateway.Switch) (switchRow, error) {
 	rows := c.switches(v)
-	i := slices.IndexFunc(rows, func(r switchRow) bool { return string(r.Info.Switch) == v.r.PathValue("switch") })
+	i := slices.IndexFunc(rows, func(r switchRow) bool { return r.Info.Switch == name })
 	if i < 0 {
-		return switchRow{}, noren.Errorf(noren.NotFound, "no switch %q", v.r.PathValue("switch"))
+		return switchRow{}, noren.Errorf(noren.NotFound, "no switch %q", cutTo(string(name), 80))
 	}
 	row := rows[i]
 	if row.Info.Switch == gateway.SwitchAdmin && v.from().IsValid() && !v.from().IsLoopback() {
@@ -100,7 +100,7 @@ func (c *Console) row(v *visit) (switchRow, error) {
 }
 
 func (c *Console) switchPage(v *visit) error {
-	row, err := c.row(v)
+	row, err := c.row(v, gateway.Switch(v.r.PathValue("switch")))
 	if err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func (c *Console) switchPage(v *visit) error {
 
 // turnSwitch turns one on or off. It is in force on the next request.
 func (c *Console) turnSwitch(v *visit) error {
-	row, err := c.row(v)
+	row, err := c.row(v, gateway.Switch(v.r.PathValue("switch")))
 	if err != nil {
 		return err
 	}
@@ -139,7 +139,15 @@ func (c *Console) turnSwitch(v *visit) error {
 		}
 		return err
 	}
+	left := c.o.Emergency.Of(v.site)[slices.IndexFunc(gateway.Switches(), func(i gateway.SwitchInfo) bool { return i.Switch == row.Info.Switch })]
 	undo := v.undoable(staff.Act, func(ctx context.Context, by *visit) error {
+		now, err := c.row(by, row.Info.Switch)
+		if err != nil {
+			return err
+		}
+		if now.State.On != left.On || now.State.Since != left.Since || now.State.Until != left.Until {
+			return changedSince("the switch")
+		}
 		return c.o.Emergency.Set(ctx, by.site, row.Info.Switch, was.On, was.Until, by.author(), by.words().T("元に戻した", "taken back"))
 	})
 	said := "switched-off"
@@ -151,7 +159,7 @@ func (c *Console) turnSwitch(v *visit) error {
 
 // preview shows what customers will see, in a page of its own.
 func (c *Console) preview(v *visit) error {
-	row, err := c.row(v)
+	row, err := c.row(v, gateway.Switch(v.r.PathValue("switch")))
 	if err != nil {
 		return err
 	}

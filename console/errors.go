@@ -3,6 +3,7 @@ package console
 import (
 	"errors"
 	"net/http"
+	"strings"
 
 	"noren"
 )
@@ -37,6 +38,7 @@ type trouble struct {
 
 // fail answers with what went wrong, in words, and a number that the log knows.
 func (v *visit) fail(err error) {
+	err = v.c.away(err)
 	t, status := troubleOf(err)
 	if text, ok := noren.TextOf(err); ok && mistakeIn(err) == nil {
 		t.Text = text
@@ -46,7 +48,7 @@ func (v *visit) fail(err error) {
 	if v.site != "" && v.who != nil {
 		t.Back = v.path("/")
 	}
-	log := v.c.o.Log.With("ticket", t.Ticket, "status", status, "method", v.r.Method, "path", v.r.URL.Path, "err", err)
+	log := v.c.o.Log.With("ticket", t.Ticket, "status", status, "method", v.r.Method, "path", loggedPath(v.r.URL.Path), "err", err)
 	if status >= 500 {
 		log.Error("console", "hint", noren.HintOf(err))
 	} else {
@@ -59,6 +61,24 @@ func (v *visit) fail(err error) {
 		v.c.o.Log.Error("console: the page of an error", "ticket", t.Ticket, "err", err)
 		http.Error(v.w, "Noren "+t.Ticket, status)
 	}
+}
+
+// away makes a database that is away Unavailable, whichever part said so: it is no
+// fault of Noren's, and waiting helps.
+func (c *Console) away(err error) error {
+	if noren.CodeOf(err) == noren.Internal && c.o.Away != nil && c.o.Away(err) {
+		return noren.Errorf(noren.Unavailable, "%w", err)
+	}
+	return err
+}
+
+// loggedPath is a path fit for the log: not as long as somebody likes, and without
+// the secret of a one-time link, which still works after an error.
+func loggedPath(path string) string {
+	if strings.HasPrefix(path, "/join/") {
+		return "/join/…"
+	}
+	return cutTo(path, 200)
 }
 
 func troubleOf(err error) (trouble, int) {

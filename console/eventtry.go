@@ -8,6 +8,7 @@ import (
 	"noren/gateway"
 	"noren/policy"
 	"noren/settings"
+	"noren/staff"
 )
 
 // whyPage is what would happen to the same request now.
@@ -142,6 +143,9 @@ func (c *Console) versionChoices(v *visit, p *tryPage, t *teller) error {
 		return err
 	}
 	for _, x := range all[:min(len(all), triedVersions)] {
+		if !staff.May(v.who.Person, staff.AllSites, staff.See) {
+			x.Author, x.Reason = "", "" // it may be about another shop
+		}
 		p.Versions = append(p.Versions, versionChoice{x.ID, versionText(v, t, x)})
 	}
 	return nil
@@ -149,7 +153,10 @@ func (c *Console) versionChoices(v *visit, p *tryPage, t *teller) error {
 
 func versionText(v *visit, t *teller, x settings.Version) string {
 	w := v.words()
-	text := w.T("第%d版", "version %d", x.N) + " " + w.Day(x.At.Time) + " " + t.people.author(x.Author).In(v.lang)
+	text := w.T("第%d版", "version %d", x.N) + " " + w.Day(x.At.Time)
+	if x.Author != "" {
+		text += " " + t.people.author(x.Author).In(v.lang)
+	}
 	if x.Reason != "" {
 		text += ": " + cutTo(x.Reason, 60)
 	}

@@ -65,9 +65,52 @@ const (
 	liveLast = 10 * time.Minute
 )
 
+// lines are the live pages that are open. Each holds a connection and a goroutine,
+// so that nobody may open as many as they like: the shop's visitors come by the same
+// process. A page beyond the bound asks now and then instead.
+type lines struct {
+	mu       sync.Mutex
+	open     int
+	byPerson map[string]int
+}
+
+const (
+	linesMost   = 1000
+	linesPerson = 60 // tabs of one person, on all their devices
+)
+
+func newLines() *lines { return &lines{byPerson: map[string]int{}} }
+
+func (l *lines) take(person string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.open >= linesMost || l.byPerson[person] >= linesPerson {
+		return false
+	}
+	l.open++
+	l.byPerson[person]++
+	return true
+}
+
+func (l *lines) give(person string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.open--
+	if l.byPerson[person]--; l.byPerson[person] <= 0 {
+		delete(l.byPerson, person)
+	}
+}
+
 // live tells a page when something changed (server-sent events, HTML standard
 // 9.2). Only that: no data of the shop passes here.
 func (c *Console) live(v *visit) error {
+	if v.r.Method == http.MethodHead {
+		return nil
+	}
+	if !c.lines.take(v.who.Person.ID) {
+		return noren.Errorf(noren.Unavailable, "too many live pages are open")
+	}
+	defer c.lines.give(v.who.Person.ID)
 	rc := http.NewResponseController(v.w)
 	v.w.Header().Set("Content-Type", "text/event-stream")
 	rc.SetReadDeadline(time.Time{})
@@ -82,6 +125,8 @@ func (c *Console) live(v *visit) error {
 	for {
 		select {
 		case <-v.r.Context().Done():
+			return nil
+		case <-c.life.Done(): // the program ends, or hands over
 			return nil
 		case <-end.C:
 			return nil
@@ -98,7 +143,7 @@ func (c *Console) live(v *visit) error {
 			return nil
 		}
 		last = n
-		if !pause(v.r.Context(), livePause) {
+		if !pause(v.r.Context(), c.life, livePause) {
 			return nil
 		}
 	}
@@ -112,11 +157,13 @@ func said(w http.ResponseWriter, rc *http.ResponseController, s string) error {
 	return rc.Flush()
 }
 
-func pause(ctx context.Context, d time.Duration) bool {
+func pause(ctx, life context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
+		return false
+	case <-life.Done():
 		return false
 	case <-t.C:
 		return true

@@ -16,6 +16,7 @@ var notices = map[string]ui.Notice{
 	"ended":          {Tone: ui.Good, Text: noren.Text{Ja: "その端末のサインインを終わらせました。", En: "That device is signed out."}},
 	"undone":         {Tone: ui.Good, Text: noren.Text{Ja: "元に戻しました。", En: "It was taken back."}},
 	"undo-over":      {Tone: ui.Check, Text: noren.Text{Ja: "元に戻せる時間を過ぎました。下の一覧から操作してください。", En: "It is too late to undo it here; use the list below."}},
+	"undo-gone":      {Tone: ui.Calm, Text: noren.Text{Ja: "もう元に戻っています（ほかの人が先に操作しました）。", En: "It is gone already: somebody else was first."}},
 	"banned":         {Tone: ui.Good, Text: noren.Text{Ja: "遮断しました。次の通信から効いています。", En: "Banned, from the next request on."}},
 	"allowed":        {Tone: ui.Good, Text: noren.Text{Ja: "許可しました。次の通信から効いています。", En: "Allowed, from the next request on."}},
 	"lifted":         {Tone: ui.Good, Text: noren.Text{Ja: "外しました。次の通信から効いています。", En: "Taken off the list, from the next request on."}},

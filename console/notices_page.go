@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"noren"
@@ -74,7 +75,7 @@ func (c *Console) noticeList(v *visit) error {
 	for _, t := range told {
 		p.Rows = append(p.Rows, c.noticeRow(ctx, t))
 	}
-	if p.Failed, err = c.o.Notify.Failed(ctx, time.Now().AddDate(0, 0, -1)); err != nil {
+	if p.Failed, err = c.undelivered(ctx, v.noticeSites(), time.Now()); err != nil {
 		return err
 	}
 	p.Untold = c.untold(v.site)
@@ -82,6 +83,12 @@ func (c *Console) noticeList(v *visit) error {
 		return v.part("notices", "rows", v.frame(p))
 	}
 	return v.page("notices", p)
+}
+
+// undelivered are the messages of these sites that were given up since yesterday.
+func (c *Console) undelivered(ctx context.Context, sites []string, now time.Time) ([]notify.Delivery, error) {
+	all, err := c.o.Notify.Failed(ctx, now.AddDate(0, 0, -1))
+	return slices.DeleteFunc(all, func(d notify.Delivery) bool { return !slices.Contains(sites, d.Site) }), err
 }
 
 func (c *Console) untold(site string) bool { return c.o.Untold != nil && c.o.Untold(site) }
@@ -174,19 +181,19 @@ func (c *Console) tryNotices(v *visit) error {
 }
 
 // noticeMatters are what people were told and nobody has taken on, and that telling
-// them does not work.
-func (c *Console) noticeMatters(ctx context.Context, site string, now time.Time) (ms []matter) {
+// them does not work. sites are those whose notices the reader may see.
+func (c *Console) noticeMatters(ctx context.Context, site string, sites []string, now time.Time) (ms []matter) {
 	if c.o.Notify == nil {
 		return nil
 	}
-	open, err := c.o.Notify.List(ctx, notify.Query{Sites: []string{site, ""}, Open: true, Limit: mostShown + 1})
+	open, err := c.o.Notify.List(ctx, notify.Query{Sites: sites, Open: true, Limit: mostShown + 1})
 	if err != nil {
 		c.o.Log.Error("console: open notices", "site", site, "err", err)
 	}
 	for _, t := range open {
 		ms = append(ms, matter{"notice", ui.Alert, t.Title, t.Next, deed{noren.Text{Ja: "内容を見る", En: "Look"}, sitePath(site, "/notices/"+t.ID)}})
 	}
-	if failed, err := c.o.Notify.Failed(ctx, now.AddDate(0, 0, -1)); err == nil && len(failed) > 0 {
+	if failed, err := c.undelivered(ctx, sites, now); err == nil && len(failed) > 0 {
 		ms = append(ms, matter{"undelivered", ui.Check, noren.Text{Ja: "届かなかった知らせがあります", En: "Some notices did not arrive"},
 			noren.Text{Ja: "大事な知らせに気づけないかもしれません。メールの設定を確かめてください。", En: "You may miss what matters. Look at the mail settings."}, deed{noren.Text{Ja: "知らせを見る", En: "Open notices"}, sitePath(site, "/notices")}})
 	}

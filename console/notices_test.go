@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"noren"
+	"noren/db"
 	"noren/notify"
 	"noren/staff"
 )
@@ -108,6 +109,33 @@ func TestDigestLeavesInTheMorning(t *testing.T) {
 		w.console.sendDigests(t.Context(), at(tt.hour), sent)
 		if (sent[shopSite] != "") != tt.due {
 			t.Errorf("at %d: sent %q, want due %t", tt.hour, sent[shopSite], tt.due)
+		}
+	}
+}
+
+// What did not reach another shop's people, and why, is nobody else's.
+func TestUndeliveredOfOthers(t *testing.T) {
+	w := openWorld(t)
+	owner := w.owner()
+	now := time.Now().UnixMicro()
+	err := w.db.Write(t.Context(), func(tx *db.Tx) error {
+		for i, site := range []string{otherSite, ""} {
+			_, err := tx.ExecContext(t.Context(), `INSERT INTO notify_outbox (id, site, kind, notice, severity, scope, receiver, channel, body, made_at, due, state, owner, lease_ends, tries, counted, error, sent_at, folded_in)
+				VALUES ($1, $2, 'message', '', 3, '', $3, 'mail', '', $4, $4, 'failed', '', 0, 1, 1, 'よその事情', 0, '')`, string(rune('a'+i)), site, "よその人", now)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	owner.get("/s/other/notices").says(t, "よその人", "よその事情")
+	b := w.as(staff.Grants{shopSite: staff.Owner})
+	for _, path := range []string{"/s/shop/notices", "/s/shop/"} {
+		if got := b.get(path); strings.Contains(got.body, "よその") || strings.Contains(got.body, "届かなかった知らせ") {
+			t.Errorf("%s tells of others' messages", path)
 		}
 	}
 }

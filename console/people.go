@@ -137,6 +137,13 @@ func (c *Console) setRole(v *visit) error {
 		return err
 	}
 	undo := v.undoable(staff.People, func(ctx context.Context, by *visit) error {
+		now, err := c.o.Staff.Person(ctx, id)
+		if err != nil {
+			return err
+		}
+		if now.Roles[site] != role {
+			return changedSince("the role")
+		}
 		return c.o.Staff.SetRole(ctx, by.by("undo"), id, site, before)
 	})
 	return v.redirect("/people", "role", "undo", undo)

@@ -106,7 +106,7 @@ func (c *Console) policies(v *visit) error {
 		}
 	}
 	if err != nil { // the files can still be read and mended
-		p.Fault = err.Error()
+		p.Fault = concealed(err.Error(), v.mayName)
 		return v.page("policies", p)
 	}
 	all := rules.Policies(v.site)

@@ -124,6 +124,7 @@ func (v *visit) keepDraft(d draft, err error) error {
 	if d.Op == opReturn || d.File == "" || v.mayTouch(d.File) != nil {
 		return err
 	}
+	err = v.c.away(err)
 	t, status := troubleOf(err)
 	p := editPage{draft: d, Wrong: noren.Text{Ja: t.Title.Ja + "。" + t.Text.Ja, En: t.Title.En + ". " + t.Text.En}}
 	if text, ok := forPerson(err); ok {
@@ -131,7 +132,7 @@ func (v *visit) keepDraft(d draft, err error) error {
 	}
 	if status >= http.StatusInternalServerError {
 		p.Ticket = noren.NewTicket()
-		v.c.o.Log.Error("console", "ticket", p.Ticket, "path", v.r.URL.Path, "err", err, "hint", noren.HintOf(err))
+		v.c.o.Log.Error("console", "ticket", p.Ticket, "path", loggedPath(v.r.URL.Path), "err", err, "hint", noren.HintOf(err))
 	}
 	v.c.once.release(v.formID())
 	return v.editPage(status, p)
@@ -238,16 +239,19 @@ func (t *tried) judge(c Compiled, d draft) {
 // siteFile is how messages name a file of one site.
 var siteFile = regexp.MustCompile(`sites/[a-z0-9_-]+/[a-z0-9/_.-]*`)
 
+// concealed is a text without the names of files that may not be named.
+func concealed(s string, may func(file string) bool) string {
+	return siteFile.ReplaceAllStringFunc(s, func(f string) string {
+		if may(f) {
+			return f
+		}
+		return "sites/…"
+	})
+}
+
 // conceal takes names of other sites' files out of what is said.
 func (t *tried) conceal(may func(file string) bool) {
-	hide := func(s string) string {
-		return siteFile.ReplaceAllStringFunc(s, func(f string) string {
-			if may(f) {
-				return f
-			}
-			return "sites/…"
-		})
-	}
+	hide := func(s string) string { return concealed(s, may) }
 	for i := range t.Faults {
 		t.Faults[i].File, t.Faults[i].Msg = hide(t.Faults[i].File), hide(t.Faults[i].Msg)
 	}

@@ -63,13 +63,42 @@ func (c *Console) versions(v *visit) error {
 		all, p.More = all[:most], v.path("/policies/versions?most="+strconv.Itoa(min(most*4, versionsMost)))
 	}
 	names := c.namesOf(ctx)
+	others, err := c.ofOthers(v, all)
+	if err != nil {
+		return err
+	}
 	for i, ver := range all {
+		if others[ver.ID] {
+			continue
+		}
 		p.Rows = append(p.Rows, versionRow{Version: ver, Who: names(ver.Author), Now: i == 0 && !p.ReadOnly, Running: ver.Hash == p.Node, Return: v.path("/policies/return?to=" + ver.ID)})
 	}
 	if p.A == "" && p.B == "" && len(all) > 1 {
 		p.A, p.B = all[1].ID, all[0].ID
 	}
 	return c.compareVersions(v, p)
+}
+
+// ofOthers are the versions in which nothing changed that the visitor may see: why
+// another shop was changed, and by whom, is nothing to them. People of all sites see
+// every version.
+func (c *Console) ofOthers(v *visit, all []settings.Version) (map[string]bool, error) {
+	if staff.May(v.who.Person, staff.AllSites, staff.See) {
+		return nil, nil
+	}
+	out := map[string]bool{}
+	after := settings.Set(nil)
+	for i := range all {
+		set, err := c.o.Settings.Get(v.r.Context(), all[i].ID)
+		if err != nil {
+			return nil, err
+		}
+		if set = v.shown(set); i > 0 {
+			out[all[i-1].ID] = set.Hash() == after.Hash()
+		}
+		after = set
+	}
+	return out, nil
 }
 
 // compareVersions adds what differs between two versions, of the files that are

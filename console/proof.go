@@ -26,12 +26,13 @@ type proofPage struct {
 	May      bool // print and confirm the sheet
 	Once     string
 	Key      string
+	Paste    bool   // compare with a checkpoint of their own
 	Entry    string // the one whose proof was asked for; "" for none
 }
 
 func (c *Console) proof(v *visit) error {
 	ctx := v.r.Context()
-	p := proofPage{Once: newForm(), May: v.may(staff.People)}
+	p := proofPage{Once: newForm(), May: v.maySheet(), Paste: v.may(staff.Act)}
 	all, err := c.o.Journal.Standings(ctx)
 	if err != nil {
 		return err
@@ -103,6 +104,13 @@ func (x *verification) Running() bool {
 	return x.Ended.IsZero()
 }
 
+// Mistyped reports whether what was pasted is no checkpoint of this record.
+func (x *verification) Mistyped() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return noren.CodeOf(x.Err) == noren.Invalid
+}
+
 // Entries are how many were looked at, and of how many.
 func (x *verification) Entries() (n [2]int64) {
 	x.mu.Lock()
@@ -137,17 +145,22 @@ func (k *checks) of(site string) *verification {
 }
 
 // begin starts one unless one runs already.
-func (k *checks) begin(site string, run func(ctx context.Context, progress func(done, total int64)) (journal.Report, error)) {
+func (k *checks) begin(life context.Context, site string, run func(ctx context.Context, progress func(done, total int64)) (journal.Report, error)) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if x := k.bySite[site]; x != nil && x.Running() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), verifyAtMost)
+	ctx, cancel := context.WithTimeout(life, verifyAtMost)
 	x := &verification{Began: noren.At(time.Now()), cancel: cancel}
 	k.bySite[site] = x
 	go func() {
 		defer cancel()
+		defer func() {
+			if p := recover(); p != nil { // the shop's entrance runs in this process
+				x.end(journal.Report{}, noren.Errorf(noren.Internal, "panic: %v", p))
+			}
+		}()
 		x.end(run(ctx, x.progress))
 	}()
 }
@@ -168,11 +181,14 @@ func (c *Console) verify(v *visit) error {
 	if len(outside) > 10_000 {
 		return wrong("checkpoint", "保管してあるチェックポイントは、数行の短い文字です。", "A checkpoint is a few short lines.")
 	}
-	if len(outside) == 0 {
+	switch {
+	case len(outside) == 0:
 		outside = nil
+	case !v.may(staff.Act): // a forged one would alarm everybody of the shop
+		return noren.Errorf(noren.Denied, "compare the record with a checkpoint that somebody pasted")
 	}
 	site := v.site
-	c.checks.begin(site, func(ctx context.Context, progress func(done, total int64)) (journal.Report, error) {
+	c.checks.begin(c.life, site, func(ctx context.Context, progress func(done, total int64)) (journal.Report, error) {
 		return c.o.Journal.Verify(ctx, journal.VerifyOptions{Log: site, Checkpoint: outside, Progress: progress})
 	})
 	return v.redirect(v.path("/proof#check"), "")
@@ -213,8 +229,15 @@ func (c *Console) checkpoint(v *visit) error {
 	return err
 }
 
+// maySheet reports whether the visitor may say that the recovery sheet is kept safe:
+// it is the machine's, so an owner of one shop must not quieten it for all.
+func (v *visit) maySheet() bool { return staff.May(v.who.Person, staff.AllSites, staff.People) }
+
 // sheetPrinted confirms that somebody holds the recovery sheet in their hands.
 func (c *Console) sheetPrinted(v *visit) error {
+	if !v.maySheet() {
+		return noren.Errorf(noren.Denied, "the recovery sheet is of the whole machine")
+	}
 	if v.field("held") == "" {
 		return wrong("held", "紙を手にしていることを確かめてから、印を付けてください。", "Please tick the box once you hold the sheet in your hands.")
 	}

@@ -9,6 +9,7 @@ import (
 	"noren"
 	"noren/db"
 	"noren/journal"
+	"noren/staff"
 )
 
 func TestStandingSays(t *testing.T) {
@@ -89,4 +90,21 @@ func TestSheetIsConfirmed(t *testing.T) {
 	if got := b.get("/s/shop/"); strings.Contains(got.body, "復旧用紙を印刷していません") {
 		t.Error("it is still asked for")
 	}
+}
+
+// A pasted checkpoint that is none is the person's to mend, not a sign of anything;
+// and who only looks cannot alarm the whole shop with a forged one.
+func TestPastedCheckpoint(t *testing.T) {
+	w, _ := openShops(t)
+	v := w.as(staff.Grants{shopSite: staff.Viewer})
+	if got := v.post("/s/shop/proof/verify", "checkpoint", "forged"); got.status != http.StatusForbidden || w.console.checks.of(shopSite) != nil {
+		t.Errorf("pasted by a viewer: %d", got.status)
+	}
+	if got := v.get("/s/shop/proof"); strings.Contains(got.body, `name="checkpoint"`) {
+		t.Error("a viewer is offered to paste one")
+	}
+	b := w.owner()
+	b.post("/s/shop/proof/verify", "checkpoint", "nonsense")
+	eventually(t, "the check ends", func() bool { return !w.console.checks.of(shopSite).Running() })
+	b.get("/s/shop/proof").says(t, "このお店の控えではありません")
 }

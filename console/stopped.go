@@ -161,11 +161,11 @@ func (c *Console) entry(v *visit) error {
 // lift takes one entry off its list. Whoever is freed from a ban is freed from the
 // check as well, and what they did before counts no more (gateway.Lists).
 func (c *Console) lift(v *visit) error {
-	reason, err := v.reason()
+	e, err := c.find(v.site, v.r.PathValue("id"))
 	if err != nil {
 		return err
 	}
-	e, err := c.find(v.site, v.r.PathValue("id"))
+	reason, err := v.reason()
 	if err != nil {
 		return err
 	}
@@ -259,8 +259,8 @@ func (c *Console) putEntry(v *visit) error {
 		said = "allowed"
 	}
 	id := v.undoable(staff.Act, func(ctx context.Context, by *visit) error {
-		_, err := c.o.Lists.Lift(ctx, e.Site, e.List, e.Prefix, by.author(), noren.Text{Ja: "元に戻した", En: "taken back"})
-		return err
+		// this entry alone: what somebody else put there before or since stays
+		return c.o.Lists.LiftEntry(ctx, e.Site, e.ID, by.author(), noren.Text{Ja: "元に戻した", En: "taken back"})
 	})
 	return v.redirect(v.path("/stopped?list="+f.List), said, "undo", id)
 }
@@ -322,9 +322,13 @@ func (c *Console) hurts(v *visit, e gateway.Entry) (out []noren.Text) {
 
 // stoppedCSV is the list as a table for a spreadsheet.
 func (c *Console) stoppedCSV(v *visit) error {
+	rows := listed(c.o.Lists.List(v.site), v.listAsked(), strings.TrimSpace(v.r.FormValue("q")))
+	if err := v.record(actExport, v.path("/stopped.csv"), int64(len(rows)), ""); err != nil { // before it leaves the house
+		return err
+	}
 	w := v.csv("stopped-" + v.site)
 	w.row("list", "address", "country", "network", "reason", "reason_en", "author", "policy", "since", "until")
-	for _, e := range listed(c.o.Lists.List(v.site), v.listAsked(), strings.TrimSpace(v.r.FormValue("q"))) {
+	for _, e := range rows {
 		a := About{}
 		if e.Prefix.IsValid() {
 			a = c.about(e.Prefix.Addr())

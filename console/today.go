@@ -19,7 +19,7 @@ func (c *Console) today(v *visit) error {
 	if v.r.FormValue("days") == "7" {
 		days = 7
 	}
-	t, err := c.lookAt(v.r.Context(), v.site, days, time.Now())
+	t, err := c.lookAt(v.r.Context(), v.site, v.noticeSites(), days, time.Now())
 	if err != nil {
 		return err
 	}
@@ -59,9 +59,9 @@ type cause struct {
 
 // lookAt gathers a site's day. What cannot be read just now is said among the
 // matters and leaves the rest to be seen.
-func (c *Console) lookAt(ctx context.Context, site string, days int, now time.Time) (*Day, error) {
+func (c *Console) lookAt(ctx context.Context, site string, notices []string, days int, now time.Time) (*Day, error) {
 	d := &Day{Days: days, At: noren.At(now), Since: noren.At(startOfDay(now).AddDate(0, 0, -1))}
-	ms := c.matters(ctx, site, now)
+	ms := c.matters(ctx, site, notices, now)
 	if err := c.count(ctx, site, d, now); err != nil {
 		if ctx.Err() != nil {
 			return nil, err
@@ -147,9 +147,13 @@ func dayChart(site string, t journal.Trend, now time.Time) ui.Chart {
 	return ch
 }
 
-// matters asks every part of the house what bears on the site's safety.
-func (c *Console) matters(ctx context.Context, site string, now time.Time) (ms []matter) {
-	for _, ask := range []func(context.Context, string, time.Time) []matter{c.switchMatters, c.serverMatters, c.certificateMatters, c.machineMatters, c.noticeMatters, c.measureMatters, c.setupMatters} {
+// matters asks every part of the house what bears on the site's safety. notices are
+// the sites whose notices the reader may see.
+func (c *Console) matters(ctx context.Context, site string, notices []string, now time.Time) (ms []matter) {
+	aboutNotices := func(ctx context.Context, site string, now time.Time) []matter {
+		return c.noticeMatters(ctx, site, notices, now)
+	}
+	for _, ask := range []func(context.Context, string, time.Time) []matter{c.switchMatters, c.serverMatters, c.certificateMatters, c.machineMatters, aboutNotices, c.measureMatters, c.setupMatters} {
 		ms = append(ms, ask(ctx, site, now)...)
 	}
 	for _, ask := range c.o.Matters {

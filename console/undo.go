@@ -53,15 +53,31 @@ func (u *undos) find(id string, now time.Time) (undo, bool) {
 	return w, ok && now.Sub(w.at) <= undoFor
 }
 
-func (u *undos) drop(id string) {
+// take is find for the one who goes that way: of two clicks one does.
+func (u *undos) take(id string) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	_, ok := u.ways[id]
 	delete(u.ways, id)
+	return ok
+}
+
+// keep gives a way back that could not be gone.
+func (u *undos) keep(id string, w undo) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.ways[id] = w
 }
 
 // undoable keeps how to take back what the visitor just did here.
 func (v *visit) undoable(need staff.Permission, back func(ctx context.Context, v *visit) error) string {
 	return v.c.undos.add(undo{site: v.site, need: need, at: time.Now(), back: back})
+}
+
+// changedSince is the answer when what would be taken back is no longer as it was
+// left: an undo must not undo a colleague.
+func changedSince(what string) error {
+	return noren.Errorf(noren.Conflict, "%s was changed again since", what)
 }
 
 // undo takes something back. Whoever may do it may undo it, also for a colleague.
@@ -77,8 +93,17 @@ func (c *Console) undo(v *visit) error {
 	if !v.may(w.need) {
 		return noren.Errorf(noren.Denied, "undo asks for %s", w.need)
 	}
-	c.undos.drop(id)
-	if err := w.back(v.r.Context(), v); err != nil {
+	if !c.undos.take(id) {
+		return v.redirect(back(v.field("to"), home), "again")
+	}
+	switch err := w.back(v.r.Context(), v); noren.CodeOf(err) {
+	case "":
+	case noren.NotFound: // somebody else took it back
+		return v.redirect(back(v.field("to"), home), "undo-gone")
+	case noren.Conflict: // somebody else changed it since
+		return err
+	default:
+		c.undos.keep(id, w)
 		return err
 	}
 	return v.redirect(back(v.field("to"), home), "undone")

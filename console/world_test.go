@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -49,6 +50,15 @@ type world struct {
 	console  *Console
 	url      string
 	log      lockedText
+	faults   atomic.Pointer[func() db.Fault]
+}
+
+// faulty breaks a write of the database when a test says so.
+func (w *world) faulty(db.FaultPoint) db.Fault {
+	if f := w.faults.Load(); f != nil {
+		return (*f)()
+	}
+	return db.Fault{}
 }
 
 // lockedText keeps what was logged, for failing tests.
@@ -105,7 +115,7 @@ func openWorld(t *testing.T, change ...func(*world, *Options)) *world {
 			t.Fatal(err)
 		}
 	}
-	w.db = dbtest.Open(t, db.SQLite)
+	w.db = dbtest.OpenURL(t, db.Options{URL: dbtest.URL(t, db.SQLite), Faults: w.faulty})
 	root := t.TempDir() + "/root.key"
 	check(vault.GenerateRootKey(root))
 	key, err := vault.LoadRootKey("file:" + root)
@@ -155,7 +165,7 @@ func openWorld(t *testing.T, change ...func(*world, *Options)) *world {
 	check(err)
 	o := Options{
 		Staff: w.staff, Journal: w.journal, Gateway: w.gateway, Lists: w.lists, Modes: w.modes, Places: w.places, Emergency: w.stops, Notify: w.notify, Untold: func(string) bool { return true }, Sites: w.gateway.Sites,
-		Decider: w, Sheet: w.vault.Alarm, SheetDone: w.vault.ConfirmBackup, Host: func() string { return "" }, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
+		Decider: w, Sheet: w.vault.Alarm, SheetDone: w.vault.ConfirmBackup, Host: func() string { return "" }, Away: db.IsUnavailable, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
 	}
 	for _, f := range change {
 		f(w, &o)

@@ -41,6 +41,7 @@ func (t *Told) notice() Notice {
 // Delivery is one message of a notice to one receiver.
 type Delivery struct {
 	ID       string     `json:"id"` // local part of the Message-ID
+	Site     string     `json:"site,omitempty"`
 	Kind     string     `json:"kind"`
 	Receiver string     `json:"receiver"`
 	Channel  string     `json:"channel"`
@@ -135,7 +136,7 @@ func (n *Notify) Waiting(ctx context.Context) ([]Delivery, error) {
 }
 
 func (n *Notify) readDeliveries(ctx context.Context, where string, args ...any) (out []Delivery, err error) {
-	rows, err := n.o.DB.Read().QueryContext(ctx, `SELECT id, kind, receiver, channel, state, due, tries, error, sent_at FROM notify_outbox `+where, args...)
+	rows, err := n.o.DB.Read().QueryContext(ctx, `SELECT id, site, kind, receiver, channel, state, due, tries, error, sent_at FROM notify_outbox `+where, args...)
 	if err != nil {
 		return nil, fmt.Errorf("list messages: %w", err)
 	}
@@ -143,7 +144,7 @@ func (n *Notify) readDeliveries(ctx context.Context, where string, args ...any) 
 	for rows.Next() {
 		var d Delivery
 		var due, at int64
-		if err := rows.Scan(&d.ID, &d.Kind, &d.Receiver, &d.Channel, &d.State, &due, &d.Tries, &d.Error, &at); err != nil {
+		if err := rows.Scan(&d.ID, &d.Site, &d.Kind, &d.Receiver, &d.Channel, &d.State, &due, &d.Tries, &d.Error, &at); err != nil {
 			return nil, err
 		}
 		d.Due = noren.FromMicros(due)

@@ -231,12 +231,15 @@ func (s *Staff) mailToken(mail string) []byte {
 }
 
 func validName(name string) error {
-	if n := utf8.RuneCountInString(name); !utf8.ValidString(name) || n < 1 || n > maxName || strings.ContainsFunc(name, unicode.IsControl) {
+	if n := utf8.RuneCountInString(name); !utf8.ValidString(name) || n < 1 || n > maxName || strings.ContainsFunc(name, unreadable) {
 		return noren.WithText(noren.Errorf(noren.Invalid, "a name has 1 to %d characters", maxName),
 			noren.Text{Ja: "お名前は1文字から100文字で入れてください。", En: "A name has 1 to 100 characters."})
 	}
 	return nil
 }
+
+// unreadable are characters of no name: they would make it look like another's.
+func unreadable(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }
 
 func validMail(mail string) error {
 	local, domain, ok := strings.Cut(mail, "@")

@@ -10,6 +10,7 @@ import (
 
 	"noren/acme"
 	"noren/console"
+	"noren/db"
 	"noren/gateway"
 	"noren/staff"
 	"noren/yamlfile"
@@ -90,7 +91,7 @@ func (s *server) openConsole() (*console.Console, error) {
 		Staff: in.staff, Journal: in.journal, Gateway: g, Lists: in.lists, Modes: in.modes, Places: in.places, Emergency: in.stops,
 		Notify: in.notify, Untold: in.untold, About: in.about, Sites: g.Sites, Decider: in.loop,
 		Conditions: in.conditions(), Version: version,
-		Sheet: in.vault.Alarm, SheetDone: in.vault.ConfirmBackup, Host: in.consoleHost, Log: in.log,
+		Sheet: in.vault.Alarm, SheetDone: in.vault.ConfirmBackup, Host: in.consoleHost, Away: db.IsUnavailable, Log: in.log,
 		Settings: in.settings, Desk: desk{s}, SettingsInForce: in.rulesHash,
 		EventOptions: in.eventPages(),
 		Matters:      []func(context.Context, string) []console.Matter{checkMatters(s.checks.Last)},

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"noren/console"
 	"noren/gateway"
 	"noren/gateway/h3"
 	"noren/loop"
@@ -92,6 +93,7 @@ type server struct {
 	http3     udpDoor
 	console   *http.Server
 	checks    *checkups
+	pages     *console.Console
 	listeners listeners
 	failed    chan error
 }
@@ -120,7 +122,7 @@ func startServer(ctx context.Context, in *instance, getenv func(string) string) 
 		return nil, err
 	}
 	in.run(ctx, s.watchSettings, watch.Run, s.gateway.WatchPressure, s.gateway.WatchUpstreams, in.logs.Run, in.watchMachine, pages.RunDigests, s.checks.watch, houseKeeper(getenv))
-	s.http, s.console = s.gateway.Server(), pages.Server()
+	s.http, s.console, s.pages = s.gateway.Server(), pages.Server(), pages
 	s.http.Handler = in.consoleDoor(pages, s.http.Handler)
 	s.drain = newDrain(s.http)
 	if in.cfg.Listen.HTTP3 {
@@ -279,6 +281,7 @@ func (s *server) close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainWithin)
 	defer cancel()
 	s.listeners.close()
+	s.pages.Close() // live pages would hold the requests under way open
 	udp := make(chan error, 1)
 	go func() { udp <- s.http3.close(ctx) }()
 	s.drain.wait(ctx)

@@ -23,7 +23,7 @@ func funcs(lang string, a *Assets) template.FuncMap {
 	return template.FuncMap{
 		"lang":   func() string { return lang },
 		"t":      w.T,
-		"text":   func(t noren.Text) string { return t.In(lang) },
+		"text":   func(t noren.Text) string { return Lines(t.In(lang)) },
 		"when":   w.When,
 		"exact":  Exact,
 		"num":    w.Number,
@@ -193,7 +193,8 @@ func Plain(s string) string {
 	}, s)
 }
 
-// Lines is Plain for a text of several lines.
+// Lines is Plain for a text of several lines, such as names of people, policies and
+// causes that stand within the words of Noren.
 func Lines(s string) string {
 	lines := strings.Split(s, "\n")
 	for i, l := range lines {
