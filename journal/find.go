@@ -199,7 +199,7 @@ func (f *finder) read(ctx context.Context, p place, want int) ([]entryRow, error
 
 // rows adds all that was asked for and reads.
 func (f *finder) rows(ctx context.Context, s *statement, want int) ([]entryRow, error) {
-	s.between("e", f.since, f.until).which(&f.w, "e", "")
+	s.between("e.at", f.since, f.until).which(&f.w, "e", "")
 	s.add(` ORDER BY e.seq`)
 	if f.desc {
 		s.add(` DESC`)

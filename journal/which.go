@@ -107,13 +107,14 @@ func (s *statement) causes(causes []noren.Cause, column, also string) {
 	s.add(`)`)
 }
 
-// between adds a span of time.
-func (s *statement) between(t string, since, until int64) *statement {
+// between adds a span of time; at is the column, or a term of it where its index
+// must not be used.
+func (s *statement) between(at string, since, until int64) *statement {
 	if since > 0 {
-		s.add(` AND `+t+`.at >= ?`, since)
+		s.add(` AND `+at+` >= ?`, since)
 	}
 	if until < forever {
-		s.add(` AND `+t+`.at < ?`, until)
+		s.add(` AND `+at+` < ?`, until)
 	}
 	return s
 }
