@@ -41,7 +41,7 @@ func (a About) Line(w ui.Words) string {
 
 func networkClasses() map[string]noren.Text {
 	return map[string]noren.Text{
-		"private":     {Ja: "社内・機内のアドレス", En: "private address"},
+		"private":     {Ja: "社内のアドレス", En: "private address"},
 		"tor":         {Ja: "Tor（身元を隠す通信網）", En: "Tor"},
 		"datacentre":  {Ja: "データセンター", En: "data centre"},
 		"mobile":      {Ja: "携帯電話の回線", En: "mobile carrier"},

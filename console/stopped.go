@@ -110,12 +110,21 @@ func turn(all []gateway.Entry, after, base string) ([]gateway.Entry, ui.Pager) {
 }
 
 func (c *Console) onList(v *visit, e gateway.Entry) onList {
-	o := onList{Entry: e, What: e.What(), By: noren.Text{Ja: e.Author, En: e.Author}, Policy: e.Policy, Wide: e.Prefix.IsValid() && !e.Prefix.IsSingleIP()}
+	o := onList{Entry: e, What: whatOf(e), By: noren.Text{Ja: e.Author, En: e.Author}, Policy: e.Policy, Wide: e.Prefix.IsValid() && !e.Prefix.IsSingleIP()}
 	if e.Prefix.IsValid() {
 		o.About = c.about(e.Prefix.Addr()).Line(v.words())
 	}
 	o.By = c.authorName(v.r.Context(), e.Author)
 	return o
+}
+
+// whatOf is who an entry is about; a single address without the length of its
+// network.
+func whatOf(e gateway.Entry) string {
+	if e.Session == "" && e.Prefix.IsSingleIP() {
+		return e.Prefix.Addr().String()
+	}
+	return e.What()
 }
 
 // authorName says who did something: a policy, a person, or somebody at the machine.

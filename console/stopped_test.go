@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -64,6 +65,34 @@ func TestLiftAndUndo(t *testing.T) {
 		if got := tt.who.post(tt.at, "undo", undo, "to", "/s/shop/stopped"); got.status != tt.want || w.isBanned("203.0.113.7") != tt.back {
 			t.Errorf("undo at %s: %d, banned again %t; want %d, %t", tt.at, got.status, w.isBanned("203.0.113.7"), tt.want, tt.back)
 		}
+	}
+}
+
+// A policy names its bans with slashes; their pages and the way off the list are
+// there all the same.
+func TestBanOfAPolicyIsLifted(t *testing.T) {
+	w := openWorld(t)
+	b := w.owner()
+	e := w.banned(shopSite, "203.0.113.7")
+	if _, err := w.lists.Lift(t.Context(), shopSite, gateway.ListBan, e.Prefix, "test", noren.Text{Ja: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	e.ID = noren.NewID(time.Now()) + "/secret-files-probed/ban"
+	if _, err := w.lists.Set(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	link := regexp.MustCompile(`href="(/s/shop/stopped/[^"?]+ban)"`).FindStringSubmatch(b.get("/s/shop/stopped").body)
+	if link == nil {
+		t.Fatal("the list has no link to the ban")
+	}
+	page := b.get(link[1])
+	page.says(t, "203.0.113.7", "この相手を通す")
+	form := regexp.MustCompile(`action="(/s/shop/stopped/[^"]+/lift)"`).FindStringSubmatch(page.body)
+	if form == nil {
+		t.Fatal("the page has no way off the list")
+	}
+	if got := b.post(form[1], "once", newForm(), "reason", "常連のお客様"); got.status != http.StatusSeeOther || w.isBanned("203.0.113.7") {
+		t.Errorf("lift: %d", got.status)
 	}
 }
 

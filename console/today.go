@@ -153,13 +153,16 @@ func (c *Console) matters(ctx context.Context, site string, notices []string, no
 	aboutNotices := func(ctx context.Context, site string, now time.Time) []matter {
 		return c.noticeMatters(ctx, site, notices, now)
 	}
-	for _, ask := range []func(context.Context, string, time.Time) []matter{c.switchMatters, c.serverMatters, c.certificateMatters, c.machineMatters, aboutNotices, c.measureMatters, c.setupMatters} {
+	for _, ask := range []func(context.Context, string, time.Time) []matter{c.switchMatters, c.serverMatters, c.certificateMatters, c.machineMatters, aboutNotices, c.setupMatters} {
 		ms = append(ms, ask(ctx, site, now)...)
 	}
 	for _, ask := range c.o.Matters {
 		for _, m := range ask(ctx, site) {
 			ms = append(ms, m.matter(site))
 		}
+	}
+	if !slices.ContainsFunc(ms, func(m matter) bool { return m.Do.URL != "" }) {
+		ms = append(ms, c.measureMatters(ctx, site, now)...) // advice is for who has nothing else to do
 	}
 	return ms
 }
@@ -277,6 +280,7 @@ func causes() []causeInfo {
 		{noren.CauseChallenge, noren.Text{Ja: "確認のお願い", En: "asked for the check"}, noren.Text{Ja: "確認のページをお見せしました。通れば、ふだんどおり買い物ができます。", En: "The visitor was shown the check. Whoever passes it goes on as usual."}},
 		{noren.CauseQueue, noren.Text{Ja: "順番待ち", En: "waiting in line"}, noren.Text{Ja: "混雑モードで順番をお待ちいただきました。", En: "Waited in the line of the busy mode."}},
 		{noren.CauseClosed, noren.Text{Ja: "準備中", En: "closed"}, noren.Text{Ja: "お店を閉めている間の通信です。", En: "Came while the shop was closed."}},
+		{noren.CauseEmergency, noren.Text{Ja: "非常時の停止", En: "stopped in an emergency"}, noren.Text{Ja: "「非常時」で止めている間の通信です。悪い相手とは限りません。", En: "Came while an emergency switch was on; it accuses nobody."}},
 		{noren.CauseAccess, noren.Text{Ja: "入れない場所から", En: "not from here"}, noren.Text{Ja: "管理画面などに、許されていない場所から来ました。", En: "Came to the admin or the like from a place that may not enter."}},
 		{noren.CauseDoor, noren.Text{Ja: "スタッフの確認", En: "staff door"}, noren.Text{Ja: "スタッフとして確認できませんでした。", En: "Was not known as staff."}},
 		{noren.CauseOverload, noren.Text{Ja: "混みすぎ", En: "overload"}, noren.Text{Ja: "一度に多すぎて、少し待っていただきました。", En: "Too much at once; asked to come back shortly."}},

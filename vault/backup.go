@@ -46,7 +46,7 @@ func (v *Vault) Alarm(ctx context.Context) (text noren.Text, ok bool, err error)
 		return noren.Text{}, false, err
 	}
 	return noren.Text{
-		Ja: "ルート鍵の控えがまだ確認されていません。この機械が壊れると、記録された個人情報は二度と読めなくなります。復旧シートを印刷し、金庫など別の場所に保管してから、確認の操作をしてください。",
+		Ja: "ルート鍵の控えがまだ確認されていません。この機械が壊れると、記録された個人情報は二度と読めなくなります。復旧用紙を印刷し、金庫など別の場所に保管してから、確認の操作をしてください。",
 		En: "Nobody has confirmed a copy of the root key yet. If this machine breaks, the personal data on record can never be read again. Print the recovery sheet, keep it somewhere else, such as a safe, and then confirm it.",
 	}, true, nil
 }

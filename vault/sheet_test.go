@@ -15,7 +15,7 @@ import (
 func TestRecoverySheet(t *testing.T) {
 	n := open(t, dbtest.Open(t, db.SQLite), vault.NewRootKey())
 	for lang, words := range map[string][]string{
-		"ja": {"復旧シート", "失くすとどうなるか", "復旧のしかた"},
+		"ja": {"復旧用紙", "失くすとどうなるか", "復旧のしかた"},
 		"en": {"recovery sheet", "IF IT IS LOST", "HOW TO RESTORE"},
 	} {
 		sheet := n.RecoverySheet(lang)

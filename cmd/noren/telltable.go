@@ -75,6 +75,7 @@ func tellTable() []tellRow {
 		{"a web server of yours passes visitors on and is not in trusted_proxies: all of them look like one", "proxy-untrusted", middle, text("前段のサーバーが信頼済みに入っておらず、お客様が全員同じに見えています", "A web server of yours is not in trusted_proxies; all visitors look like one"),
 			text("noren.yaml の trusted_proxies に、そのサーバーのアドレスを加えてください。", "Add its address to trusted_proxies in noren.yaml."), nil, []string{"proxy"}},
 		{"journal slower than the deadline", "record-slow", low, text("記録の書き込みが遅くなっています", "The record is written slowly"), text("続くときは、サーバーの空き容量と負荷を確認してください。", "If it lasts, look at the machine's disk and load."), nil, nil},
+		{"people of a site cannot be told", "nobody-reached", middle, text("知らせを届ける方法が、まだ設定されていません", "The way to the people who should be told is not set up yet"), text("noren.yaml に mail: を書くと届くようになります（docs/operate/notify.md）。", "Add mail: to noren.yaml (docs/operate/notify.md)."), nil, nil},
 		{"a way to people cannot be used; its messages wait", "way-broken", middle, text("お知らせを送る方法の 1 つが使えません", "One way to reach people cannot be used"), text("noren check が原因を示します。", "noren check says why."), nil, nil},
 	}
 }
