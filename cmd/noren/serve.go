@@ -44,6 +44,11 @@ func (serveCmd) Run(e *env) error {
 		return err
 	}
 	defer lock.Close()
+	// Before anything answers: whoever sees it serve may ask for a reload or a
+	// hand-over at once, and without this the signal would end the process.
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR2)
+	defer signal.Stop(signals)
 	in, err := openInstance(e.ctx, cfg, wants{create: true, getenv: e.getenv}, e.log)
 	if err != nil {
 		return err
@@ -61,19 +66,7 @@ func (serveCmd) Run(e *env) error {
 	for name, l := range s.listeners {
 		e.log.Info("serving", "protocol", name, "address", l.Addr().String(), "sites", cfg.siteNames())
 	}
-	s.sayNoOwner(e.ctx)
-	return s.until(e, path, lock)
-}
-
-// sayNoOwner tells how the first owner gets in; the link itself is no matter for a
-// log.
-func (s *server) sayNoOwner(ctx context.Context) {
-	if s.listeners[socketConsole] == nil {
-		return
-	}
-	if has, err := s.in.staff.HasOwner(ctx); err == nil && !has {
-		s.in.log.Info("nobody signs in to the console yet", "hint", "noren staff link prints the one-time link of the first owner; it leads through the set-up")
-	}
+	return s.until(e, path, lock, signals)
 }
 
 // notePid writes this process into the lock file, for the message of the next
@@ -239,10 +232,7 @@ func (in *instance) searchEngine(addr netip.Addr, agent string, at time.Time) st
 }
 
 // until serves until ctx ends, a listener fails or a successor took over.
-func (s *server) until(e *env, path string, lock *os.File) error {
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR2)
-	defer signal.Stop(signals)
+func (s *server) until(e *env, path string, lock *os.File, signals <-chan os.Signal) error {
 	looks := time.NewTicker(watchEvery)
 	defer looks.Stop()
 	watch := configWatch{inForce: s.stamps(path)}
