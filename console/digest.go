@@ -56,7 +56,11 @@ func (c *Console) sendDigests(ctx context.Context, now time.Time, sent map[strin
 // Digest is 今日のお店 as a mail: the same sentence, the same numbers, read in two
 // minutes.
 func (c *Console) Digest(ctx context.Context, site string, now time.Time) (notify.Message, error) {
-	d, err := c.lookAt(ctx, site, []string{site, ""}, 7, now)
+	notices := []string{site}
+	if len(c.o.Sites()) == 1 {
+		notices = append(notices, "") // of several shops none is told of the machine's
+	}
+	d, err := c.lookAt(ctx, site, notices, 7, now)
 	if err != nil {
 		return notify.Message{}, err
 	}

@@ -97,6 +97,22 @@ func TestDigestIsReadOnce(t *testing.T) {
 	b.get("/s/shop/digest/"+startOfDay(time.Now()).AddDate(0, 0, -3).Format(time.DateOnly)).says(t, "朝のまとめ")
 }
 
+// One shop's mail of the morning tells neither of another's notices nor of the
+// machine's, which is several shops' matter.
+func TestDigestTellsOfItsOwnShop(t *testing.T) {
+	w := openWorld(t)
+	w.told(shopSite, "うちのこと")
+	w.told(otherSite, "よそのこと")
+	w.told("", "機械のこと")
+	m, err := w.console.Digest(t.Context(), shopSite, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all := m.Text.Ja + m.HTML.Ja; !strings.Contains(all, "うちのこと") || strings.Contains(all, "よそのこと") || strings.Contains(all, "機械のこと") {
+		t.Errorf("the mail says\n%s", m.Text.Ja)
+	}
+}
+
 // The digest leaves in the morning, once a day, and is tried again.
 func TestDigestLeavesInTheMorning(t *testing.T) {
 	w := openWorld(t)
