@@ -22,11 +22,11 @@ func FuzzScreenMutants(f *testing.F) {
 		m := mutator{rand.New(rand.NewPCG(seed, 5)), base, extra}
 		for range 4 {
 			r := m.request()
-			clean, _, err := engine(t).sieve.clean(r)
+			said, err := engine(t).sieve.judge(r)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !clean {
+			if !said.Clean {
 				continue
 			}
 			if res := oracle(t, r); marked(res) {

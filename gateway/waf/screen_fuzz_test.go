@@ -43,8 +43,8 @@ func FuzzScreenNeverUnder(f *testing.F) {
 			return
 		}
 		r := fuzzRequest(method, uri, proto, head, cookie, body, kind)
-		clean, _, err := engine(t).sieve.clean(r)
-		if err != nil || !clean {
+		said, err := engine(t).sieve.judge(r)
+		if err != nil || !said.Clean {
 			return
 		}
 		if res := oracle(t, r); marked(res) {

@@ -46,16 +46,16 @@ func otherRules(t *testing.T, seed uint64) (passed int) {
 	}
 	for range 12 {
 		r := g.request()
-		clean, _, err := v.clean(r)
+		said, err := v.judge(r)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !clean {
+		if !said.Clean {
 			continue
 		}
 		passed++
 		for range 3 { // the order in which the engine takes values is chance
-			res, err := w.run(r)
+			res, err := w.run(r, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -59,41 +59,40 @@ func (w *WAF) Screening() Screening {
 	return Screening{!v.off.Load(), c.clean.Load(), c.engine.Load(), c.failed.Load(), c.compared.Load(), c.disagreed.Load()}
 }
 
-// screened asks the screen. If clean is false, the engine must decide; that is
-// also what happens when the screen fails.
-func (w *WAF) screened(r *Request) (res Result, clean bool) {
+// screened asks the screen. If the verdict is not clean, the engine must decide;
+// that is also what happens when the screen fails.
+func (w *WAF) screened(r *Request) (res Result, said screen.Verdict) {
 	v := w.sieve
 	if v == nil || v.off.Load() {
-		return Result{}, false
+		return Result{}, screen.Verdict{}
 	}
 	start := time.Now()
-	clean, err := v.try(r)
+	said, err := v.try(r)
 	if err != nil {
 		v.counts.failed.Add(1)
 		w.log.Error("the firewall's screen failed; the engine inspects the request", "err", err, "method", r.Method, "zone", r.Zone)
 	}
-	if !clean {
+	if !said.Clean {
 		v.counts.engine.Add(1)
-		return Result{}, false
+		return Result{}, said
 	}
 	v.counts.clean.Add(1)
 	if v.sample() {
 		if res, marked := w.compare(r); marked {
-			return res, true
+			return res, said
 		}
 	}
-	return Result{Micros: time.Since(start).Microseconds()}, true
+	return Result{Micros: time.Since(start).Microseconds()}, said
 }
 
-// try is clean, with a panic as an error.
-func (v *sieve) try(r *Request) (clean bool, err error) {
+// try is judge, with a panic as an error.
+func (v *sieve) try(r *Request) (said screen.Verdict, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			clean, err = false, noren.Errorf(noren.Internal, "waf: the screen panicked: %v", p)
+			said, err = screen.Verdict{}, noren.Errorf(noren.Internal, "waf: the screen panicked: %v", p)
 		}
 	}()
-	clean, _, err = v.clean(r)
-	return clean, err
+	return v.judge(r)
 }
 
 // sample picks the clean requests that are compared.
@@ -114,7 +113,7 @@ func (w *WAF) compare(r *Request) (res Result, marked bool) {
 		return Result{}, false
 	}
 	defer leave()
-	res, err := w.run(r)
+	res, err := w.run(r, nil)
 	if err != nil {
 		return Result{}, false
 	}
@@ -183,9 +182,9 @@ func parseAll(names []string) ([]variables.RuleVariable, error) {
 	return out, nil
 }
 
-// clean reports whether no rule can match r. If not, rule is the first that
-// may, or 0 if that cannot be told.
-func (v *sieve) clean(r *Request) (clean bool, rule int, err error) {
+// judge asks the screen what the rules can make of r. An empty verdict is one
+// that it cannot give.
+func (v *sieve) judge(r *Request) (said screen.Verdict, err error) {
 	tx := v.reader.NewTransaction()
 	defer func() {
 		if cerr := tx.Close(); cerr != nil && err == nil {
@@ -194,22 +193,21 @@ func (v *sieve) clean(r *Request) (clean bool, rule int, err error) {
 	}()
 	state, ok := tx.(plugintypes.TransactionState)
 	if !ok {
-		return false, 0, noren.Errorf(noren.Internal, "waf: this Coraza hides its variables")
+		return said, noren.Errorf(noren.Internal, "waf: this Coraza hides its variables")
 	}
 	if err := feedHead(tx, r); err != nil {
-		return false, 0, err
+		return said, err
 	}
 	var req screen.Request
 	req.Early = collect(state, v.early)
 	if err := feedBody(tx, r); err != nil {
-		return false, 0, err
+		return said, err
 	}
 	if tx.IsInterrupted() {
-		return false, 0, nil
+		return said, nil
 	}
 	req.Late = collect(state, v.late)
-	clean, rule = v.screen.Clean(&req)
-	return clean, rule, nil
+	return v.screen.Judge(&req), nil
 }
 
 func collect(tx plugintypes.TransactionState, vars []variables.RuleVariable) [][]screen.Value {

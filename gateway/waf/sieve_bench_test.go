@@ -32,6 +32,33 @@ func BenchmarkMix(b *testing.B) {
 	})
 }
 
+// BenchmarkAttack is the CPU of one request that the rules mark: those of their
+// own tests, and a field of 64 KiB with an attack at its end.
+func BenchmarkAttack(b *testing.B) {
+	var reqs []*Request
+	for i, s := range suite(b) {
+		if i%9 == 0 && marked(oracle(b, s.r)) {
+			reqs = append(reqs, s.r)
+		}
+	}
+	long := request("POST", "/contact", "note="+strings.Repeat("%E3%81%8A%E8%8C%B6+and+tea.+", 64<<10/28)+"%3Cscript%3Ealert(1)%3C/script%3E")
+	both(b, func(b *testing.B, w *WAF) {
+		for name, reqs := range map[string][]*Request{"suite": reqs, "64KiB": {long}} {
+			b.Run(name, func(b *testing.B) {
+				b.ReportAllocs()
+				i, cpu := 0, cpuTime(b)
+				for b.Loop() {
+					if res, err := w.Inspect(context.Background(), reqs[i%len(reqs)]); err != nil || !marked(res) {
+						b.Fatal(res, err)
+					}
+					i++
+				}
+				b.ReportMetric(float64((cpuTime(b)-cpu).Microseconds())/float64(b.N), "cpu-µs/op")
+			})
+		}
+	})
+}
+
 // cpuTime is what this process used, which neighbours on the machine disturb
 // least.
 func cpuTime(b *testing.B) time.Duration {

@@ -237,31 +237,26 @@ type Result struct {
 // screened, in a lane of their own: what the engine takes seconds for holds up
 // nobody whose request is clean.
 func (w *WAF) Inspect(ctx context.Context, r *Request) (Result, error) {
-	lane := w.light
+	lane, leave := w.light, func() {}
 	if r.size() > heavyBytes {
 		lane = w.heavy
-		leave, err := w.sifting.enter(ctx, r.Site, w.wait)
-		if err != nil {
+		var err error
+		if leave, err = w.sifting.enter(ctx, r.Site, w.wait); err != nil {
 			return Result{}, err
 		}
-		r = w.own(r)
-		res, clean := w.screened(r)
-		leave()
-		if clean {
-			return res, nil
-		}
-	} else {
-		r = w.own(r)
-		if res, clean := w.screened(r); clean {
-			return res, nil
-		}
+	}
+	r = w.own(r)
+	res, said := w.screened(r)
+	leave()
+	if said.Clean {
+		return res, nil
 	}
 	leave, err := lane.enter(ctx, r.Site, w.wait)
 	if err != nil {
 		return Result{}, err
 	}
 	defer leave()
-	return w.run(r)
+	return w.run(r, said.Idle)
 }
 
 // size is how much the rules look at: a cookie of 60 KB is as dear as a body.
@@ -275,9 +270,9 @@ func (r *Request) size() int {
 	return n
 }
 
-// run is one transaction. A panic of the engine is an error of this request
-// only.
-func (w *WAF) run(r *Request) (res Result, err error) {
+// run is one transaction, without the rules that are known to match nothing. A
+// panic of the engine is an error of this request only.
+func (w *WAF) run(r *Request, idle []int) (res Result, err error) {
 	start := time.Now()
 	defer func() {
 		if p := recover(); p != nil {
@@ -291,12 +286,25 @@ func (w *WAF) run(r *Request) (res Result, err error) {
 			err = fmt.Errorf("waf: close transaction: %w", cerr)
 		}
 	}()
+	leaveOut(tx, idle)
 	if err := process(tx, r); err != nil {
 		return Result{}, err
 	}
 	res, err = result(tx)
 	res.Micros = time.Since(start).Microseconds()
 	return res, err
+}
+
+// leaveOut takes rules out of one transaction, as ctl:ruleRemoveById does. An
+// engine that has no such door runs them all.
+func leaveOut(tx types.Transaction, rules []int) {
+	door, ok := tx.(interface{ RemoveRuleByID(id int) })
+	if !ok {
+		return
+	}
+	for _, id := range rules {
+		door.RemoveRuleByID(id)
+	}
 }
 
 func process(tx types.Transaction, r *Request) error {

@@ -22,6 +22,7 @@ type compiler struct {
 	skipTo   string   // the marker up to which rules are skipped
 	unsureTo []string // the markers up to which rules may be skipped
 	unsure   int      // how many rules may be skipped
+	counted  int      // how many rules a skip may count, if they are there
 	taken    taken
 	captures int // groups of the last pattern of this rule that captures; -1: none
 }
@@ -67,7 +68,7 @@ func compile(root fs.FS, directives string, given []string) (*compiler, error) {
 		if c.skipTo != "" || len(c.unsureTo) > 0 {
 			return nil, fmt.Errorf("no marker %s%s in phase %d", c.skipTo, c.unsureTo, c.phase)
 		}
-		c.unsure = 0
+		c.unsure, c.counted = 0, 0
 	}
 	if s := c.tx[scoreVariable]; s.state == unknown || c.dynamic[scoreVariable] || s.state == constant && s.value != "0" {
 		return nil, errors.New("the score of a request without a match is not zero")
@@ -184,7 +185,7 @@ func (c *compiler) group(g *group) error {
 			c.skipTo = ""
 		}
 		c.unsureTo = slices.DeleteFunc(c.unsureTo, func(m string) bool { return m == g.marker })
-		c.unsure = max(0, c.unsure-1)
+		c.unsure, c.counted = max(0, c.unsure-1), max(0, c.counted-1)
 		return nil
 	}
 	if g.phase != c.phase || c.skipTo != "" {
@@ -196,11 +197,14 @@ func (c *compiler) group(g *group) error {
 func (c *compiler) rule(g *group) error {
 	touched := c.taken.touches(g)
 	unsure := len(c.unsureTo) > 0 || c.unsure > 0 || touched
-	if !touched { // the engine does not count those that are taken away
-		c.unsure = max(0, c.unsure-1)
-	}
 	head := g.chain[0].actions
-	r := &rule{id: g.id, marks: marks(g.id, head)}
+	r := &rule{id: g.id, marks: marks(g.id, head), counted: c.counted > 0}
+	if !touched { // the engine does not count those that are taken away
+		c.unsure, c.counted = max(0, c.unsure-1), max(0, c.counted-1)
+	}
+	if n, err := strconv.Atoi(value(head, "skip")); err == nil {
+		c.counted = max(c.counted, n)
+	}
 	truth := yes
 	engine := false
 	c.captures = -1 // those of earlier rules are not known

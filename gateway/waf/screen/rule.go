@@ -20,6 +20,9 @@ type rule struct {
 	// scanned says that the first link is decided by the scan over the values;
 	// other rules are run for every request.
 	scanned bool
+	// counted says that a rule before it may skip a number of rules, and that the
+	// engine would skip another if this one were left out.
+	counted bool
 }
 
 // link is one rule of a chain.

@@ -8,11 +8,12 @@ type scratch struct {
 	used    int
 	flagged []bool // by rule: its first link matches
 	flags   int    // how often that was found
+	hit     int    // the first rule whose match decides; -1: none
 }
 
 func (s *Screen) newScratch() *scratch {
 	n := len(s.tree.nodes)
-	sc := &scratch{values: make([]string, n), sets: make([]int, n), found: make([]bits, n), flagged: make([]bool, len(s.rules))}
+	sc := &scratch{values: make([]string, n), sets: make([]int, n), found: make([]bits, n), flagged: make([]bool, len(s.rules)), hit: -1}
 	for i := range sc.found {
 		sc.found[i] = make(bits, s.words)
 	}
@@ -22,11 +23,11 @@ func (s *Screen) newScratch() *scratch {
 func (sc *scratch) reset() {
 	clear(sc.values)
 	clear(sc.flagged)
+	sc.hit = -1
 }
 
-// scan looks at one value. It returns the rule that matches it, or -1; the
-// rules whose match alone does not decide are flagged.
-func (s *Screen) scan(sc *scratch, p *plan, v Value) int {
+// scan looks at one value and flags the rules that match it.
+func (s *Screen) scan(sc *scratch, p *plan, v Value) {
 	sc.used = 0
 	for i := range p.levels {
 		l := &p.levels[i]
@@ -46,30 +47,24 @@ func (s *Screen) scan(sc *scratch, p *plan, v Value) int {
 		if len(l.always)+len(l.filtered) == 0 {
 			continue
 		}
-		if hit := s.level(sc, l, i, v.Key, same); hit >= 0 {
-			return hit
-		}
+		s.level(sc, l, i, v.Key, same)
 		if same {
 			sc.sets[l.parent] = sc.sets[i]
 		}
 	}
-	return -1
 }
 
 // level asks all rules at one place of the tree.
 // same: the step before it did not change the string.
-func (s *Screen) level(sc *scratch, l *level, at int, key string, same bool) int {
+func (s *Screen) level(sc *scratch, l *level, at int, key string, same bool) {
 	v := sc.values[at]
 	for k := range l.always {
-		if same && l.always[k].again {
-			continue
-		}
-		if hit := s.ask(sc, &l.always[k], v, key); hit >= 0 {
-			return hit
+		if e := &l.always[k]; !same || !e.again {
+			s.ask(sc, e, v, key)
 		}
 	}
 	if len(l.filtered) == 0 {
-		return -1
+		return
 	}
 	if sc.sets[at] < 0 {
 		sc.sets[at] = sc.used
@@ -80,18 +75,13 @@ func (s *Screen) level(sc *scratch, l *level, at int, key string, same bool) int
 	found := sc.found[sc.sets[at]]
 	fold := found.has(anyFold)
 	if !fold && !overlap(found, l.mask) {
-		return -1
+		return
 	}
 	for k := range l.filtered {
-		e := &l.filtered[k]
-		if same && e.again || !e.passes(found, fold) {
-			continue
-		}
-		if hit := s.ask(sc, e, v, key); hit >= 0 {
-			return hit
+		if e := &l.filtered[k]; (!same || !e.again) && e.passes(found, fold) {
+			s.ask(sc, e, v, key)
 		}
 	}
-	return -1
 }
 
 func overlap(a, b bits) bool {
@@ -115,21 +105,19 @@ func (e *entry) passes(found bits, fold bool) bool {
 	return true
 }
 
-// ask puts the question of one rule to v. It returns the rule if its match
-// decides, and flags it if more must be looked at.
-func (s *Screen) ask(sc *scratch, e *entry, v, key string) int {
+// ask puts the question of one rule to v, unless another value answered it.
+func (s *Screen) ask(sc *scratch, e *entry, v, key string) {
 	r := s.rules[e.rule]
-	decides := r.marks && len(r.links) == 1
-	if e.sel != nil && !e.sel.wants(key) {
-		return -1
+	if sc.flagged[e.rule] {
+		sc.flags++
+		return
 	}
-	if e.op != nil && e.op.match(v) == e.neg {
-		return -1
-	}
-	if decides {
-		return e.rule
+	if e.sel != nil && !e.sel.wants(key) || e.op != nil && e.op.match(v) == e.neg {
+		return
 	}
 	sc.flagged[e.rule] = true
 	sc.flags++
-	return -1
+	if sc.hit < 0 && r.marks && len(r.links) == 1 {
+		sc.hit = e.rule
+	}
 }

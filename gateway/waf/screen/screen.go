@@ -113,9 +113,19 @@ func (s *Screen) index() {
 	}
 }
 
-// Clean reports whether no rule that scores, records or denies can match the
-// request. If not, rule is the first that may.
-func (s *Screen) Clean(req *Request) (clean bool, rule int) {
+// Verdict is what the screen can tell of a request.
+type Verdict struct {
+	// Clean: no rule that scores, records or denies can match.
+	Clean bool
+	// Rule is one that may match, if the request is not clean.
+	Rule int
+	// Idle are the rules that cannot match a request that is not clean. The engine
+	// comes to the same verdict without them.
+	Idle []int
+}
+
+// Judge says what the rules can make of a request.
+func (s *Screen) Judge(req *Request) Verdict {
 	sc := s.pool.Get().(*scratch)
 	defer func() {
 		sc.reset()
@@ -123,36 +133,57 @@ func (s *Screen) Clean(req *Request) (clean bool, rule int) {
 	}()
 	for i, values := range req.Late {
 		for _, v := range values {
-			if hit := s.value(sc, i, v); hit >= 0 {
-				return false, s.rules[hit].id
-			}
+			s.value(sc, i, v)
 		}
 	}
+	if sc.hit < 0 {
+		sc.hit = s.follow(sc, req)
+	}
+	if sc.hit < 0 {
+		return Verdict{Clean: true}
+	}
+	return Verdict{Rule: s.rules[sc.hit].id, Idle: s.idle(sc)}
+}
+
+// follow runs what the scan cannot decide. It returns the first rule that may
+// match, or -1.
+func (s *Screen) follow(sc *scratch, req *Request) int {
 	x := &run{Screen: s, req: req}
 	for i, r := range s.rules {
 		if (!r.scanned || sc.flagged[i]) && x.rule(r) && r.marks {
-			return false, r.id
+			return i
 		}
 	}
-	return true, 0
+	return -1
+}
+
+// idle are the scanned rules whose first link matches nothing.
+func (s *Screen) idle(sc *scratch) []int {
+	out := make([]int, 0, len(s.rules))
+	for i, r := range s.rules {
+		if r.scanned && !r.counted && !sc.flagged[i] {
+			out = append(out, r.id)
+		}
+	}
+	return out
 }
 
 // value scans one value, unless it is remembered.
-func (s *Screen) value(sc *scratch, variable int, v Value) (hit int) {
+func (s *Screen) value(sc *scratch, variable int, v Value) {
 	p, key := s.plans[variable].of(v.Key)
 	if len(p.levels) == 0 {
-		return -1
+		return
 	}
 	if !s.keep[variable] || len(v.Value)+len(v.Key) > memoBytes || variable == s.headers && !commonHeaders[key] {
-		return s.scan(sc, p, v)
+		s.scan(sc, p, v)
+		return
 	}
 	place, clean := s.memo.find(p, v)
 	if clean {
-		return -1
+		return
 	}
 	sc.flags = 0
-	if hit = s.scan(sc, p, v); hit < 0 && sc.flags == 0 {
+	if s.scan(sc, p, v); sc.flags == 0 {
 		place.Store(&memoEntry{p, Value{strings.Clone(v.Key), strings.Clone(v.Value)}})
 	}
-	return hit
 }
