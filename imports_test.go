@@ -72,6 +72,7 @@ var owners = map[string]struct{ pkg, why string }{
 	"github.com/goccy/go-yaml":                   {"yamlfile", "YAML with line and column for every fault"},
 	"github.com/corazawaf/coraza/v3":             {"gateway/waf", "runs the OWASP Core Rule Set in Go"},
 	"github.com/corazawaf/coraza-coreruleset/v4": {"gateway/waf", "the rules themselves, untouched"},
+	"rsc.io/binaryregexp":                        {"gateway/waf", "patterns that mix bytes and characters, as Coraza reads them"},
 	"github.com/oschwald/maxminddb-golang/v2":    {"orient", "reads the operator's country and network files"},
 	"golang.org/x/crypto":                        {"staff", "argon2id for passwords"},
 	"rsc.io/qr":                                  {"staff", "draws the QR code of a second factor, pure Go"},

@@ -5,7 +5,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	coreruleset "github.com/corazawaf/coraza-coreruleset/v4"
 	"github.com/corazawaf/coraza/v3"
 	"github.com/corazawaf/coraza/v3/debuglog"
 	"github.com/corazawaf/coraza/v3/experimental/plugins/plugintypes"
@@ -132,8 +131,8 @@ func (w *WAF) compare(r *Request) (res Result, marked bool) {
 	return res, true
 }
 
-func newSieve(directives string, loaded []int) (*sieve, error) {
-	s, err := screen.New(coreruleset.FS, directives, zoneVariable)
+func newSieve(root *ruleFS, directives string, loaded []int) (*sieve, error) {
+	s, err := screen.New(root, root.patterns, directives, zoneVariable)
 	if err != nil {
 		return nil, err
 	}

@@ -31,6 +31,7 @@ import (
 	"github.com/corazawaf/coraza/v3/types"
 
 	"noren"
+	"noren/gateway/waf/screen"
 )
 
 //go:embed setup.conf
@@ -77,6 +78,10 @@ type Options struct {
 	Slots int
 	// Wait is how long a request waits for a place; 0 means DefaultWait.
 	Wait time.Duration
+	// Budget is how long the rules may look at one request that the screen did not
+	// find clean; 0 means DefaultBudget. What takes longer is refused. It is looked
+	// at before each regular expression, so it may be exceeded by one of them.
+	Budget time.Duration
 	// Rules are the shop's own, beside the shipped ones.
 	Rules []RuleFile
 	// NoScreen sends every request through the engine.
@@ -95,6 +100,8 @@ type WAF struct {
 	heavy   *lane // for the engine
 	sifting *lane // for the screen, of heavy requests
 	wait    time.Duration
+	budget  time.Duration
+	running *running
 	log     *slog.Logger
 	owns    sync.Map // *regexp.Regexp by Request.Own: the listeners' addresses
 
@@ -135,10 +142,17 @@ func build(o Options, adjustments string) (*WAF, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Budget <= 0 {
+		o.Budget = DefaultBudget
+	}
+	if !o.NoScreen {
+		useOperators()
+	}
+	root := &ruleFS{coreruleset.FS, screen.NewPatterns(), &running{}}
 	var loaded []int
 	text := directives(adjustments, o.Rules)
 	config := experimental.WAFConfigWithRuleObserver(coraza.NewWAFConfig().
-		WithRootFS(coreruleset.FS).
+		WithRootFS(root).
 		WithDebugLogger(debuglog.Noop()).
 		WithDirectives(text), func(r types.RuleMetadata) {
 		if r.ID() != 0 { // markers have none
@@ -154,22 +168,24 @@ func build(o Options, adjustments string) (*WAF, error) {
 	}
 	return &WAF{
 		engine:  engine,
-		sieve:   sieveFor(o, text, loaded),
+		sieve:   sieveFor(o, root, text, loaded),
 		light:   newLane(o.Slots),
 		heavy:   newLane(max(1, o.Slots/4)),
 		sifting: newLane(max(1, o.Slots/4)),
 		wait:    o.Wait,
+		budget:  o.Budget,
+		running: root.running,
 		log:     o.Log,
 	}, nil
 }
 
 // sieveFor builds the screen. Rules that it cannot read cost speed, and nothing
 // else: every request goes through the engine then.
-func sieveFor(o Options, directives string, loaded []int) *sieve {
+func sieveFor(o Options, root *ruleFS, directives string, loaded []int) *sieve {
 	if o.NoScreen {
 		return nil
 	}
-	v, err := newSieve(directives, loaded)
+	v, err := newSieve(root, directives, loaded)
 	if err != nil {
 		o.Log.Warn("the firewall's screen cannot read these rules; every request is inspected the slow way", "err", err)
 		return nil
@@ -280,7 +296,8 @@ func (w *WAF) run(r *Request, idle []int) (res Result, err error) {
 			res, err = Result{}, noren.Errorf(noren.Internal, "waf: engine panicked: %v", p)
 		}
 	}()
-	tx := w.engine.NewTransaction()
+	tx, done := w.running.start(w.engine, w.budget)
+	defer done()
 	defer func() {
 		if cerr := tx.Close(); cerr != nil && err == nil {
 			err = fmt.Errorf("waf: close transaction: %w", cerr)
@@ -376,5 +393,8 @@ func result(tx types.Transaction) (Result, error) {
 		res.Score = max(res.Score, scoreOf(types.RuleSeverityCritical))
 	}
 	res.Hits = hits(tx.MatchedRules())
+	if it := tx.Interruption(); it != nil && it.RuleID == budgetRule {
+		res.Hits = append(res.Hits, noren.Hit{Rule: budgetRule, Msg: "The inspection takes longer than it may", Score: res.Score})
+	}
 	return res, nil
 }

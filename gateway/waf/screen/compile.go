@@ -41,13 +41,13 @@ var setupDirectives = []string{
 	"secdefaultaction", "seccomponentsignature",
 }
 
-func compile(root fs.FS, directives string, given []string) (*compiler, error) {
+func compile(root fs.FS, patterns *Patterns, directives string, given []string) (*compiler, error) {
 	r := &reader{root: root}
 	if err := r.text(directives, ""); err != nil {
 		return nil, err
 	}
 	c := &compiler{
-		compiled: compiled{root: root, ops: map[string]cachedOp{}},
+		compiled: compiled{root: root, ops: map[string]cachedOp{}, patterns: patterns},
 		tx:       map[string]abstract{},
 		dynamic:  map[string]bool{},
 		taken:    taken{map[int]bool{}, map[string]bool{}, false},

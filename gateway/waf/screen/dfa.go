@@ -148,6 +148,17 @@ func (d *dfa) state(c *dfaCache, insts []uint32, before rune, matched bool) *dfa
 
 // match reports whether the pattern matches in v.
 func (d *dfa) match(v string) bool {
+	end, known := d.end(v)
+	if !known {
+		return d.slow(v)
+	}
+	return end >= 0
+}
+
+// end is where the first match to end does, or -1 if there is none; with what
+// follows it where the pattern looks ahead. known is false when there was no room
+// to tell.
+func (d *dfa) end(v string) (end int, known bool) {
 	c := d.cache.Load()
 	s := c.start
 	for i := 0; i < len(v); {
@@ -163,21 +174,24 @@ func (d *dfa) match(v string) bool {
 		next := s.next[class].Load()
 		if next == nil {
 			if next = d.step(c, s, int(class)); next == nil {
-				return d.slow(v)
+				return 0, false
 			}
 		}
 		if next.matched {
-			return true
+			return i, true
 		}
 		s = next
 	}
-	end := s.next[len(d.bounds)].Load()
-	if end == nil {
-		if end = d.step(c, s, len(d.bounds)); end == nil {
-			return d.slow(v)
+	last := s.next[len(d.bounds)].Load()
+	if last == nil {
+		if last = d.step(c, s, len(d.bounds)); last == nil {
+			return 0, false
 		}
 	}
-	return end.matched
+	if last.matched {
+		return len(v), true
+	}
+	return -1, true
 }
 
 func (d *dfa) slow(v string) bool {

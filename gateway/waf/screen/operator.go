@@ -39,14 +39,18 @@ var errBeyond = errors.New("beyond the screen")
 
 // compileOperator compiles an operator whose argument holds no macro any more.
 // clauses are what must be in a string for it to match, if that is known.
-func compileOperator(op rawOp, root fs.FS, dir string) (o operator, clauses []clause, err error) {
+func (c *compiled) compileOperator(op rawOp, dir string) (o operator, clauses []clause, err error) {
 	switch op.name {
 	case "rx":
-		return compileRx(op.arg)
+		d, clauses, err := c.patterns.get(op.arg)
+		if err != nil {
+			return nil, nil, err
+		}
+		return d, clauses, nil
 	case "pm":
 		return compileWords(strings.Split(strings.ToLower(op.arg), " "))
 	case "pmfromfile", "pmf":
-		words, err := wordsFromFile(root, dir, op.arg)
+		words, err := wordsFromFile(c.root, dir, op.arg)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -129,7 +133,7 @@ func badURLEncoding(s string) bool {
 	return false
 }
 
-func compileRx(arg string) (operator, []clause, error) {
+func compileRx(arg string) (*dfa, []clause, error) {
 	pattern := "(?sm)" + arg
 	bytewise := matchesBytes(pattern)
 	if bytewise {

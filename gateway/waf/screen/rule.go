@@ -64,6 +64,8 @@ type compiled struct {
 	engine []string // directives of the engine that makes the variables
 	ids    []int    // of all rules, as read
 	ops    map[string]cachedOp
+
+	patterns *Patterns
 }
 
 type cachedOp struct {
@@ -88,7 +90,7 @@ func (c *compiled) operator(op rawOp, dir string) (operator, []clause, error) {
 	if o, ok := c.ops[key]; ok {
 		return o.op, o.clauses, o.err
 	}
-	o, clauses, err := compileOperator(op, c.root, dir)
+	o, clauses, err := c.compileOperator(op, dir)
 	c.ops[key] = cachedOp{o, clauses, err}
 	return o, clauses, err
 }

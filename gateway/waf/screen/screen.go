@@ -31,11 +31,11 @@ type Request struct{ Late, Early [][]Value }
 const anyFold = 0
 
 // New compiles rules: directives in the SecRule language, whose files are read
-// from root. given are the TX variables that the caller sets for each request.
+// from root, with the regular expressions of patterns. given are the TX variables that the caller sets for each request.
 // An error says what is beyond the screen; without a screen every request goes
 // to the engine.
-func New(root fs.FS, directives string, given ...string) (*Screen, error) {
-	c, err := compile(root, directives, given)
+func New(root fs.FS, patterns *Patterns, directives string, given ...string) (*Screen, error) {
+	c, err := compile(root, patterns, directives, given)
 	if err != nil {
 		return nil, err
 	}

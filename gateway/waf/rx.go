@@ -1,0 +1,122 @@
+package waf
+
+import (
+	"errors"
+	"io/fs"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/corazawaf/coraza/v3"
+	"github.com/corazawaf/coraza/v3/experimental/plugins"
+	"github.com/corazawaf/coraza/v3/experimental/plugins/plugintypes"
+	"github.com/corazawaf/coraza/v3/types"
+	"rsc.io/binaryregexp"
+
+	"noren/gateway/waf/screen"
+)
+
+// ruleFS is where an engine reads its rules from. It also carries what the
+// operators of that engine share: Coraza's registry of operators is the
+// process's, and the root is what it hands each of them.
+type ruleFS struct {
+	fs.FS
+	patterns *screen.Patterns
+	running  *running
+}
+
+// useOperators puts our @rx in the place of Coraza's, for engines made from now
+// on.
+var useOperators = sync.OnceFunc(func() { plugins.RegisterOperator("rx", newRx) })
+
+// newRx makes an @rx that gives Coraza's verdicts with automata instead of
+// package regexp, and looks at the time its request has.
+func newRx(o plugintypes.OperatorOptions) (plugintypes.Operator, error) {
+	root, ok := o.Root.(*ruleFS)
+	if !ok {
+		root = &ruleFS{patterns: screen.NewPatterns(), running: &running{}}
+	}
+	p, err := root.patterns.Pattern(o.Arguments)
+	if errors.Is(err, screen.Beyond) {
+		re, err := binaryregexp.Compile(o.Arguments)
+		return &byteRx{re, root.running}, err
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &rx{p, root.running}, nil
+}
+
+type rx struct {
+	pattern screen.Pattern
+	running *running
+}
+
+func (o *rx) Evaluate(tx plugintypes.TransactionState, v string) bool {
+	if o.running.over(tx) || !o.pattern.Match(v) {
+		return false
+	}
+	if tx.Capturing() {
+		capture(tx, o.pattern.Groups(v))
+	}
+	return true
+}
+
+// byteRx is for patterns that mix bytes and characters.
+type byteRx struct {
+	re      *binaryregexp.Regexp
+	running *running
+}
+
+func (o *byteRx) Evaluate(tx plugintypes.TransactionState, v string) bool {
+	if o.running.over(tx) {
+		return false
+	}
+	if !tx.Capturing() {
+		return o.re.MatchString(v)
+	}
+	groups := o.re.FindStringSubmatch(v)
+	capture(tx, groups)
+	return groups != nil
+}
+
+// keptGroups is how many Coraza keeps.
+const keptGroups = 9
+
+func capture(tx plugintypes.TransactionState, groups []string) {
+	for i, g := range groups[:min(len(groups), keptGroups)] {
+		tx.CaptureField(i, g)
+	}
+}
+
+// DefaultBudget is how long the rules may look at one request.
+const DefaultBudget = 100 * time.Millisecond
+
+// budgetRule is named when a request took longer than its budget.
+const budgetRule = 100010
+
+// running are the requests that an engine is looking at, by the number of their
+// transaction, with the time at which they have to be done.
+type running struct {
+	last atomic.Uint64
+	ends sync.Map // string to time.Time
+}
+
+// start makes a transaction with a budget; done forgets it.
+func (n *running) start(engine coraza.WAF, budget time.Duration) (tx types.Transaction, done func()) {
+	id := strconv.FormatUint(n.last.Add(1), 36)
+	n.ends.Store(id, time.Now().Add(budget))
+	return engine.NewTransactionWithID(id), func() { n.ends.Delete(id) }
+}
+
+// over reports whether a request has used up its time. It is refused then: the
+// screen would have passed it if there were nothing to be seen.
+func (n *running) over(tx plugintypes.TransactionState) bool {
+	end, ok := n.ends.Load(tx.ID())
+	if !ok || time.Now().Before(end.(time.Time)) {
+		return false
+	}
+	tx.Interrupt(&types.Interruption{RuleID: budgetRule, Action: "deny", Status: 403})
+	return true
+}
