@@ -50,6 +50,8 @@ var house = map[string]room{
 
 	"staff": {"the shop's people: roles, passwords, second factors, sessions, one-time links", []string{"noren", "db"}},
 
+	"gateway/waf/corpus": {"what honest customers write and attacks that work, to measure the firewall with", []string{"noren"}},
+
 	"gateway/waf/screen": {"the firewall's rules compiled into one quick pass that finds requests which none of them matches", []string{"noren"}},
 
 	"console":    {"pages for the people of a shop", []string{"noren", "console/ui", "journal", "policy", "gateway", "settings", "staff", "vault", "notify", "yamlfile", "docs"}},
@@ -78,7 +80,7 @@ var owners = map[string]struct{ pkg, why string }{
 	"golang.org/x/mod":                           {"journal", "the Go checksum database's Merkle tree and signed notes"},
 	"github.com/corazawaf/libinjection-go":       {"gateway/waf/screen", "what the rules' @detectSQLi and @detectXSS ask"},
 	"golang.org/x/net":                           {"gateway/pagewalk gateway/waf/screen lab", "reads HTML as browsers do, in the screen its entities alone; in the lab HTTP/2 frame by frame, also such as no client would send"},
-	"golang.org/x/text":                          {"gateway/waf journal", "Japanese encodings and NFKC; in the journal NFKC and case folding of what people look for"},
+	"golang.org/x/text":                          {"gateway/waf gateway/waf/corpus journal", "Japanese encodings and NFKC; in the journal NFKC and case folding of what people look for"},
 	"github.com/caddyserver/certmagic":           {"acme", "ACME with renewal, ARI and shared storage, proven in Caddy"},
 	"github.com/mholt/acmez/v3":                  {"acme", "certmagic's own words for what an authority answered"},
 	"go.uber.org/zap":                            {"acme", "how certmagic logs; turned into slog"},
@@ -96,7 +98,7 @@ var owners = map[string]struct{ pkg, why string }{
 }
 
 // forTests may be imported by every test: real engines instead of mocks.
-var forTests = []string{"noren", "db", "db/dbtest", "kv", "kv/valkey", "kv/kvtest", "lab/peer", "vault"}
+var forTests = []string{"noren", "db", "db/dbtest", "kv", "kv/valkey", "kv/kvtest", "lab/peer", "vault", "gateway/waf/corpus"}
 
 func TestImports(t *testing.T) {
 	fset := token.NewFileSet()
