@@ -193,7 +193,7 @@ func (g *generator) noun() string {
 }
 
 func (g *generator) colour() string {
-	return g.word("赤 青 黒 白 紺 ネイビー ベージュ 緑 ピンク 生成り グレー 黄 茶 ﾌﾞﾗｯｸ Red #FFF")
+	return g.word("赤 青 黒 白 紺 ネイビー ベージュ 緑 ピンク 生成り グレー 黄 茶 ﾌﾞﾗｯｸ Red FFF")
 }
 
 func (g *generator) size() string {
