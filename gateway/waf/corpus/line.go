@@ -1,6 +1,7 @@
 package corpus
 
 import (
+	"fmt"
 	"hash/fnv"
 	"slices"
 
@@ -148,6 +149,12 @@ type travel struct {
 func (p Place) inPageCharset() bool {
 	return slices.Contains([]Place{InQuery, InForm, InMultipart, InFilename, InName}, p)
 }
+
+// SeedID names a seed in the rows of the attack corpus.
+func SeedID(s string) string { return fmt.Sprintf("%08x", uint32(hash(s))) }
+
+// Hash spreads s evenly.
+func Hash(s string) uint64 { return hash(s) }
 
 func hash(s string) uint64 {
 	h := fnv.New64a()

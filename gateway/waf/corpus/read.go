@@ -53,7 +53,7 @@ func readBenign(name string) ([]Line, error) {
 		switch {
 		case text == "" || strings.HasPrefix(text, "## ") || text == "##":
 		case strings.HasPrefix(text, "@@ "):
-			if section, err = readSection(text); err != nil {
+			if section, err = ReadSection(text); err != nil {
 				return nil, fmt.Errorf("%s:%d: %w", name, i+1, err)
 			}
 		case section.Kind == "":
@@ -67,7 +67,8 @@ func readBenign(name string) ([]Line, error) {
 	return out, nil
 }
 
-func readSection(text string) (Line, error) {
+// ReadSection reads "@@ zone kind place,place": what the lines behind it are.
+func ReadSection(text string) (Line, error) {
 	words := strings.Fields(text)
 	if len(words) != 4 {
 		return Line{}, noren.Errorf(noren.Invalid, "want @@ zone kind places, have %q", text)

@@ -164,6 +164,10 @@ func scriptProgram(before, after string) program {
 		if err != nil {
 			return "", err
 		}
+		// What is left of the program may go into a comment.
+		if calls, err := lexScript(before + value + "\n"); err == nil && calls > 0 && strings.Contains(value, "//") {
+			return "the script does something of its own: " + clip(value), nil
+		}
 		calls, err := lexScript(before + value + after)
 		if err != nil {
 			return "", err

@@ -71,7 +71,8 @@ func (x *shell) script(depth int, end string) error {
 		return invalid("too deep")
 	}
 	first := true
-	need := false // an operator wants a command behind it
+	need := false         // an operator wants a command behind it
+	assignedOnly := false // a=b alone is a command too
 	for x.i < len(x.s) {
 		c := x.s[x.i]
 		switch {
@@ -88,7 +89,7 @@ func (x *shell) script(depth int, end string) error {
 				x.i++
 			}
 		case c == ';' || c == '&' || c == '|':
-			if first && !(c == '&' && x.i > 0 && x.s[x.i-1] == '&') {
+			if first && !assignedOnly && !(c == '&' && x.i > 0 && x.s[x.i-1] == '&') {
 				return invalid("%q without a command before it", c)
 			}
 			n := 1
@@ -99,7 +100,7 @@ func (x *shell) script(depth int, end string) error {
 				return invalid(";; outside of a case")
 			}
 			x.i += n
-			first, need = true, n == 2 || c == '|'
+			first, need, assignedOnly = true, n == 2 || c == '|', false
 		case c == '(' && first:
 			x.i++
 			if err := x.script(depth+1, ")"); err != nil {
@@ -128,11 +129,15 @@ func (x *shell) script(depth int, end string) error {
 					x.vars = map[string]string{}
 				}
 				x.vars[name] = value
+				assignedOnly = true
 			case slices.Contains([]string{"{", "}", "!", "if", "then", "else", "fi", "do", "done", "while", "time"}, word):
 			case word != "":
 				// What expanded to several words starts the first of them.
+				if list, ok := strings.CutPrefix(word, "{"); ok && strings.HasSuffix(list, "}") {
+					word = strings.ReplaceAll(strings.TrimSuffix(list, "}"), ",", " ") // bash: {cat,file}
+				}
 				if w := strings.Fields(word); len(w) > 0 {
-					x.commands = append(x.commands, strings.TrimPrefix(w[0], "{"))
+					x.commands = append(x.commands, w[0])
 				}
 				first = false
 			}

@@ -55,6 +55,8 @@ func undress(l *corpus.Line) (string, error) {
 		return decodeUTF7(s)
 	case "iso-2022-jp":
 		return decodeISO2022(strings.ReplaceAll(l.Text, `"`, `\"`))
+	case "utf-16":
+		return decodeUTF16(l.Text), nil
 	case "nulls":
 		return strings.ReplaceAll(s, "\x00", ""), nil
 	}
@@ -198,3 +200,12 @@ func decodeISO2022(s string) (string, error) {
 }
 
 func invalid(format string, args ...any) error { return fmt.Errorf(format, args...) }
+
+// decodeUTF16 reads what a parser of XML reads by its byte order mark.
+func decodeUTF16(s string) string {
+	var units []uint16
+	for i := 2; i+1 < len(s); i += 2 {
+		units = append(units, uint16(s[i])<<8|uint16(s[i+1]))
+	}
+	return string(utf16.Decode(units))
+}
