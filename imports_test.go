@@ -50,6 +50,9 @@ var house = map[string]room{
 
 	"staff": {"the shop's people: roles, passwords, second factors, sessions, one-time links", []string{"noren", "db"}},
 
+	"gateway/waf/corpus":       {"what honest customers write and attacks that work, to measure the firewall with", []string{"noren"}},
+	"gateway/waf/corpus/prove": {"weak programs that show of each attack that it works, and of each honest line that it does not", []string{"noren", "gateway/waf/corpus"}},
+
 	"gateway/waf/screen": {"the firewall's rules compiled into one quick pass that finds requests which none of them matches", []string{"noren"}},
 
 	"console":    {"pages for the people of a shop", []string{"noren", "console/ui", "journal", "policy", "gateway", "settings", "staff", "vault", "notify", "yamlfile", "docs"}},
@@ -64,7 +67,7 @@ var house = map[string]room{
 // owners holds every module from outside: the one package that imports it and
 // why it is worth having. Test-only modules are owned by "tests".
 var owners = map[string]struct{ pkg, why string }{
-	"modernc.org/sqlite":                         {"db", "SQLite without cgo: one static binary"},
+	"modernc.org/sqlite":                         {"db gateway/waf/corpus/prove", "SQLite without cgo: one static binary; in the proofs the database of a weak program"},
 	"github.com/jackc/pgx/v5":                    {"db", "the PostgreSQL driver that is kept best"},
 	"github.com/pressly/goose/v3":                {"db", "forward migrations from embedded files on both engines"},
 	"github.com/redis/go-redis/v9":               {"kv/valkey", "Valkey and Redis, single and cluster"},
@@ -78,8 +81,8 @@ var owners = map[string]struct{ pkg, why string }{
 	"rsc.io/qr":                                  {"staff", "draws the QR code of a second factor, pure Go"},
 	"golang.org/x/mod":                           {"journal", "the Go checksum database's Merkle tree and signed notes"},
 	"github.com/corazawaf/libinjection-go":       {"gateway/waf/screen", "what the rules' @detectSQLi and @detectXSS ask"},
-	"golang.org/x/net":                           {"gateway/pagewalk gateway/waf/screen lab", "reads HTML as browsers do, in the screen its entities alone; in the lab HTTP/2 frame by frame, also such as no client would send"},
-	"golang.org/x/text":                          {"gateway/waf journal", "Japanese encodings and NFKC; in the journal NFKC and case folding of what people look for"},
+	"golang.org/x/net":                           {"gateway/pagewalk gateway/waf/screen gateway/waf/corpus/prove lab", "reads HTML as browsers do, in the screen its entities alone; in the lab HTTP/2 frame by frame, also such as no client would send"},
+	"golang.org/x/text":                          {"gateway/waf gateway/waf/corpus gateway/waf/corpus/prove journal", "Japanese encodings and NFKC; in the journal NFKC and case folding of what people look for"},
 	"github.com/caddyserver/certmagic":           {"acme", "ACME with renewal, ARI and shared storage, proven in Caddy"},
 	"github.com/mholt/acmez/v3":                  {"acme", "certmagic's own words for what an authority answered"},
 	"go.uber.org/zap":                            {"acme", "how certmagic logs; turned into slog"},
@@ -97,7 +100,7 @@ var owners = map[string]struct{ pkg, why string }{
 }
 
 // forTests may be imported by every test: real engines instead of mocks.
-var forTests = []string{"noren", "db", "db/dbtest", "kv", "kv/valkey", "kv/kvtest", "lab/peer", "vault"}
+var forTests = []string{"noren", "db", "db/dbtest", "kv", "kv/valkey", "kv/kvtest", "lab/peer", "vault", "gateway/waf/corpus"}
 
 func TestImports(t *testing.T) {
 	fset := token.NewFileSet()
