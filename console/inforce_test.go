@@ -188,7 +188,9 @@ func TestAdvise(t *testing.T) {
 
 // What would have been stopped is read off an entry.
 func TestWouldBe(t *testing.T) {
-	ev := func(k noren.Kind, z noren.Zone, p noren.Payload) *noren.Event { return &noren.Event{Kind: k, Zone: z, Payload: p} }
+	ev := func(k noren.Kind, z noren.Zone, p noren.Payload) *noren.Event {
+		return &noren.Event{Kind: k, Zone: z, Payload: p}
+	}
 	for _, tt := range []struct {
 		name string
 		ev   *noren.Event
