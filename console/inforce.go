@@ -131,6 +131,7 @@ type force struct {
 	Opened   int  // the rules are opened by hand
 	Firewall gateway.WAFMode
 	Policies []policy.Info // nil where they are not known
+	Here     bool          // shown on the page that leads on from recording
 }
 
 // forceOf gathers it, from memory alone: pages that refresh by themselves ask.

@@ -68,6 +68,7 @@ func (c *Console) stoppingPage(v *visit) error {
 func (c *Console) showStopping(v *visit, status int, p stoppingPage) error {
 	n := c.censusOf(v.site, time.Now(), censusFresh)
 	p.Force, p.Days, p.Once = c.forceOf(v.site), censusDays, [2]string{newForm(), newForm()}
+	p.Force.Here = true
 	p.Would = n.would(p.Force)
 	if v.asked("counting") {
 		return v.part("stopping", "counting", v.frame(p))
