@@ -110,10 +110,7 @@ func (c *Console) policies(v *visit) error {
 		return v.page("policies", p)
 	}
 	all := rules.Policies(v.site)
-	n := c.census.of(v.site, time.Now(), func(n *counting) {
-		w := walker{c.o.Journal, v.site, kindsOf(all), time.Now().AddDate(0, 0, -censusDays)}
-		go n.run(c.life, w, c.o.Log)
-	})
+	n := c.censusOf(v.site, time.Now(), censusFresh)
 	p.Running, p.AtLeast, p.Failed, p.Since = n.state()
 	for _, info := range all {
 		p.Rows = append(p.Rows, v.policyRow(info, n.counts(info.Name)))
