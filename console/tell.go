@@ -16,6 +16,7 @@ import (
 type teller struct {
 	mask
 	people people
+	scale  scale // of the firewall's score
 	// where names an address's country and network, "" for what is not known.
 	where func(netip.Addr) (country, network string)
 }

@@ -197,6 +197,7 @@ type ticketLine struct {
 	Who   noren.Text
 	Page  string
 	Code  int
+	Told  noren.Text
 }
 
 // ticket finds the event of the number that a customer read from the page they saw.
@@ -235,7 +236,7 @@ func (c *Console) logged(v *visit, p *ticketPage, number string) {
 		return
 	}
 	t := c.teller(v.r.Context(), v)
-	p.Line = &ticketLine{At: l.At, Zone: zoneName(l.Zone), Cause: causeOf(noren.Cause(l.Cause)), Page: l.Method + " " + t.text(l.Path), Code: l.Status, Who: whoOf(t, l)}
+	p.Line = &ticketLine{At: l.At, Zone: zoneName(l.Zone), Cause: causeOf(noren.Cause(l.Cause)), Page: l.Method + " " + t.text(l.Path), Code: l.Status, Told: statusWords(int64(l.Status)), Who: whoOf(t, l)}
 }
 
 func whoOf(t *teller, l *gateway.Line) noren.Text {
