@@ -42,12 +42,11 @@ func codes() map[string]map[string]noren.Text {
 		"cause":  cause,
 		"action": operation,
 		"probe": {
-			string(noren.ProbeScan): {Ja: "弱点がないか、あちこちを探っている", En: "looks around for weak spots"}, string(noren.ProbeExploit): {Ja: "知られた弱点を突こうとしている", En: "tries to use a known weak spot"},
-			string(noren.ProbeShell): {Ja: "置かれた不正なプログラム（Webシェル）を動かそうとしている", En: "tries to run a program left by an intruder (web shell)"},
-			"heartbleed":             {Ja: "暗号化通信の古い弱点（Heartbleed）", En: "an old weakness of TLS (Heartbleed)"}, "heartbeat": {Ja: "暗号化通信の弱点を調べる接続", En: "a look for a weakness of TLS"}, "sslv2": {Ja: "古くて危ない暗号化（SSLv2）", En: "old, unsafe encryption (SSLv2)"},
+			string(noren.ProbeScan): sayProbe(noren.ProbeScan).Name, string(noren.ProbeExploit): sayProbe(noren.ProbeExploit).Name, string(noren.ProbeShell): sayProbe(noren.ProbeShell).Name,
+			"heartbleed": {Ja: "暗号化通信の古い弱点（Heartbleed）", En: "an old weakness of TLS (Heartbleed)"}, "heartbeat": {Ja: "暗号化通信の弱点を調べる接続", En: "a look for a weakness of TLS"}, "sslv2": {Ja: "古くて危ない暗号化（SSLv2）", En: "old, unsafe encryption (SSLv2)"},
 		},
-		"step":   steps(),
-		"by":     whose(),
+		"step":   wordsOf(sayStep, gateway.ThenSlow, gateway.ThenLine, gateway.ThenCheck, gateway.ThenWait, gateway.ThenBlock, gateway.ThenBan),
+		"by":     wordsOf(sayBy, gateway.ByAddress, gateway.ByNet, gateway.BySession, gateway.ByAccount, gateway.BySite, gateway.ByASN, gateway.ByPass, gateway.ByDevice),
 		"method": {"GET": {Ja: "ページを見る", En: "look at a page"}, "HEAD": {Ja: "ページがあるか確かめる", En: "ask whether a page is there"}, "POST": {Ja: "入力した内容を送る", En: "send what was typed"}, "PUT": {Ja: "内容を置きかえる", En: "replace something"}, "DELETE": {Ja: "何かを消す", En: "delete something"}, "OPTIONS": {Ja: "できることを尋ねる", En: "ask what is possible"}, "card": {Ja: "カード", En: "card"}, "konbini": {Ja: "コンビニ", En: "convenience store"}, "cod": {Ja: "代金引換", En: "cash on delivery"}, "bank": {Ja: "銀行振込", En: "bank transfer"}},
 		"source": {"log": {Ja: "お店のサーバーのログ", En: "the shop's server log"}},
 		"list":   {gateway.ListBan: listName(gateway.ListBan), gateway.ListAllow: listName(gateway.ListAllow), gateway.ListCheck: listName(gateway.ListCheck)},
@@ -59,28 +58,19 @@ func codes() map[string]map[string]noren.Text {
 	}
 }
 
-// steps are the answers of a limit.
-func steps() map[string]noren.Text {
-	return map[string]noren.Text{
-		string(gateway.ThenSlow): {Ja: "少し遅らせてお通しする", En: "held back a little, then served"}, string(gateway.ThenLine): {Ja: "順番待ちのページ", En: "the page of the line"},
-		string(gateway.ThenCheck): {Ja: "人が見ているかの確認", En: "a check that a person is looking"}, string(gateway.ThenWait): {Ja: "少し待ってからのお願い", En: "asked to come back a little later"},
-		string(gateway.ThenBlock): {Ja: "お断り", En: "refused"}, string(gateway.ThenBan): {Ja: "しばらくお断り", En: "refused for a while"},
+// wordsOf are the words of these codes.
+func wordsOf[S ~string](say func(string) plain, all ...S) map[string]noren.Text {
+	out := map[string]noren.Text{}
+	for _, s := range all {
+		out[string(s)] = say(string(s)).Name
 	}
-}
-
-// whose are whom a limit counts.
-func whose() map[string]noren.Text {
-	return map[string]noren.Text{
-		string(gateway.ByAddress): {Ja: "一つのアドレスからの合計", En: "one address together"}, string(gateway.ByNet): {Ja: "近くのアドレスをまとめた合計", En: "a network of addresses together"},
-		string(gateway.BySession): {Ja: "一人の訪問者", En: "one visitor"}, string(gateway.ByAccount): {Ja: "一人の会員", En: "one account"}, string(gateway.BySite): {Ja: "お店全体", En: "the whole shop"},
-		string(gateway.ByASN): {Ja: "一つの通信事業者からの合計", En: "one network operator together"}, string(gateway.ByPass): {Ja: "確認を通った一人", En: "one who passed the check"}, string(gateway.ByDevice): {Ja: "一台の端末", En: "one device"},
-	}
+	return out
 }
 
 // byWords is whom a limit counts, also by a fact.
 func byWords(by gateway.By) noren.Text {
-	if t, ok := whose()[string(by)]; ok {
-		return t
+	if s := sayBy(string(by)); s.Name.Ja != s.Raw {
+		return s.Name
 	}
 	return noren.Text{Ja: "同じ特徴を持つ通信の合計", En: "requests that have something in common"}
 }

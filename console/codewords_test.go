@@ -29,7 +29,7 @@ func TestEventPageHasNoCodesOnItsFace(t *testing.T) {
 	if found := raw.FindAllString(face, -1); len(found) > 0 {
 		t.Errorf("the page says %q:\n%s", found, face)
 	}
-	for _, want := range []string{"この方は、商品検索の画面に攻撃の文字列を送ったため、お断りしました。", "15点。0点が正常、5点から止めます", "弱点がないか、あちこちを探っている", "入力した内容を送る"} {
+	for _, want := range []string{"この方は、商品検索の画面に攻撃の文字列を送ったため、お断りしました。", "15点。0点が正常、5点から止めます", sayProbe(noren.ProbeScan).Name.Ja, "入力した内容を送る"} {
 		if !strings.Contains(main, want) {
 			t.Errorf("the page does not say %q:\n%s", want, face)
 		}

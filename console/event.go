@@ -169,6 +169,7 @@ func (c *Console) explained(v *visit, s *journal.Stored) *eventPage {
 		p.Hits = t.hits(r.Hits)
 	}
 	p.Asked = t.carried(ev.Payload)
+	nameRule(p.Asked, ev)
 	p.Parties = t.parties(v, ev)
 	p.Facts = t.facts(c.catalogue(), e)
 	p.Actions = c.actions(t, e)
@@ -176,6 +177,19 @@ func (c *Console) explained(v *visit, s *journal.Stored) *eventPage {
 	p.InForce = c.entriesAbout(t, v.site, ev)
 	p.Can = c.can(v, s)
 	return p
+}
+
+// nameRule says in words which rule stopped a request.
+func nameRule(lines []line, ev *noren.Event) {
+	b, ok := ev.Payload.(*noren.Blocked)
+	if !ok || b == nil || b.Rule == "" {
+		return
+	}
+	for i := range lines {
+		if lines[i].Tech == "rule" {
+			lines[i].Word = sayRule(b.Cause, b.Rule).Name
+		}
+	}
 }
 
 func (c *Console) catalogue() *noren.Catalogue {

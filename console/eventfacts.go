@@ -43,7 +43,12 @@ func (t *teller) facts(cat *noren.Catalogue, e *noren.Entry) (out []factGroup) {
 	groups := map[string][]factLine{}
 	for _, name := range slices.Sorted(maps.Keys(e.Facts)) {
 		of, _, _ := strings.Cut(name, ".")
-		groups[of] = append(groups[of], t.factLine(cat, name, e.Facts[name]))
+		l := t.factLine(cat, name, e.Facts[name])
+		if rule, ok := e.Facts[name].(string); ok && name == "blocked.rule" && rule != "" {
+			c, _ := causeAndStep(e)
+			l.Value, l.Raw = sayRule(c, rule).Name, rule
+		}
+		groups[of] = append(groups[of], l)
 	}
 	for _, of := range slices.Sorted(maps.Keys(groups)) {
 		out = append(out, factGroup{groupName(of), groups[of]})

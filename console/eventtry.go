@@ -26,6 +26,7 @@ type whyPage struct {
 // limitLine is one limit that counts such a request.
 type limitLine struct {
 	Name      string
+	What      noren.Text
 	Rate      noren.Text
 	By        noren.Text
 	Raw       string
@@ -63,7 +64,7 @@ func (c *Console) why(v *visit) error {
 		w.Notes = append(w.Notes, t.texts(n))
 	}
 	for _, l := range x.Limits {
-		w.Limit = append(w.Limit, limitLine{l.Name, rateWords(l.Rate), byWords(l.By), l.Rate.String() + " " + string(l.By), l.Remaining, string(l.Answer)})
+		w.Limit = append(w.Limit, limitLine{l.Name, limitName(l.Name), rateWords(l.Rate), byWords(l.By), l.Rate.String() + " " + string(l.By), l.Remaining, string(l.Answer)})
 	}
 	return v.page("eventwhy", w)
 }
