@@ -1,7 +1,6 @@
 package console
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -55,7 +54,7 @@ type policyRow struct {
 	counts
 	Own   bool // of this site alone
 	Edits bool
-	Then  noren.Text
+	Says  noren.Text
 	Badge ui.Badge
 	To    []modeStep
 }
@@ -68,7 +67,14 @@ type modeStep struct {
 }
 
 type policiesPage struct {
-	Rows     []policyRow
+	Groups   []policyGroup
+	Sum      policySummary
+	Filter   policyFilter
+	Self     string
+	Filtered bool
+	Shown    int
+	Total    int
+	Modes    []modeChoice
 	Files    []fileRow
 	May      bool
 	NewURL   string
@@ -82,6 +88,12 @@ type policiesPage struct {
 	Taken    bool // this node runs what is in force
 	ReadOnly bool // the settings are files
 	Fault    string
+}
+
+// modeChoice is a mode of the filter.
+type modeChoice struct {
+	Mode string
+	Name noren.Text
 }
 
 // fileRow is a file of the settings.
@@ -98,7 +110,7 @@ func (c *Console) policies(v *visit) error {
 	if set == nil {
 		return err
 	}
-	p := policiesPage{May: v.may(staff.Policies), Days: censusDays, Site: v.site, Version: set.Hash(), ReadOnly: c.o.Settings.Mode() == settings.Files,
+	p := policiesPage{Self: v.self(), Filter: readPolicyFilter(v.r.URL.Query()), May: v.may(staff.Policies), Days: censusDays, Site: v.site, Version: set.Hash(), ReadOnly: c.o.Settings.Mode() == settings.Files,
 		Taken: c.o.SettingsInForce() == set.Hash(), NewURL: v.path("/policies/edit?new=1")}
 	for _, name := range set.Paths() {
 		if v.sees(name) {
@@ -115,14 +127,29 @@ func (c *Console) policies(v *visit) error {
 		go n.run(c.life, w, c.o.Log)
 	})
 	p.Running, p.AtLeast, p.Failed, p.Since = n.state()
-	for _, info := range all {
-		p.Rows = append(p.Rows, v.policyRow(info, n.counts(info.Name)))
-	}
-	slices.SortStableFunc(p.Rows, func(a, b policyRow) int { return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line)) })
+	p.list(v, all, n)
 	if v.asked("list") {
 		return v.part("policies", "list", p)
 	}
 	return v.page("policies", p)
+}
+
+// list puts the policies into groups, and those that fit into sight.
+func (p *policiesPage) list(v *visit, all []policy.Info, n *counting) {
+	var rows, fit []policyRow
+	for _, info := range all {
+		rows = append(rows, v.policyRow(info, n.counts(info.Name)))
+	}
+	p.Sum, p.Total, p.Filtered = summaryOf(rows), len(rows), p.Filter.any()
+	for _, r := range rows {
+		if p.Filter.fits(r) {
+			fit = append(fit, r)
+		}
+	}
+	p.Groups, p.Shown = policyGroups(fit, p.Filtered, v.r.URL.Query().Get("open")), len(fit)
+	for _, m := range []policy.Mode{policy.On, policy.Shadow, policy.Off} {
+		p.Modes = append(p.Modes, modeChoice{string(m), policyModeName(m)})
+	}
 }
 
 func kindsOf(all []policy.Info) []noren.Kind {
@@ -137,7 +164,7 @@ func kindsOf(all []policy.Info) []noren.Kind {
 }
 
 func (v *visit) policyRow(info policy.Info, n counts) policyRow {
-	r := policyRow{Info: info, counts: n, Own: ofSite(info.File) != "", Edits: v.edits(info.File), Then: thenWords(info.Then),
+	r := policyRow{Info: info, counts: n, Own: ofSite(info.File) != "", Edits: v.edits(info.File), Says: policySays(info),
 		Badge: ui.Badge{Tone: modeTone(info.Mode), Text: policyModeName(info.Mode)}}
 	for _, m := range []policy.Mode{policy.On, policy.Shadow, policy.Off} {
 		if m != info.Mode {
