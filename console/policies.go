@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -118,7 +119,7 @@ func (c *Console) policies(v *visit) error {
 		}
 	}
 	if err != nil { // the files can still be read and mended
-		p.Fault = concealed(err.Error(), v.mayName)
+		p.Fault = concealed(faultLines(err, v.lang), v.mayName)
 		return v.page("policies", p)
 	}
 	all := rules.Policies(v.site)
@@ -192,6 +193,19 @@ func modeStepName(m policy.Mode) noren.Text {
 		return noren.Text{Ja: "記録だけにする", En: "Record only"}
 	}
 	return noren.Text{Ja: "切る", En: "Switch off"}
+}
+
+// faultLines are the faults of the settings, one on a line, for people.
+func faultLines(err error, lang string) string {
+	faults, rest := policy.Faults(err)
+	var lines []string
+	for _, f := range faults {
+		lines = append(lines, fmt.Sprintf("%s:%d:%d: %s", f.File, f.Line, f.Col, f.Text().In(lang)))
+	}
+	for _, t := range rest {
+		lines = append(lines, t.In(lang))
+	}
+	return strings.Join(lines, "\n")
 }
 
 // fileWords says what a file of the settings is for.
