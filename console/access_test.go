@@ -59,6 +59,7 @@ func accessRows() []accessRow {
 		{"GET /s/{site}/events/{id}/ban", "osw", "event"}, {"POST /s/{site}/events/{id}/ban", "osw", "event"}, {"POST /s/{site}/events/{id}/lift", "osw", "event"},
 		{"GET /s/{site}/visitor", "oswv", ""}, {"GET /s/{site}/ticket", "oswv", ""}, {"POST /s/{site}/reveal", "osw", ""}, {"POST /s/{site}/conceal", "oswv", ""}, {"GET /s/{site}/glossary", "oswv", ""},
 		{"GET /s/{site}/site", "oswv", ""}, {"POST /s/{site}/site/check", "osw", ""}, {"GET /s/{site}/places", "oswv", ""}, {"POST /s/{site}/places", "os", ""}, {"POST /s/{site}/places/admin", "os", ""},
+		{"GET /s/{site}/stopping", "oswv", ""}, {"POST /s/{site}/stopping/admin", "os", ""}, {"POST /s/{site}/stopping/policies", "os", ""},
 		{"GET /s/{site}/places/{id}", "oswv", "place"}, {"POST /s/{site}/places/{id}", "os", "place"}, {"POST /s/{site}/places/{id}/remove", "os", "place"},
 		{"GET /s/{site}/setup", "oswv", ""}, {"GET /s/{site}/setup/{step}", "oswv", ""}, {"POST /s/{site}/setup/{step}/settle", "os", ""},
 		{"POST /s/{site}/setup/notices/tell", "os", ""}, {"POST /s/{site}/setup/notices/test", "os", ""}, {"POST /s/{site}/setup/test/now", "os", ""},

@@ -1,13 +1,16 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"hash/maphash"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
 	"noren"
+	"noren/gateway"
 	"noren/journal"
 )
 
@@ -40,12 +43,14 @@ type counting struct {
 	seed    maphash.Seed
 	sales   sales
 	byName  map[string]*firing
+	first   time.Time // since when would-be stops are recorded
 }
 
 // firing is what one policy did.
 type firing struct {
 	fired, shadow int64
 	visitors      *visitors
+	from          map[string]int64 // by address; of what no policy decides
 }
 
 // counts are one policy's numbers for a page.
@@ -62,11 +67,11 @@ func newCounting(now time.Time) *counting {
 }
 
 // of returns a site's count, and begins one when there is none or it is old.
-func (cs *census) of(site string, now time.Time, begin func(*counting)) *counting {
+func (cs *census) of(site string, now time.Time, fresh time.Duration, begin func(*counting)) *counting {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	c := cs.sites[site]
-	if c == nil || now.Sub(c.began) > censusFresh && !c.busy() {
+	if c == nil || now.Sub(c.began) > fresh && !c.busy() {
 		c = newCounting(now)
 		cs.sites[site] = c
 		begin(c)
@@ -80,8 +85,8 @@ func (c *counting) busy() bool {
 	return c.running
 }
 
-// run reads the record.
-func (c *counting) run(ctx context.Context, w walker, log *slog.Logger) {
+// run reads the record; what first finds out is known before the numbers.
+func (c *counting) run(ctx context.Context, w walker, first func(context.Context), log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(ctx, censusFor)
 	defer cancel()
 	defer func() {
@@ -90,6 +95,7 @@ func (c *counting) run(ctx context.Context, w walker, log *slog.Logger) {
 			log.Error("console: count what policies did", "site", w.site, "panic", p)
 		}
 	}()
+	first(ctx)
 	err := w.each(ctx, func(hit *journal.Hit) { c.add(&hit.Entry) }, func(p journal.Page) bool {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -134,6 +140,73 @@ func (c *counting) add(e *noren.Entry) {
 		f.shadow += e.Count
 		f.visitors.add(&e.Event)
 	}
+	for _, name := range wouldBe(&e.Event) {
+		f := c.firing(name)
+		f.shadow += e.Count
+		f.visitors.add(&e.Event)
+		f.came(e.Event.Entities[noren.EntityAddress], e.Count)
+	}
+}
+
+// fromMost bounds the addresses that are told apart.
+const fromMost = 1000
+
+// came counts where requests came from.
+func (f *firing) came(address string, n int64) {
+	if f.from == nil {
+		f.from = map[string]int64{}
+	}
+	if _, known := f.from[address]; address != "" && (known || len(f.from) < fromMost) {
+		f.from[address] += n
+	}
+}
+
+// addressCount is how often requests came from an address.
+type addressCount struct {
+	key string
+	n   int64
+}
+
+// from are the addresses a name counted most, at most so many.
+func (c *counting) from(name string, most int) (out []addressCount) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f := c.byName[name]
+	if f == nil {
+		return nil
+	}
+	for a, n := range f.from {
+		out = append(out, addressCount{a, n})
+	}
+	slices.SortFunc(out, func(a, b addressCount) int { return cmp.Or(cmp.Compare(b.n, a.n), cmp.Compare(a.key, b.key)) })
+	return out[:min(most, len(out))]
+}
+
+// recordedSince notes since when would-be stops are recorded; recorded reads it.
+func (c *counting) recordedSince(t time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.first = t
+}
+
+func (c *counting) recorded() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.first
+}
+
+// would sums up what would have been stopped by what an owner chose to record.
+func (c *counting) would(f force) (w wouldStop) {
+	running, partial, failed, since := c.state()
+	w = wouldStop{Counting: running, Known: !running && !failed, AtLeast: partial, Since: since}
+	if f.Admin.State == AdminRecorded {
+		w.N += c.counts(wouldAdmin).Shadow
+	}
+	if f.Firewall == gateway.WAFShadow {
+		n := c.counts(wouldFirewall)
+		w.N, w.Buyers, w.Sales = w.N+n.Shadow, n.Buyers, n.SalesKnown
+	}
+	return w
 }
 
 func (c *counting) firing(name string) *firing {

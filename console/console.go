@@ -16,6 +16,7 @@ import (
 	"noren/gateway"
 	"noren/journal"
 	"noren/notify"
+	"noren/policy"
 	"noren/settings"
 	"noren/staff"
 )
@@ -67,6 +68,8 @@ type Options struct {
 	Settings        *settings.Store
 	Desk            Desk
 	SettingsInForce func() string
+	// PoliciesInForce are those that decide at a site in this process.
+	PoliciesInForce func(site string) []policy.Info
 	EventOptions
 }
 

@@ -121,7 +121,13 @@ func (c *Console) turnSwitch(v *visit) error {
 		return v.pageWith(http.StatusUnprocessableEntity, "switch", f)
 	}
 	if v.again() {
-		return v.redirect(v.path("/emergency"), "again")
+		if row.State.On == on {
+			return v.redirect(v.path("/emergency"), "again")
+		}
+		// An old page, by the back button: what is asked for is not so, and silence
+		// would leave the person to believe it is.
+		f.Wrong = noren.Text{Ja: "この画面は古くなっていたので、まだ何も変えていません。いまの状態を確かめて、もう一度押してください。", En: "This page was out of date, so nothing was changed yet. Look at how it stands now and press once more."}
+		return v.pageWith(http.StatusConflict, "switch", f)
 	}
 	until := noren.Time{}
 	if i := slices.IndexFunc(f.Terms, func(t term) bool { return t.Value == f.For }); i >= 0 && f.Terms[i].For > 0 && on {
@@ -150,11 +156,11 @@ func (c *Console) turnSwitch(v *visit) error {
 		}
 		return c.o.Emergency.Set(ctx, by.site, row.Info.Switch, was.On, was.Until, by.author(), by.words().T("元に戻した", "taken back"))
 	})
-	said := "switched-off"
+	said := saidOff
 	if on {
-		said = "switched-on"
+		said = saidOn
 	}
-	return v.redirect(v.path("/emergency"), said, "undo", undo)
+	return v.redirect(v.path("/emergency"), said+string(row.Info.Switch), "undo", undo)
 }
 
 // preview shows what customers will see, in a page of its own.

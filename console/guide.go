@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"noren"
+	"noren/console/ui"
 	"noren/docs"
 )
 
@@ -18,14 +19,36 @@ func guidePath(site, doc string) string {
 	if doc == "" {
 		return ""
 	}
-	return sitePath(site, "/guide/"+strings.TrimSuffix(doc, ".md"))
+	return sitePath(site, "/guide/"+strings.TrimSuffix(strings.TrimSuffix(doc, ".md"), ".ja"))
 }
 
 // guidePage is a page of the documentation.
 type guidePage struct {
 	Title  string
 	File   string
+	Lang   string // of the text
+	Other  string // the same page in the other language; "" where there is none
 	Blocks []block
+}
+
+// inLanguage is the file of a page in a language, and the one beside it in the other:
+// Japanese stands in x.ja.md, English in x.md. It is pure.
+func inLanguage(file, lang string, has func(string) bool) (own, other string) {
+	base := strings.TrimSuffix(strings.TrimSuffix(file, ".md"), ".ja")
+	own, other = base+".md", base+".ja.md"
+	if lang == "ja" && has(other) {
+		own, other = other, own
+	}
+	if !has(other) {
+		other = ""
+	}
+	return own, other
+}
+
+// hasDoc reports whether there is such a page.
+func hasDoc(file string) bool {
+	_, err := fs.Stat(docs.Pages, file)
+	return err == nil
 }
 
 func (c *Console) guide(v *visit) error {
@@ -33,6 +56,11 @@ func (c *Console) guide(v *visit) error {
 	if !fs.ValidPath(file) || strings.Count(file, "/") != 1 {
 		return noren.Errorf(noren.NotFound, "no page %q in the documentation", file)
 	}
+	asked := v.lang
+	if in := v.r.FormValue("in"); in != "" {
+		asked = ui.Lang(in)
+	}
+	file, other := inLanguage(file, asked, hasDoc)
 	data, err := docs.Pages.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return noren.Errorf(noren.NotFound, "no page %q in the documentation", file)
@@ -40,7 +68,14 @@ func (c *Console) guide(v *visit) error {
 	if err != nil {
 		return err
 	}
-	p := guidePage{File: "docs/" + file, Blocks: blocksOf(string(data), path.Dir(file))}
+	p := guidePage{File: "docs/" + file, Lang: "en", Blocks: blocksOf(string(data), path.Dir(file))}
+	if strings.HasSuffix(file, ".ja.md") {
+		p.Lang = "ja"
+	}
+	if other != "" {
+		in := map[string]string{"ja": "en", "en": "ja"}[p.Lang]
+		p.Other = guidePath(v.site, file) + "?in=" + in
+	}
 	for _, b := range p.Blocks {
 		if b.Kind == "h1" {
 			p.Title = plainOf(b.Spans)
@@ -84,7 +119,7 @@ func blocksOf(text, dir string) (out []block) {
 func blockAt(lines []string, dir string) (block, int) {
 	line := strings.TrimSpace(lines[0])
 	switch {
-	case line == "" || strings.HasPrefix(line, "<!--") || strings.HasPrefix(line, "!["):
+	case line == "" || strings.HasPrefix(line, "<!--") || strings.HasPrefix(line, "![") || otherLanguage.MatchString(line):
 		return block{}, 1
 	case strings.HasPrefix(line, "```"):
 		n := 1
@@ -116,6 +151,10 @@ func blockAt(lines []string, dir string) (block, int) {
 	}
 	return block{Kind: kind, Spans: spansOf(whole, dir)}, n
 }
+
+// otherLanguage is the line that leads to the same page in the other language; the
+// console has a link of its own for it.
+var otherLanguage = regexp.MustCompile(`^\*\[(English|日本語)[^\]]*\]\([^)]*\.md\)\*$`)
 
 var listMark = regexp.MustCompile(`^([-*]|[0-9]{1,2}\.) +`)
 
@@ -187,7 +226,7 @@ func linkSpan(text, to, dir string) span {
 		return span{Kind: "link", Text: text, URL: to}
 	case u.Scheme == "" && u.Host == "" && strings.HasSuffix(u.Path, ".md"):
 		if file := path.Join(dir, u.Path); strings.Count(file, "/") == 1 && !strings.HasPrefix(file, "..") {
-			return span{Kind: "link", Text: text, URL: "../" + strings.TrimSuffix(file, ".md")}
+			return span{Kind: "link", Text: text, URL: "../" + strings.TrimSuffix(strings.TrimSuffix(file, ".md"), ".ja")}
 		}
 	}
 	return span{Text: text}

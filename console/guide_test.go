@@ -3,6 +3,7 @@ package console
 import (
 	"io/fs"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -13,7 +14,10 @@ import (
 func TestGuide(t *testing.T) {
 	w := openWorld(t)
 	b := w.owner()
-	b.get("/s/shop/guide/operate/access").says(t, "Who may enter", "<pre", "docs/operate/access.md", "管理画面は本社と自宅から")
+	b.get("/s/shop/guide/operate/access").says(t, "管理画面に入れる人を決める", `<article class="guide" lang="ja"`, "docs/operate/access.ja.md", "Read it in English")
+	b.get("/s/shop/guide/operate/access?in=en").says(t, "Who may enter", "<pre", "docs/operate/access.md", "管理画面は本社と自宅から", "日本語で読む")
+	b.get("/s/shop/guide/operate/access.ja").says(t, "管理画面に入れる人を決める")
+	b.get("/s/shop/guide/operate/replay").says(t, `lang="en"`) // no Japanese beside: the English one, said to be so
 	files, err := fs.Glob(docs.Pages, "*/*.md")
 	if err != nil || len(files) < 20 {
 		t.Fatalf("%d pages, %v", len(files), err)
@@ -93,4 +97,69 @@ func FuzzBlocks(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A page is read in the reader's language where it has it.
+func TestInLanguage(t *testing.T) {
+	has := func(f string) bool { return f == "a/b.md" || f == "a/b.ja.md" || f == "a/only.md" }
+	for _, tt := range []struct{ file, lang, own, other string }{
+		{"a/b.md", "ja", "a/b.ja.md", "a/b.md"},
+		{"a/b.md", "en", "a/b.md", "a/b.ja.md"},
+		{"a/b.ja.md", "en", "a/b.md", "a/b.ja.md"},
+		{"a/only.md", "ja", "a/only.md", ""},
+		{"a/none.md", "ja", "a/none.md", ""},
+	} {
+		if own, other := inLanguage(tt.file, tt.lang, has); own != tt.own || other != tt.other {
+			t.Errorf("%s in %s: %q, %q", tt.file, tt.lang, own, other)
+		}
+	}
+}
+
+// Every page of the documentation that the console leads to is there in both
+// languages: in the list of measures, and in links of its pages.
+func TestLinkedPagesAreInBothLanguages(t *testing.T) {
+	measures, err := readMeasures("measures.yaml", measuresYAML, (&Console{}).conditions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	linked := map[string]string{}
+	for _, m := range measures {
+		if m.Doc != "" {
+			linked[m.Doc] = m.ID
+		}
+	}
+	files, _ := fs.Glob(pageFiles, "pages/*.html")
+	for _, f := range files {
+		text, _ := fs.ReadFile(pageFiles, f)
+		for _, m := range regexp.MustCompile(`/guide/([a-z]+/[a-zA-Z-]+)`).FindAllStringSubmatch(string(text), -1) {
+			linked[m[1]+".md"] = f
+		}
+	}
+	if len(linked) < 15 {
+		t.Fatalf("only %d links found", len(linked))
+	}
+	for doc, by := range linked {
+		base := strings.TrimSuffix(doc, ".md")
+		for lang, file := range map[string]string{"en": base + ".md", "ja": base + ".ja.md"} {
+			text, err := fs.ReadFile(docs.Pages, file)
+			if err != nil {
+				t.Errorf("%s leads to %s, which is not there in %s", by, doc, lang)
+				continue
+			}
+			var head string
+			for _, blk := range blocksOf(string(text), "operate") {
+				if blk.Kind == "h1" || blk.Kind == "h2" {
+					head += plainOf(blk.Spans)
+				}
+			}
+			if lang == "ja" && !japanese(head) {
+				t.Errorf("the headings of %s are not in %s: %s", file, lang, head)
+			}
+		}
+	}
+	en, _ := fs.ReadFile(docs.Pages, "operate/privacy.md")
+	ja, _ := fs.ReadFile(docs.Pages, "operate/privacy.ja.md")
+	if _, sample, _ := strings.Cut(string(en), "載せる文例\n"); sample == "" || !strings.HasSuffix(string(ja), sample) {
+		t.Error("the sample texts for a shop's privacy policy differ between the languages' pages")
+	}
 }

@@ -174,6 +174,7 @@ type measuresPage struct {
 	Version  string
 	At       string // in Japan
 	Filtered bool
+	Force    force
 }
 
 func (c *Console) measuresPage(v *visit) error {
@@ -183,6 +184,7 @@ func (c *Console) measuresPage(v *visit) error {
 	if !slices.ContainsFunc(p.Choices, func(i standingInfo) bool { return string(i.Standing) == p.State }) {
 		p.State = ""
 	}
+	p.Force = c.forceOf(v.site)
 	p.Filtered = p.State != "" || p.Query != ""
 	p.CSV = v.path("/measures.csv?state=" + p.State + "&q=" + ui.Query(p.Query))
 	p.Shares, p.Sums = measureShares(rows, p.State, v.path("/measures"), p.Query), sumsOf(rows)
@@ -194,15 +196,18 @@ func (c *Console) measuresPage(v *visit) error {
 
 // measureRows are all, each with its live state. Every condition is asked once.
 func (v *visit) measureRows() []measureRow {
-	ask, all := v.c.asker(v.r.Context(), v.site), v.c.conditions()
+	ask, all, f := v.c.asker(v.r.Context(), v.site), v.c.conditions(), v.c.forceOf(v.site)
 	out := make([]measureRow, 0, len(v.c.measures))
 	for _, m := range v.c.measures {
 		s, missing := m.stands(ask)
-		row := measureRow{measure: m, Standing: s.info(), Missing: all[missing].what}
+		row := measureRow{measure: m, Standing: s.info(), Missing: f.missing(missing, all[missing].what)}
 		for _, r := range m.Refs {
 			row.Refs = append(row.Refs, refText(r))
 		}
 		row.Do = v.c.measureDeed(&m, row.Standing.Standing, v.site, v.mayOpen)
+		if f.records(missing) {
+			row.Do = deed{noren.Text{Ja: "「止める」へ", En: "Go on to stopping"}, v.path("/stopping")}
+		}
 		out = append(out, row)
 	}
 	return out

@@ -29,8 +29,12 @@ type noticeRow struct {
 	notify.Told
 	Tone ui.Tone
 	By   noren.Text
-	Due  bool // somebody should acknowledge it
+	Due  bool // somebody may take it on
 }
+
+// mayBeTaken reports whether somebody can say of a notice that they take care of it:
+// not only of the gravest, which others are asked about next. It is pure.
+func mayBeTaken(t notify.Told) bool { return t.AckedAt.IsZero() && t.Severity >= notify.Middle }
 
 func toneOf(s notify.Severity) ui.Tone {
 	switch s {
@@ -94,7 +98,7 @@ func (c *Console) undelivered(ctx context.Context, sites []string, now time.Time
 func (c *Console) untold(site string) bool { return c.o.Untold != nil && c.o.Untold(site) }
 
 func (c *Console) noticeRow(ctx context.Context, t notify.Told) noticeRow {
-	r := noticeRow{Told: t, Tone: toneOf(t.Severity), Due: t.Severity == notify.High && t.AckedAt.IsZero()}
+	r := noticeRow{Told: t, Tone: toneOf(t.Severity), Due: mayBeTaken(t)}
 	if t.AckedBy != "" {
 		r.By = noren.Text{Ja: t.AckedBy + "さん", En: t.AckedBy}
 	}
@@ -159,7 +163,11 @@ func (c *Console) acknowledge(v *visit) error {
 	if _, err := c.o.Notify.Acknowledge(v.r.Context(), t.ID, v.who.Person.Name); err != nil {
 		return err
 	}
-	return v.redirect(back(v.field("to"), v.path("/notices")), "acknowledged")
+	said := "acknowledged"
+	if t.Severity != notify.High { // of the others nobody else is asked
+		said = "taken"
+	}
+	return v.redirect(back(v.field("to"), v.path("/notices")), said)
 }
 
 // tryNotices sends a test message to everybody who is told, and shows what each way

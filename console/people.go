@@ -20,13 +20,29 @@ type peoplePage struct {
 	Me     string
 	New    *staff.NewLink // shown once
 	URL    string
+	Here   string // lines for noren.yaml: the link works on this machine only
 	Form   inviteForm
 }
 
 type personRow struct {
 	staff.Person
 	Grants []grantRow
-	Idle   bool // not seen for long
+	Last   lastSeen
+}
+
+// lastSeen is when somebody was last signed in, in the words of the page.
+type lastSeen struct {
+	Now bool
+	At  noren.Time // zero: never
+}
+
+// seenLast judges it: who looks at the page is signed in, and joining signs in. It is pure.
+func seenLast(p *staff.Person, me string) lastSeen {
+	at := p.SignedInAt
+	if at.Before(p.CreatedAt.Time) {
+		at = p.CreatedAt
+	}
+	return lastSeen{Now: p.ID == me, At: at}
 }
 
 type grantRow struct {
@@ -58,7 +74,7 @@ func (v *visit) showPeople(status int, p peoplePage) error {
 		return err
 	}
 	for _, one := range people {
-		p.People = append(p.People, personRow{Person: one, Grants: grants(one.Roles)})
+		p.People = append(p.People, personRow{Person: one, Grants: grants(one.Roles), Last: seenLast(&one, v.who.Person.ID)})
 	}
 	links, err := v.c.o.Staff.Links(ctx)
 	if err != nil {
@@ -104,15 +120,34 @@ func (c *Console) invite(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return v.showPeople(http.StatusOK, peoplePage{New: &link, URL: v.base() + staff.LinkPath(link.Token)})
+	return v.showPeople(http.StatusOK, v.linkPage(&link))
 }
 
-// base is how the browser came here, for links to be sent to others.
-func (v *visit) base() string {
-	if v.secure() {
-		return "https://" + v.r.Host
+// linkPage shows a new link once.
+func (v *visit) linkPage(link *staff.NewLink) peoplePage {
+	host := ""
+	if v.c.o.Host != nil {
+		host = v.c.o.Host()
 	}
-	return "http://" + v.r.Host
+	base, here := linkBase(v.secure(), v.r.Host, host)
+	p := peoplePage{New: link, URL: base + staff.LinkPath(link.Token)}
+	if here {
+		p.Here = consoleLines(nil)
+	}
+	return p
+}
+
+// linkBase is what a link for others begins with: how the browser came here, or the
+// console's own name when it came on this machine. here says that it is good for
+// nobody elsewhere. It is pure.
+func linkBase(secure bool, came, host string) (base string, here bool) {
+	switch {
+	case secure:
+		return "https://" + came, false
+	case host != "":
+		return "https://" + host, false
+	}
+	return "http://" + came, true // by plain http the console is reached on this machine alone
 }
 
 func (c *Console) withdraw(v *visit) error {
@@ -173,7 +208,7 @@ func (c *Console) resetLink(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return v.showPeople(http.StatusOK, peoplePage{New: &link, URL: v.base() + staff.LinkPath(link.Token)})
+	return v.showPeople(http.StatusOK, v.linkPage(&link))
 }
 
 // personPage is one person and what can be changed about them.
@@ -203,7 +238,8 @@ func (c *Console) person(v *visit) error {
 		Rows     []siteRole
 		Roles    []staff.RoleInfo
 		Self     bool
-	}{p, sessions, rows, staff.Roles(), p.ID == v.who.Person.ID})
+		Last     lastSeen
+	}{p, sessions, rows, staff.Roles(), p.ID == v.who.Person.ID, seenLast(p, v.who.Person.ID)})
 }
 
 type siteRole struct {

@@ -17,8 +17,9 @@ import (
 // placesView is 場所: the places with a name, and who lets them in.
 type placesView struct {
 	Rows  []placeRow
-	Rules []gateway.AccessRule // that are about the admin
-	Open  bool                 // anybody may enter the admin
+	Admin Admin
+	Force force
+	Open  bool // nobody has decided who may enter the admin
 	Files bool
 	May   bool
 	Form  placeForm
@@ -65,10 +66,9 @@ func (v *visit) showPlaces(status int, p placesView) error {
 		p.Rows = append(p.Rows, v.placeRow(one, rules))
 	}
 	p.May = v.may(staff.Settings)
-	p.Open = adminOpen(rules)
-	for _, z := range gateway.StaffZones()[:1] {
-		p.Rules = append(p.Rules, rules.About(z, http.MethodGet)...)
-	}
+	p.Force = v.c.forceOf(v.site)
+	p.Admin = AdminOf(rules)
+	p.Open = p.Admin.State == AdminOpen
 	if p.Form.Once == "" {
 		p.Form = placeForm{For: "always"}
 	}
@@ -102,20 +102,6 @@ func (v *visit) rules() gateway.AccessRules {
 		return nil
 	}
 	return v.c.o.Gate.Rules(v.site)
-}
-
-// adminOpen reports whether anybody may enter some part of the admin.
-func adminOpen(rules gateway.AccessRules) bool { return !adminHas(rules, gateway.AccessOn) }
-
-// adminHas reports whether an allow rule of a mode is about every part of the
-// admin. It is pure.
-func adminHas(rules gateway.AccessRules, modes ...gateway.AccessMode) bool {
-	for _, z := range gateway.StaffZones() {
-		if !slices.ContainsFunc(rules.About(z, http.MethodGet), func(r gateway.AccessRule) bool { return r.Allow != nil && slices.Contains(modes, r.Mode) }) {
-			return false
-		}
-	}
-	return true
 }
 
 func (v *visit) placeRow(p gateway.NamedPlace, rules gateway.AccessRules) placeRow {

@@ -123,10 +123,7 @@ func (c *Console) policies(v *visit) error {
 		return v.page("policies", p)
 	}
 	all := rules.Policies(v.site)
-	n := c.census.of(v.site, time.Now(), func(n *counting) {
-		w := walker{c.o.Journal, v.site, kindsOf(all), time.Now().AddDate(0, 0, -censusDays)}
-		go n.run(c.life, w, c.o.Log)
-	})
+	n := c.censusOf(v.site, time.Now(), censusFresh)
 	p.Running, p.AtLeast, p.Failed, p.Since = n.state()
 	p.list(v, all, n)
 	if v.asked("list") {

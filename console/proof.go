@@ -19,6 +19,7 @@ type proofPage struct {
 	Found    bool // the site has a log
 	Tone     ui.Tone
 	Says     noren.Text
+	Limits   noren.Text       // what a clean check cannot tell
 	Marks    []journal.Signed // the last checkpoints
 	Check    *verification
 	Sheet    noren.Text // why the recovery sheet should be printed
@@ -56,6 +57,7 @@ func (c *Console) proof(v *visit) error {
 	}
 	p.Check = c.checks.of(v.site)
 	p.Tone, p.Says = standingSays(p.Standing, p.Check)
+	p.Limits = cannotTell(p.Standing, p.Check)
 	if v.asked("check") {
 		return v.part("proof", "check", v.frame(p))
 	}
@@ -69,14 +71,29 @@ func standingSays(s journal.Standing, check *verification) (ui.Tone, noren.Text)
 		return ui.Alert, noren.Text{Ja: "記録に、変えられた跡があります", En: "The record shows signs of having been altered"}
 	case s.Entries == 0:
 		return ui.Calm, noren.Text{Ja: "記録はまだありません", En: "There is no record yet"}
+	case check != nil && check.Done():
+		return ui.Good, noren.Text{Ja: "記録はすべて、書かれたときのままです", En: "The whole record is as it was written"}
 	case len(s.Outside) == 0:
 		return ui.Check, noren.Text{Ja: "記録は守られていますが、証明がこの機械の中にしかありません", En: "The record is kept safe, but its proof is on this machine only"}
 	case s.LastOut == nil:
-		return ui.Check, noren.Text{Ja: "証明がまだ機械の外へ出ていません", En: "No proof has left this machine yet"}
-	case check != nil && check.Done():
-		return ui.Good, noren.Text{Ja: "記録はすべて、書かれたときのままです", En: "The whole record is as it was written"}
+		return ui.Check, noren.Text{Ja: "記録は守られています。証明は、まだ機械の外へ出ていません", En: "The record is kept safe; no proof of it has left this machine yet"}
 	}
 	return ui.Good, noren.Text{Ja: "記録は守られています", En: "The record is kept safe"}
+}
+
+// cannotTell is what a clean check leaves open, after the good news. It is pure.
+func cannotTell(s journal.Standing, check *verification) noren.Text {
+	if check == nil || !check.Done() || len(check.Report.Findings) > 0 || s.Entries == 0 {
+		return noren.Text{}
+	}
+	switch {
+	case len(s.Outside) == 0:
+		return noren.Text{Ja: "ただし、証明がこの機械の中にしかないため、機械を丸ごと乗っ取った人がすべてを書き直していても、この点検では分かりません。下の「機械の外への控え」を始めると、それも分かるようになります。",
+			En: "What it cannot tell: the proof is on this machine only, so somebody who took over the whole machine could have written everything anew. Copies outside, below, close that gap."}
+	case s.LastOut == nil:
+		return noren.Text{Ja: "ただし、証明の控えがまだ機械の外へ出ていないため、機械を丸ごと乗っ取られた場合のことは、この点検では分かりません。", En: "What it cannot tell: no copy of the proof has left this machine yet, so a takeover of the whole machine would not show."}
+	}
+	return noren.Text{}
 }
 
 // verification is one check of a site's record, under way or done.
@@ -244,8 +261,12 @@ func (c *Console) sheetPrinted(v *visit) error {
 	if err := v.confirmed(); err != nil {
 		return err
 	}
+	to := v.path("/proof#sheet")
+	if v.field("to") == "setup" {
+		to = v.path("/setup/" + stepSheet)
+	}
 	if v.again() {
-		return v.redirect(v.path("/proof"), "again")
+		return v.redirect(to, "again")
 	}
 	if err := v.record("recovery_sheet.confirmed", "", 0, ""); err != nil {
 		return err
@@ -253,5 +274,6 @@ func (c *Console) sheetPrinted(v *visit) error {
 	if err := c.o.SheetDone(v.r.Context()); err != nil {
 		return err
 	}
-	return v.redirect(v.path("/"), "sheet")
+	c.setups.forgetAll() // the sheet is of the whole machine
+	return v.redirect(to, "sheet")
 }

@@ -3,6 +3,7 @@ package console
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	"noren"
 	"noren/console/ui"
@@ -97,6 +98,10 @@ func (c *Console) routes() []route {
 		{"POST /s/{site}/setup/notices/test", staff.Settings, c.testNotice},
 		{"POST /s/{site}/setup/test/now", staff.Settings, c.tryNow},
 
+		{"GET /s/{site}/stopping", staff.See, c.stoppingPage},
+		{"POST /s/{site}/stopping/admin", staff.Settings, c.stopAdmin},
+		{"POST /s/{site}/stopping/policies", staff.Policies, c.stopPolicies},
+
 		{"GET /s/{site}/proof", staff.See, c.proof},
 		{"POST /s/{site}/proof/verify", staff.See, c.verify},
 		{"POST /s/{site}/proof/stop", staff.See, c.stopVerify},
@@ -157,6 +162,11 @@ func menu() []ui.NavItem {
 // nav is the menu as this visit sees it.
 func (v *visit) nav() []ui.NavItem {
 	here := v.r.URL.Path
+	if v.site == "" && here != "/" {
+		if site := v.shopBefore(); site != "" {
+			return v.siteNav(site, here)
+		}
+	}
 	if v.site == "" {
 		items := v.instanceNav()
 		for i := range items {
@@ -164,17 +174,38 @@ func (v *visit) nav() []ui.NavItem {
 		}
 		return items
 	}
+	return v.siteNav(v.site, here)
+}
+
+// siteNav is the menu of a site, also beside pages of the whole instance for who came
+// from there.
+func (v *visit) siteNav(site, here string) []ui.NavItem {
 	items := menu()
-	here = strings.TrimPrefix(here, sitePath(v.site, ""))
 	for i := range items {
-		to := items[i].URL
-		items[i].Here = here == to || to != "/" && strings.HasPrefix(here+"/", to+"/")
-		items[i].URL = v.path(to)
+		to := sitePath(site, items[i].URL)
+		items[i].Here = here == to || items[i].URL != "/" && strings.HasPrefix(here+"/", to+"/")
+		items[i].URL = to
 	}
 	if staff.May(v.who.Person, staff.AllSites, staff.People) {
-		items = append(items, ui.NavItem{Name: noren.Text{Ja: "スタッフ", En: "People"}, Icon: "people", URL: "/people"})
+		items = append(items, ui.NavItem{Name: noren.Text{Ja: "スタッフ", En: "People"}, Icon: "people", URL: "/people", Here: strings.HasPrefix(here+"/", "/people/")})
 	}
 	return items
+}
+
+// shopBefore is the site whose pages the visitor came from: their only one, or the
+// one they looked at last. A name that is none of theirs is nobody's.
+func (v *visit) shopBefore() string {
+	sites := v.sites()
+	if len(sites) == 1 {
+		return sites[0].Name
+	}
+	last := v.cookie(siteCookie)
+	for _, s := range sites {
+		if s.Name == last {
+			return last
+		}
+	}
+	return ""
 }
 
 // enter finds out who asks and whether they may. Whoever is not signed in is led
@@ -205,6 +236,9 @@ func (v *visit) enterSite(site string, need staff.Permission) error {
 		return noren.Errorf(noren.NotFound, "no site %q for this person", site)
 	}
 	v.site = site
+	if v.r.Method == http.MethodGet && len(v.c.o.Sites()) > 1 && v.cookie(siteCookie) != site {
+		v.keep(siteCookie, site, 24*time.Hour)
+	}
 	if !staff.May(v.who.Person, site, need) {
 		return noren.Errorf(noren.Denied, "%s at site %s", need, site)
 	}

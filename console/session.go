@@ -18,6 +18,7 @@ const (
 	sessionCookie = "noren_session"
 	deviceCookie  = "noren_device" // a browser that signed in before
 	ticketCookie  = "noren_ticket" // half of a sign-in
+	siteCookie    = "noren_site"   // whose menu stands beside pages of no site
 )
 
 func (v *visit) cookieName(name string) string {

@@ -56,6 +56,12 @@ func (s *setups) forget(site string) {
 	delete(s.steps, site)
 }
 
+func (s *setups) forgetAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.steps)
+}
+
 // looked is what the shop was found to run on lately.
 func (s *setups) looked(site string, now time.Time) (*gateway.Detected, bool) {
 	s.mu.Lock()
@@ -164,6 +170,8 @@ type setupView struct {
 	Once     string
 	Certs    []certRow
 	SheetMay bool
+	Force    force
+	Letter   letter
 }
 
 // copyable is a block of noren.yaml to be copied.
@@ -188,6 +196,13 @@ func (c *Console) setupPage(v *visit) error {
 }
 
 func (c *Console) stepPage(v *visit) error {
+	if v.r.PathValue("step") == stepLetter {
+		p, err := c.setupView(v, "")
+		if err != nil {
+			return err
+		}
+		return v.page("letter", p)
+	}
 	return c.showStep(v, http.StatusOK, v.r.PathValue("step"), nil)
 }
 
@@ -216,6 +231,7 @@ func (c *Console) setupView(v *visit, step string) (p setupView, err error) {
 		return p, err
 	}
 	p.Steps, p.Once, p.May = p.State.steps(), newForm(), v.may(staff.Settings)
+	p.Force, p.Letter = c.forceOf(v.site), v.letter(&p.State)
 	p.Of = len(p.Steps)
 	for _, s := range p.Steps {
 		if s.Settled {
@@ -237,6 +253,8 @@ func (c *Console) setupView(v *visit, step string) (p setupView, err error) {
 	p.Step, p.N = p.Steps[i], i+1
 	if i+1 < len(p.Steps) {
 		p.Next = p.Steps[i+1].Key
+	} else if p.Letter.Asks > 0 {
+		p.Next = stepLetter
 	}
 	return p, c.fillStep(v, &p)
 }
@@ -261,7 +279,8 @@ func (c *Console) fillStep(v *visit, p *setupView) error {
 		}
 		p.Places.Form = placeForm{For: "always"}
 		p.Places.Form.fill(v)
-		p.Places.Open = adminOpen(p.State.Rules)
+		p.Places.Admin = AdminOf(p.State.Rules)
+		p.Places.Open = p.Places.Admin.State == AdminOpen
 	case stepNotices:
 		p.Hearers.Mail = v.who.Person.Mail
 		if r := p.State.Standing.Rules; r != nil {

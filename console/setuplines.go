@@ -57,19 +57,31 @@ type triedRow struct {
 	Name  noren.Text
 	Badge ui.Badge
 	Says  noren.Text
-	Why   noren.Text // why it was stopped
-	Info  noren.Text // the zone in words
+	Part  plain // of the shop
+	Did   plain // what was decided
+	Why   plain // what stopped it
+	Rule  plain // by which rule
+	Found []plain
+	Fired []plain
 }
 
 // explainTried says in words what became of a test request. It is pure.
 func explainTried(t Tried, waf gateway.WAFMode) triedRow {
-	r := triedRow{Tried: t, Name: triedName(t.Kind)}
-	if info, ok := t.Zone.Info(); ok {
-		r.Info = info.Meaning
-	}
+	r := triedRow{Tried: t, Name: triedName(t.Kind), Part: sayZone(t.Zone), Did: sayVerdict(t.Verdict)}
 	if t.Cause != "" {
-		c := causeOf(t.Cause)
-		r.Why = noren.Text{Ja: c.Name.Ja + "。" + c.Meaning.Ja, En: c.Name.En + ". " + c.Meaning.En}
+		r.Why = sayCause(t.Cause)
+		r.Did.Name = causeBadge(t)
+	}
+	if t.Rule != "" {
+		r.Rule = sayRule(t.Cause, t.Rule)
+	}
+	for _, h := range t.Hits {
+		if f := h.Rule / 1000; f != 949 && f != 959 { // the sums of the others
+			r.Found = append(r.Found, sayHit(h))
+		}
+	}
+	for _, reason := range t.Reasons {
+		r.Fired = append(r.Fired, sayReason(reason))
 	}
 	stopped := t.Cause != "" || t.Ticket != ""
 	good := func(ja, en string) {
@@ -95,6 +107,14 @@ func explainTried(t Tried, waf gateway.WAFMode) triedRow {
 		look(ui.Alert, "止まるはずの通信が、通りました。「サイト」のページで点検してください。", "It should have been stopped, and passed. Please run the check on the page Site.")
 	}
 	return r
+}
+
+// causeBadge is what a stop was, in a word: limits let people go on.
+func causeBadge(t Tried) noren.Text {
+	if t.Verdict == noren.Allow || t.Verdict == "" {
+		return verdictOf(noren.Block).Name
+	}
+	return verdictOf(t.Verdict).Name
 }
 
 func triedName(k TryKind) noren.Text {

@@ -27,12 +27,15 @@ type setupStep struct {
 	Name    noren.Text
 	Done    bool
 	Settled bool       // by a person's decision, not by what is in force
+	Records bool       // what it is about records, and stops nobody yet
 	Says    noren.Text // how it stands, in one line
 }
 
 // Badge is its state in a word.
 func (s setupStep) Badge() ui.Badge {
 	switch {
+	case s.Done && s.Records:
+		return ui.Badge{Tone: ui.Check, Text: noren.Text{Ja: "記録だけ", En: "records only"}}
 	case s.Settled:
 		return ui.Badge{Tone: ui.Calm, Text: noren.Text{Ja: "このままにする", En: "left as it is"}}
 	case s.Done:
@@ -69,6 +72,7 @@ func (s *setupState) steps() []setupStep {
 	}
 	for i, judge := range []func() (bool, noren.Text){s.shop, s.hosts, s.places, s.guard, s.notices, s.sheet, s.tested} {
 		out[i].Done, out[i].Says = judge()
+		out[i].Records = s.recording(out[i].Key)
 		if at, ok := s.Settled[out[i].Key]; ok && !out[i].Done && !at.IsZero() {
 			out[i].Done, out[i].Settled = true, true
 		}
@@ -118,27 +122,24 @@ func (s *setupState) hosts() (bool, noren.Text) {
 	return true, noren.Text{Ja: "証明書は有効です", En: "The certificates are valid"}
 }
 
+// places is done when somebody has decided who may enter: rules that only record
+// are such a decision, and the step says so.
 func (s *setupState) places() (bool, noren.Text) {
-	live := slices.ContainsFunc(s.Places, func(p gateway.NamedPlace) bool { return p.Live(s.Now) })
-	switch {
-	case adminHas(s.Rules, gateway.AccessOn):
-		return true, noren.Text{Ja: "管理画面は、決めた場所からだけ開けます", En: "The admin opens from named places only"}
-	case adminHas(s.Rules, gateway.AccessOn, gateway.AccessShadow):
-		return true, noren.Text{Ja: "決めた場所のほかから開いた人を、記録しています（まだ止めません）", En: "Who opens the admin from elsewhere is recorded, not stopped yet"}
-	case live:
-		return false, noren.Text{Ja: "場所はあります。管理画面は、まだどこからでも開けます", En: "There are places; the admin still opens from anywhere"}
+	admin := AdminOf(s.Rules)
+	says := admin.Says()
+	if admin.State == AdminOpen && slices.ContainsFunc(s.Places, func(p gateway.NamedPlace) bool { return p.Live(s.Now) }) {
+		says = noren.Text{Ja: "場所は登録してあります。" + says.Ja, En: "Places are named. " + says.En}
 	}
-	return false, noren.Text{Ja: "管理画面は、世界中のどこからでも開けます", En: "The admin opens from anywhere in the world"}
+	return admin.State != AdminOpen, says
 }
 
 func (s *setupState) guard() (bool, noren.Text) {
-	switch s.Site.WAF {
-	case gateway.WAFShadow:
-		return false, noren.Text{Ja: "攻撃を記録だけしています", En: "Attacks are recorded only"}
-	case gateway.WAFOff:
-		return false, noren.Text{Ja: "攻撃を調べていません", En: "Requests are not inspected"}
-	}
-	return true, noren.Text{Ja: "攻撃を見つけたら止めます", En: "Attacks are stopped"}
+	return s.Site.WAF == "" || s.Site.WAF == gateway.WAFOn, FirewallSays(s.Site.WAF)
+}
+
+// recording reports whether a step is about something that only records now.
+func (s *setupState) recording(step string) bool {
+	return step == stepPlaces && AdminOf(s.Rules).State == AdminRecorded || step == stepGuard && s.Site.WAF == gateway.WAFShadow
 }
 
 func (s *setupState) notices() (bool, noren.Text) {

@@ -27,6 +27,8 @@ type siteView struct {
 	May      bool   // start a check
 	Once     string
 	Stale    bool // nodes work by different versions
+	Force    force
+	Letter   letter
 }
 
 type serverRow struct {
@@ -56,7 +58,7 @@ func (c *Console) sitePage(v *visit) error {
 		return err
 	}
 	now := time.Now()
-	p := siteView{Site: s, May: v.may(staff.Act), Once: newForm(), WAF: firewallBadge(s.WAF), Mode: modeInfo(c.o.Modes.Of(v.site, now).Mode)}
+	p := siteView{Site: s, May: v.may(staff.Act), Once: newForm(), WAF: firewallBadge(s.WAF), Force: c.forceOf(v.site), Mode: modeInfo(c.o.Modes.Of(v.site, now).Mode)}
 	p.Check = c.lastCheck(v.site)
 	if p.Check != nil {
 		for _, f := range p.Check.Findings {
@@ -81,6 +83,11 @@ func (c *Console) sitePage(v *visit) error {
 		if p.Standing, err = c.o.House.Standing(v.r.Context(), v.site); err != nil {
 			return err
 		}
+		state, err := c.setupState(v.r.Context(), v.site)
+		if err != nil {
+			return err
+		}
+		p.Letter = v.letter(&state)
 		p.Stale = slices.ContainsFunc(p.Standing.Nodes, func(n Node) bool { return n.Settings != p.Standing.Settings })
 	}
 	return v.page("site", p)
@@ -90,10 +97,16 @@ func (c *Console) lastCheck(site string) *Checkup {
 	if c.o.Checks == nil {
 		return nil
 	}
-	if k, ok := c.o.Checks.Last(site); ok {
-		return &k
+	k, ok := c.o.Checks.Last(site)
+	if !ok {
+		return nil
 	}
-	return nil
+	f := c.forceOf(site)
+	k.Findings = slices.Clone(k.Findings)
+	for i := range k.Findings {
+		k.Findings[i] = f.live(k.Findings[i])
+	}
+	return &k
 }
 
 // startCheck begins to look, in the background.

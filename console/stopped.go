@@ -31,6 +31,7 @@ type stoppedList struct {
 	Counts      map[string]int
 	Pager       ui.Pager
 	May         bool
+	Force       force
 }
 
 const rowsPerPage = 50
@@ -39,7 +40,7 @@ const rowsPerPage = 50
 func lists() []string { return []string{gateway.ListBan, gateway.ListCheck, gateway.ListAllow} }
 
 func (c *Console) stopped(v *visit) error {
-	p := stoppedList{List: v.listAsked(), Query: strings.TrimSpace(v.r.FormValue("q")), Counts: map[string]int{}, May: v.may(staff.Act)}
+	p := stoppedList{List: v.listAsked(), Query: strings.TrimSpace(v.r.FormValue("q")), Counts: map[string]int{}, May: v.may(staff.Act), Force: c.forceOf(v.site)}
 	entries := c.o.Lists.List(v.site)
 	for _, e := range entries {
 		p.Counts[e.List]++

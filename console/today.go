@@ -39,6 +39,8 @@ type Day struct {
 	Causes  []cause // of what was stopped since yesterday, the most frequent first
 	Health  []ui.Badge
 	At      noren.Time
+	Force   force
+	Would   wouldStop // what stopping would have stopped; where the owner records first
 }
 
 // figure is one number of the day.
@@ -71,7 +73,10 @@ func (c *Console) lookAt(ctx context.Context, site string, notices []string, day
 			Why: noren.Text{Ja: "数字を出せないだけで、お店の入口は動き続けています。データベースの状態を確かめてください。", En: "Only the numbers are missing; the shop's entrance goes on working. Look at the database."}})
 	}
 	d.Outlook = judge(ms)
-	d.Health = c.health(site)
+	d.Health, d.Force = c.health(site), c.forceOf(site)
+	if d.Force.Chosen() {
+		d.Would = c.censusOf(site, now, todayFresh).would(d.Force)
+	}
 	return d, nil
 }
 
@@ -153,7 +158,7 @@ func (c *Console) matters(ctx context.Context, site string, notices []string, no
 	aboutNotices := func(ctx context.Context, site string, now time.Time) []matter {
 		return c.noticeMatters(ctx, site, notices, now)
 	}
-	for _, ask := range []func(context.Context, string, time.Time) []matter{c.switchMatters, c.serverMatters, c.certificateMatters, c.machineMatters, aboutNotices, c.setupMatters} {
+	for _, ask := range []func(context.Context, string, time.Time) []matter{c.switchMatters, c.serverMatters, c.certificateMatters, c.machineMatters, aboutNotices, c.stoppingMatters, c.setupMatters} {
 		ms = append(ms, ask(ctx, site, now)...)
 	}
 	for _, ask := range c.o.Matters {

@@ -69,3 +69,23 @@ func textIn(err error) noren.Text {
 	}
 	return shortText(err)
 }
+
+// Words are what err says in both languages, one line for each error joined in it;
+// English where there is no Japanese.
+func Words(err error) noren.Text {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var ja, en []string
+		for _, e := range joined.Unwrap() {
+			t := Words(e)
+			ja, en = append(ja, t.Ja), append(en, t.En)
+		}
+		return noren.Text{Ja: strings.Join(ja, "\n"), En: strings.Join(en, "\n")}
+	}
+	if f, ok := err.(*Fault); ok {
+		return f.Text()
+	}
+	if t, ok := noren.TextOf(err); ok {
+		return noren.Text{Ja: t.Ja, En: err.Error()}
+	}
+	return noren.Text{Ja: err.Error(), En: err.Error()}
+}

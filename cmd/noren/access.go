@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"noren"
+	"noren/console"
 	"noren/gateway"
 	"noren/settings"
 )
@@ -124,14 +125,19 @@ func checkAccess(fs *findings, set settings.Set, cfg *Config) {
 	}
 	for _, site := range cfg.siteNames() {
 		what := ofSite("who may enter", site, "管理画面に入れる人", "Who may enter the admin")
-		open := openZones(access.of(site))
-		if len(open) == 0 {
-			fs.good(what, "管理画面は、access.yaml に書いた人だけが開けます", "the admin opens for those whom access.yaml names")
+		admin := console.AdminOf(access.of(site))
+		says := admin.Says()
+		if admin.State == console.AdminKept {
+			fs.good(what, says.Ja, says.En)
 			continue
 		}
-		zones := strings.Join(open, ", ")
-		words, _ := zoneWords(zones)
-		fs.note(what, noren.Text{Ja: "世界中のだれでも開けます：" + words, En: "anybody in the world may enter " + zones},
+		if admin.State == console.AdminRecorded {
+			fs.note(what, says, noren.Text{Ja: "様子を見たら、画面の「記録から止めるへ」で切り替えるか、access.yaml の mode: shadow を mode: on にしてください",
+				En: "when you have seen enough, go from recording to stopping in the console, or write mode: on for mode: shadow in access.yaml"}, "")
+			continue
+		}
+		open := openZones(access.of(site))
+		fs.note(what, says,
 			noren.Text{Ja: "画面の「場所」で本社や自宅を登録するか（noren place add 本社 アドレス --site " + site + "）、access.yaml に次のように書いてください（noren settings export DIR、docs/operate/access.md）:",
 				En: "noren place add 本社 ADDRESS --site " + site + ", and in access.yaml (noren settings export DIR; docs/operate/access.md):"},
 			accessLines(open))

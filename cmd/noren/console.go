@@ -12,6 +12,7 @@ import (
 	"noren/console"
 	"noren/db"
 	"noren/gateway"
+	"noren/policy"
 	"noren/staff"
 	"noren/yamlfile"
 )
@@ -92,7 +93,7 @@ func (s *server) openConsole() (*console.Console, error) {
 		Notify: in.notify, Untold: in.untold, About: in.about, Sites: g.Sites, Decider: in.loop,
 		Conditions: in.conditions(), Version: version,
 		Sheet: in.vault.Alarm, SheetDone: in.vault.ConfirmBackup, Host: in.consoleHost, Away: db.IsUnavailable, Log: in.log,
-		Settings: in.settings, Desk: desk{s}, SettingsInForce: in.rulesHash,
+		Settings: in.settings, Desk: desk{s}, SettingsInForce: in.rulesHash, PoliciesInForce: in.policiesOf,
 		EventOptions: in.eventPages(),
 		Matters:      []func(context.Context, string) []console.Matter{checkMatters(s.checks.Last)},
 		Checks:       s.checks, House: h, Gate: h, Bell: h, Trial: trial{s},
@@ -105,6 +106,16 @@ func (s *server) openConsole() (*console.Console, error) {
 
 // consoleHost is the name by which the console is reached from elsewhere.
 func (in *instance) consoleHost() string { return in.present().Console.Host }
+
+// policiesOf are the policies in force at a site.
+func (in *instance) policiesOf(site string) []policy.Info {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.rules == nil {
+		return nil
+	}
+	return in.rules.policies.For(site).Policies()
+}
 
 // untold reports whether nobody is told of a site's high alarms.
 func (in *instance) untold(site string) bool {

@@ -232,7 +232,8 @@ func checkMatters(last func(site string) (console.Checkup, bool)) func(context.C
 }
 
 // matterOf is what a finding means for the shop. What other parts of the console
-// tell by themselves, such as a shop that does not answer, is left out.
+// tell by themselves, as it is now and not as it was at the last look, is left out: a
+// shop that does not answer, who may enter the admin, whether the firewall stops.
 func matterOf(f console.Finding) (m console.Matter, ok bool) {
 	look := noren.Text{Ja: "直し方を見る", En: "See how to mend it"}
 	switch {
@@ -241,13 +242,6 @@ func matterOf(f console.Finding) (m console.Matter, ok bool) {
 	case f.Key == "way past Noren":
 		return console.Matter{Key: "origin", Tone: ui.Check, Title: noren.Text{Ja: "Noren を通らずに、お店へ入れる道があります", En: "The shop can be reached past Noren"},
 			Why: f.Says, Label: look, Page: "/site#check"}, true
-	case f.Key == "who may enter":
-		return console.Matter{Key: "admin-open", Tone: ui.Calm, Title: noren.Text{Ja: "管理画面を、世界中のだれでも開けます", En: "Anybody in the world may open the admin"},
-			Why:   noren.Text{Ja: "本社や自宅からだけにすると、盗まれたパスワードでも入れません。", En: "Opened from the office and home only, a stolen password is of no use."},
-			Label: noren.Text{Ja: "場所を登録する", En: "Name your places"}, Page: "/places"}, true
-	case f.Key == "firewall":
-		return console.Matter{Key: "shadow", Tone: ui.Calm, Title: noren.Text{Ja: "攻撃を記録するだけで、止めていません", En: "Attacks are recorded and not stopped"},
-			Why: f.Mend, Label: look, Page: "/setup/guard"}, true
 	case f.Key == "tls" && f.Tone == ui.Alert:
 		return console.Matter{Key: "tls", Tone: ui.Check, Title: noren.Text{Ja: "証明書か暗号化に、直すところがあります（" + f.Grade + "）", En: "Certificate or TLS needs mending (" + f.Grade + ")"},
 			Why: f.Mend, Label: look, Page: "/site#check"}, true

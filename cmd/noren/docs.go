@@ -205,7 +205,7 @@ func policiesPage(s *policy.Set) []byte {
 }
 
 func configPage() []byte {
-	p := newPage("noren.yaml", "Strict: an unknown key is an error with its line. Six lines suffice (README). Secrets stand as `file:` or `env:` references only.")
+	p := newPage("noren.yaml", "*[日本語: よく使う行](config.ja.md)*\n\nStrict: an unknown key is an error with its line. Six lines suffice (README). Secrets stand as `file:` or `env:` references only.")
 	p.table("key", "type", "default", "meaning")
 	s := configSchema()
 	configRows(p, s, s, "")

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"noren"
+	"noren/console"
 	"noren/db"
 	"noren/gateway"
 	"noren/kv/valkey"
@@ -194,12 +195,13 @@ func checkFirewall(fs *findings, s *gateway.Site) {
 	what := ofSite("firewall", s.Name, "攻撃を止める設定（WAF）", "Firewall (WAF)")
 	switch s.WAF {
 	case gateway.WAFShadow:
-		fs.note(what, noren.Text{Ja: "記録だけで、攻撃を止めていません", En: "shadow: attacks are recorded and pass"},
+		fs.note(what, console.FirewallSays(s.WAF),
 			noren.Text{Ja: "数日見て誤りがなければ、noren.yaml のこのお店を waf: on に変えてください", En: "after some days without false alarms write waf: on at the site in noren.yaml"}, "")
 	case gateway.WAFOff:
-		fs.note(what, noren.Text{Ja: "切ってあります。攻撃の文字列を調べていません", En: "off: requests are not inspected"},
+		fs.note(what, console.FirewallSays(s.WAF),
 			noren.Text{Ja: "noren.yaml のこのお店を waf: shadow（記録だけ）か waf: on に変えてください", En: "write waf: shadow, or waf: on, at the site in noren.yaml"}, "")
 	default:
-		fs.good(what, "攻撃を見つけたら止めます", "on: attacks are stopped")
+		says := console.FirewallSays(s.WAF)
+		fs.good(what, says.Ja, says.En)
 	}
 }

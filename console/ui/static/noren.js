@@ -24,13 +24,44 @@
     document.addEventListener("visibilitychange", () => { if (!document.hidden) changed(); });
   }
 
-  // A form is sent once, however often one clicks.
+  // A part that refreshes itself is not exchanged under somebody's hand: between the
+  // press of a button and its release the browser would lose the click, and what is
+  // being typed, or on its way, would be gone. It is fetched anew afterwards.
+  let pressed = null;
+  const missed = new Set();
+  const inHand = (part) => {
+    if (pressed && part.contains(pressed)) return true;
+    const at = document.activeElement;
+    if (at && part.contains(at) && (at.closest("form") || at.matches("input, select, textarea"))) return true;
+    return !!part.querySelector("form[data-sent]");
+  };
+  const letGo = () => {
+    pressed = null;
+    for (const part of missed) {
+      if (part.isConnected && inHand(part)) continue;
+      missed.delete(part);
+      if (part.isConnected && window.htmx) htmx.ajax("GET", part.getAttribute("hx-get"), { source: part, target: part, swap: part.getAttribute("hx-swap") || "innerHTML" });
+    }
+  };
+  document.addEventListener("pointerdown", (e) => { pressed = e.target; }, true);
+  for (const end of ["pointerup", "pointercancel", "dragend"]) addEventListener(end, () => setTimeout(letGo, 50), true); // after the click that follows
+  document.addEventListener("keydown", (e) => { if (e.key === " " || e.key === "Enter") pressed = e.target; }, true);
+  document.addEventListener("keyup", () => setTimeout(letGo, 0), true);
+  document.addEventListener("focusout", () => setTimeout(letGo, 0));
+  document.addEventListener("htmx:beforeSwap", (e) => {
+    if (!inHand(e.detail.target)) return;
+    e.detail.shouldSwap = false;
+    if (e.detail.target.hasAttribute("hx-get")) missed.add(e.detail.target);
+  });
+
+  // A form is sent once, however often one clicks. Should no page come of it, it can
+  // be sent again.
   document.addEventListener("submit", (e) => {
     const form = e.target;
     if (form.dataset.sent) { e.preventDefault(); return; }
     form.dataset.sent = "1";
     addEventListener("pageshow", () => { delete form.dataset.sent; }, { once: true });
-    if (form.method === "get") setTimeout(() => { delete form.dataset.sent; }, 500);
+    setTimeout(() => { delete form.dataset.sent; }, form.method === "get" ? 500 : 15000);
   });
 
   // Open menus close when one looks elsewhere.
