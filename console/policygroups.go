@@ -158,7 +158,7 @@ func (f policyFilter) fits(r policyRow) bool {
 	}
 	w := wards()[slices.IndexFunc(wards(), func(w wardInfo) bool { return w.Ward == wardOf(r.Info) })]
 	text := strings.ToLower(strings.Join([]string{r.Name, r.File, r.Info.When, r.Reason.Ja, r.Reason.En, r.Says.Ja, r.Says.En, w.Name.Ja, w.Name.En}, " "))
-	for _, word := range strings.Fields(strings.ToLower(halfWidth(f.Query))) {
+	for _, word := range strings.Fields(strings.ToLower(noren.HalfWidth(f.Query))) {
 		if !strings.Contains(text, word) {
 			return false
 		}

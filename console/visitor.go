@@ -204,7 +204,7 @@ type ticketLine struct {
 func (c *Console) ticket(v *visit) error {
 	typed := v.r.FormValue("number")
 	p := &ticketPage{Number: cutTo(typed, 40), Typed: typed != "", Act: v.path("/ticket")}
-	number, ok := ticketOf(firstRunes(typed, 40))
+	number, ok := noren.ReadTicket(firstRunes(typed, 40))
 	if p.Valid = ok; !ok {
 		return v.page("ticket", p)
 	}
