@@ -58,7 +58,7 @@ func (c *Console) why(v *visit) error {
 	if err != nil {
 		return err
 	}
-	w := &whyPage{Back: v.eventPath(ev.ID), Says: t.tell(&s.Entry, s.Erased), Would: x.Would, Zone: zoneName(x.Place.Zone), Lists: c.entriesAbout(t, v.site, ev), Path: method + " " + t.text(path)}
+	w := &whyPage{Back: v.eventPath(ev.ID), Says: t.tell(&s.Entry, s.Erased), Would: x.Would, Zone: zoneName(x.Place.Zone), Lists: c.entriesAbout(t, v.site, ev), Path: t.text(path)}
 	w.Would.Text = t.texts(w.Would.Text)
 	for _, n := range x.Warnings {
 		w.Notes = append(w.Notes, t.texts(n))
