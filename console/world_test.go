@@ -103,6 +103,12 @@ func (l *lockedText) String() string {
 // openWorld opens one on SQLite; change may add to the console's options.
 func openWorld(t *testing.T, change ...func(*world, *Options)) *world {
 	t.Helper()
+	return openWorldAt(t, dbtest.URL(t, db.SQLite), change...)
+}
+
+// openWorldAt opens one on a database of either engine (dbtest.EachURL).
+func openWorldAt(t *testing.T, at string, change ...func(*world, *Options)) *world {
+	t.Helper()
 	w := &world{T: t}
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -116,7 +122,7 @@ func openWorld(t *testing.T, change ...func(*world, *Options)) *world {
 			t.Fatal(err)
 		}
 	}
-	w.db = dbtest.OpenURL(t, db.Options{URL: dbtest.URL(t, db.SQLite), Faults: w.faulty})
+	w.db = dbtest.OpenURL(t, db.Options{URL: at, Faults: w.faulty})
 	root := t.TempDir() + "/root.key"
 	check(vault.GenerateRootKey(root))
 	key, err := vault.LoadRootKey("file:" + root)
