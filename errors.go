@@ -72,6 +72,9 @@ func WithText(err error, t Text) error {
 	return &Error{Code: CodeOf(err), Msg: err.Error(), Hint: HintOf(err), Text: t, Err: err}
 }
 
+// Say is an Error that people read in both languages.
+func Say(code Code, t Text) error { return &Error{Code: code, Msg: t.En, Text: t} }
+
 // TextOf returns the first text for people in err's chain; false when it has none.
 func TextOf(err error) (Text, bool) {
 	for ; err != nil; err = errors.Unwrap(err) {

@@ -107,9 +107,9 @@ func (c *Catalogue) Lookup(name string) (Fact, error) {
 		}
 	}
 	if near := c.nearest(name); near != "" {
-		return Fact{}, Errorf(Invalid, "unknown fact %q; did you mean %q?", name, near)
+		return Fact{}, Say(Invalid, Textf("%q という事実はありません。%q のことですか", "unknown fact %q; did you mean %q?", name, near))
 	}
-	return Fact{}, Errorf(Invalid, "unknown fact %q; docs/reference/facts.md lists them", name)
+	return Fact{}, Say(Invalid, Textf("%q という事実はありません。「言葉の説明」に一覧があります", "unknown fact %q; docs/reference/facts.md lists them", name))
 }
 
 func (c *Catalogue) nearest(name string) string {

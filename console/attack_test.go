@@ -165,7 +165,7 @@ func TestCookiesOverTLS(t *testing.T) {
 		}
 	}
 	// A code that was used does not confirm an act.
-	if got := ask("POST", "console.example.jp", "/me/confirm", url.Values{"to": {"/me"}, "code": {codeOf(secret, time.Now())}}.Encode(), &http.Cookie{Name: "__Host-" + sessionCookie, Value: session}); got.status == http.StatusTemporaryRedirect {
+	if got := ask("POST", "console.example.jp", "/me/confirm", url.Values{"then": {"/me"}, "code": {codeOf(secret, time.Now())}}.Encode(), &http.Cookie{Name: "__Host-" + sessionCookie, Value: session}); got.status == http.StatusTemporaryRedirect {
 		t.Error("a code was taken twice")
 	}
 }

@@ -20,7 +20,8 @@ type eventPage struct {
 	ID, Path string
 	No       int64
 	At       noren.Time
-	Says     noren.Text
+	Headline noren.Text
+	Says     noren.Text // who it was and which page; empty when the headline says it
 	Badge    ui.Badge
 	Kind     noren.Kind
 	KindName noren.Text
@@ -56,6 +57,7 @@ type eventCan struct {
 type sawPage struct {
 	Page   noren.Text
 	Status int
+	Told   noren.Text // what the status says
 	Ticket string
 }
 
@@ -73,7 +75,7 @@ type hitLine struct {
 	Rule        int
 	Field, Msg  string
 	Value       string
-	Score       int
+	Score       noren.Text
 }
 
 // line is a value with its name.
@@ -81,6 +83,7 @@ type line struct {
 	Name  noren.Text
 	Tech  string
 	Value string
+	Word  noren.Text // what a coded value means
 }
 
 // party is somebody or something that an event is about.
@@ -149,9 +152,12 @@ func (c *Console) explained(v *visit, s *journal.Stored) *eventPage {
 	ev := &e.Event
 	t := c.teller(ctx, v)
 	p := &eventPage{
-		ID: ev.ID, Path: v.eventPath(ev.ID), No: s.Seq, At: ev.At, Says: t.tell(e, s.Erased), Badge: badgeOf(e), Kind: ev.Kind, KindName: kindName(ev.Kind),
+		ID: ev.ID, Path: v.eventPath(ev.ID), No: s.Seq, At: ev.At, Headline: t.headline(e, s.Erased), Says: t.tell(e, s.Erased), Badge: badgeOf(e), Kind: ev.Kind, KindName: kindName(ev.Kind),
 		Zone: zoneName(ev.Zone), Times: e.Count, Erased: s.Erased, Part: e.Part, Policies: e.Decision.Policies, Degraded: e.Decision.Degraded, Fault: t.text(e.Decision.Fault), Veil: v.veil(),
 		Why: t.fired(e.Decision.Reasons), Shadow: t.fired(e.Decision.Shadow),
+	}
+	if p.Headline == p.Says {
+		p.Says = noren.Text{}
 	}
 	if b, ok := ev.Payload.(*noren.Blocked); ok && b != nil {
 		info := causeOf(b.Cause)
@@ -163,6 +169,7 @@ func (c *Console) explained(v *visit, s *journal.Stored) *eventPage {
 		p.Hits = t.hits(r.Hits)
 	}
 	p.Asked = t.carried(ev.Payload)
+	nameRule(p.Asked, ev)
 	p.Parties = t.parties(v, ev)
 	p.Facts = t.facts(c.catalogue(), e)
 	p.Actions = c.actions(t, e)
@@ -170,6 +177,19 @@ func (c *Console) explained(v *visit, s *journal.Stored) *eventPage {
 	p.InForce = c.entriesAbout(t, v.site, ev)
 	p.Can = c.can(v, s)
 	return p
+}
+
+// nameRule says in words which rule stopped a request.
+func nameRule(lines []line, ev *noren.Event) {
+	b, ok := ev.Payload.(*noren.Blocked)
+	if !ok || b == nil || b.Rule == "" {
+		return
+	}
+	for i := range lines {
+		if lines[i].Tech == "rule" {
+			lines[i].Word = sayRule(b.Cause, b.Rule).Name
+		}
+	}
 }
 
 func (c *Console) catalogue() *noren.Catalogue {
@@ -225,7 +245,7 @@ func saw(b *noren.Blocked) *sawPage {
 	case b.Cause == noren.CauseMalformed:
 		page = noren.Text{Ja: "「うまく読み取れませんでした」のページ", En: "the page “We could not read this request”"}
 	}
-	return &sawPage{page, b.Status, b.Ticket}
+	return &sawPage{page, b.Status, statusWords(int64(b.Status)), b.Ticket}
 }
 
 func (t *teller) hits(hits []noren.Hit) (out []hitLine) {
@@ -234,7 +254,10 @@ func (t *teller) hits(hits []noren.Hit) (out []hitLine) {
 		if !t.open && value != "" {
 			value = dots
 		}
-		out = append(out, hitLine{partMeaning(h.Field), ruleMeaning(h.Rule), h.Rule, h.Field, h.Msg, value, h.Score})
+		out = append(out, hitLine{partMeaning(h.Field), ruleMeaning(h.Rule), h.Rule, h.Field, h.Msg, value, noren.Text{}})
+		if h.Score > 0 {
+			out[len(out)-1].Score = t.scale.part(int64(h.Score))
+		}
 	}
 	return out
 }

@@ -17,6 +17,7 @@ type factLine struct {
 	Name  string // as policies write it
 	Text  noren.Text
 	Value noren.Text
+	Raw   string // the code, where Value is what it means
 }
 
 // factGroup are the facts about one thing.
@@ -32,6 +33,8 @@ func groupName(of string) noren.Text {
 		"account": {Ja: "会員について", En: "about the account"}, "session": {Ja: "この訪問について", En: "about the visit"}, "site": {Ja: "お店全体について", En: "about the shop"},
 		"staff": {Ja: "スタッフについて", En: "about the staff"}, "sequence": {Ja: "一連の手順", En: "steps in a sequence"}, "card": {Ja: "カードについて", En: "about the card"},
 		"asn": {Ja: "通信事業者について", En: "about the network operator"}, "country": {Ja: "国について", En: "about the country"}, "request": {Ja: "通信そのもの", En: "the request itself"},
+		"blocked": {Ja: "止めたこと", En: "how it was stopped"}, "zone": {Ja: "お店の場所", En: "where in the shop"}, "login": {Ja: "ログイン", En: "the sign-in"}, "order": {Ja: "ご注文", En: "the order"}, "payment": {Ja: "お支払い", En: "the payment"},
+		"mail": {Ja: "メール", En: "mail"}, "change": {Ja: "会員情報の変更", En: "the change of account data"}, "tls": {Ja: "暗号化通信", En: "encryption"}, "client": {Ja: "接続したプログラム", En: "the program that connected"}, "entity": {Ja: "だれの・なんの", En: "who and what"},
 	}, of, noren.Text{Ja: "そのほか", En: "other"})
 }
 
@@ -40,7 +43,12 @@ func (t *teller) facts(cat *noren.Catalogue, e *noren.Entry) (out []factGroup) {
 	groups := map[string][]factLine{}
 	for _, name := range slices.Sorted(maps.Keys(e.Facts)) {
 		of, _, _ := strings.Cut(name, ".")
-		groups[of] = append(groups[of], t.factLine(cat, name, e.Facts[name]))
+		l := t.factLine(cat, name, e.Facts[name])
+		if rule, ok := e.Facts[name].(string); ok && name == "blocked.rule" && rule != "" {
+			c, _ := causeAndStep(e)
+			l.Value, l.Raw = sayRule(c, rule).Name, rule
+		}
+		groups[of] = append(groups[of], l)
 	}
 	for _, of := range slices.Sorted(maps.Keys(groups)) {
 		out = append(out, factGroup{groupName(of), groups[of]})
@@ -54,7 +62,35 @@ func (t *teller) factLine(cat *noren.Catalogue, name string, value any) factLine
 	if err != nil || text.Ja == "" {
 		text = same(ui.Plain(name)) // of a policy that is gone
 	}
-	return factLine{name, text, t.factValue(name, value, f.Unit)}
+	if of, last, _ := strings.Cut(name, "."); of == "request" || of == "blocked" { // shorter than what whoever writes a policy reads
+		text = textOr(map[string]noren.Text{last: fieldName(last)}, last, text)
+	}
+	line := factLine{Name: name, Text: text}
+	switch x := value.(type) {
+	case string:
+		if word, ok := wordOf(name, x); ok {
+			line.Value, line.Raw = word, x
+			return line
+		}
+	case int64:
+		if word, ok := t.numberWord(name, x); ok {
+			line.Value, line.Raw = word, strconv.FormatInt(x, 10)
+			return line
+		}
+	}
+	line.Value = t.factValue(name, value, f.Unit)
+	return line
+}
+
+// numberWord is what a number means that stands on a scale.
+func (t *teller) numberWord(name string, n int64) (noren.Text, bool) {
+	switch name[strings.LastIndexByte(name, '.')+1:] {
+	case "score":
+		return t.scale.words(n), true
+	case "status", "answered":
+		return statusWords(n), true
+	}
+	return noren.Text{}, false
 }
 
 // factValue writes a value with its unit. A number of -1 stands for "not known" in
@@ -130,11 +166,11 @@ func (t *teller) factText(name, value string) string {
 // fieldName names a field of a payload in words.
 func fieldName(json string) noren.Text {
 	return textOr(map[string]noren.Text{
-		"method": {Ja: "方法", En: "method"}, "host": {Ja: "ホスト名", En: "host"}, "path": {Ja: "ページ（パス）", En: "page (path)"}, "query": {Ja: "ページに渡した内容", En: "what the page was asked"},
+		"method": {Ja: "したこと", En: "what was done"}, "host": {Ja: "ホスト名", En: "host"}, "path": {Ja: "ページ（パス）", En: "page (path)"}, "query": {Ja: "ページに渡した内容", En: "what the page was asked"},
 		"user_agent": {Ja: "ブラウザの名乗り", En: "browser calls itself"}, "referer": {Ja: "直前のページ", En: "page before"}, "protocol": {Ja: "通信の方式", En: "protocol"},
 		"length": {Ja: "本文の大きさ（バイト）", En: "body bytes"}, "score": {Ja: "攻撃らしさの点数", En: "score of the firewall"}, "passed": {Ja: "確認のページを通過済み", En: "passed the check before"},
 		"access_shadow": {Ja: "試験中の入室ルール", En: "access rule in shadow"}, "probe": {Ja: "探り・攻撃のしるし", En: "sign of probing"}, "answered": {Ja: "お店の答え", En: "shop's answer"}, "source": {Ja: "どこで見たか", En: "seen where"},
-		"cause": {Ja: "理由", En: "cause"}, "rule": {Ja: "規則", En: "rule"}, "status": {Ja: "答えの番号", En: "status"}, "ticket": {Ja: "受付番号", En: "reference number"}, "step": {Ja: "上限の段階", En: "step of the limit"}, "by": {Ja: "誰の回数か", En: "counted by"},
+		"cause": {Ja: "理由", En: "cause"}, "rule": {Ja: "規則", En: "rule"}, "status": {Ja: "Noren の答え", En: "Noren's answer"}, "ticket": {Ja: "受付番号", En: "reference number"}, "step": {Ja: "上限の段階", En: "step of the limit"}, "by": {Ja: "誰の回数か", En: "counted by"},
 		"user": {Ja: "ログイン名", En: "user"}, "success": {Ja: "成功", En: "succeeded"}, "fields": {Ja: "変わった項目", En: "fields changed"}, "number": {Ja: "注文番号", En: "order number"}, "total": {Ja: "合計", En: "total"}, "amount": {Ja: "金額", En: "amount"},
 		"note": {Ja: "お店への伝言", En: "message"}, "order": {Ja: "注文", En: "order"}, "last4": {Ja: "カード下4桁", En: "last four digits"}, "code": {Ja: "決済会社の答え", En: "provider's answer"}, "factor": {Ja: "確認のしかた", En: "factor"}, "browser": {Ja: "ブラウザ", En: "browser"},
 		"known": {Ja: "見覚えのあるブラウザ", En: "known browser"}, "action": {Ja: "操作", En: "action"}, "object": {Ja: "対象", En: "object"}, "records": {Ja: "件数", En: "records"}, "reason": {Ja: "理由", En: "reason"}, "reason_ja": {Ja: "理由（日本語）", En: "reason (Japanese)"},
@@ -180,7 +216,15 @@ func (t *teller) fields(v reflect.Value, of noren.Text, out *[]line) {
 }
 
 func (t *teller) field(x reflect.Value, name string, personal bool, text noren.Text, out *[]line) {
-	add := func(s string) { *out = append(*out, line{text, name, s}) }
+	add := func(s string) {
+		l := line{Name: text, Tech: name, Value: s}
+		if word, ok := wordOf(name, s); ok {
+			l.Word = word
+		} else if n, err := strconv.ParseInt(s, 10, 64); err == nil && x.CanInt() {
+			l.Word, _ = t.numberWord(name, n)
+		}
+		*out = append(*out, l)
+	}
 	switch y := x.Interface().(type) {
 	case noren.Money:
 		add(yen(y))
@@ -203,7 +247,7 @@ func (t *teller) field(x reflect.Value, name string, personal bool, text noren.T
 			}
 		}
 	case reflect.Bool:
-		add(map[bool]string{true: "✓", false: "–"}[x.Bool()])
+		*out = append(*out, line{Name: text, Tech: name, Value: strconv.FormatBool(x.Bool()), Word: noren.Text{Ja: "はい", En: "yes"}}) // what is false is not there
 	default:
 		add(strings.TrimSuffix(strings.TrimPrefix(jsonOf(x.Interface()), `"`), `"`))
 	}

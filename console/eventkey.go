@@ -26,7 +26,7 @@ type key struct {
 // a page shows it, with a dot for what is masked), a reference number, an event, a
 // mail address or an account. field is what they chose, keyAuto to let us guess.
 func keyOf(field, typed string) (key, error) {
-	s := halfWidth(strings.TrimSpace(typed))
+	s := noren.HalfWidth(strings.TrimSpace(typed))
 	if len(s) > noren.MaxEntityValue {
 		return key{}, wrong("q", "長すぎます。", "That is too long.")
 	}
@@ -73,7 +73,7 @@ func keyValue(field, s string) (string, error) {
 	case noren.EntityNet:
 		return netOf(s)
 	case journal.FieldTicket:
-		t, ok := ticketOf(s)
+		t, ok := noren.ReadTicket(s)
 		if !ok {
 			return "", wrong("q", "受付番号ではありません。例: 7K2QM-X4T9A（10文字）", "That is no reference number. Example: 7K2QM-X4T9A (ten characters)")
 		}
@@ -88,22 +88,6 @@ func keyValue(field, s string) (string, error) {
 		return strconv.FormatInt(n, 10), nil
 	}
 	return s, nil
-}
-
-// halfWidth turns the full-width letters of a Japanese keyboard into those that
-// addresses and numbers are written with.
-func halfWidth(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r >= '！' && r <= '～':
-			return r - '！' + '!'
-		case r == '　':
-			return ' '
-		case r == '。':
-			return '.'
-		}
-		return r
-	}, s)
 }
 
 // addressOf reads an address, also with a port behind it.
@@ -148,21 +132,10 @@ func netOf(s string) (string, error) {
 	return "", no
 }
 
-// ticketOf reads a reference number as a customer tells it on the phone: small
-// letters, spaces, O for 0, I or L for 1.
-func ticketOf(s string) (ticket string, ok bool) {
-	s = strings.NewReplacer(" ", "", "-", "", "O", "0", "I", "1", "L", "1", "ー", "", "−", "", "‐", "").Replace(strings.ToUpper(halfWidth(s)))
-	if len(s) != 10 {
-		return "", false
-	}
-	s = s[:5] + "-" + s[5:]
-	return s, noren.ValidTicket(s)
-}
-
 // looksLikeTicket tells a reference number from an account's name of ten letters:
 // by the hyphen or space in its middle, or else by having capitals or digits only.
 func looksLikeTicket(s string) bool {
-	if _, ok := ticketOf(s); !ok {
+	if _, ok := noren.ReadTicket(s); !ok {
 		return false
 	}
 	return strings.ContainsAny(s, "- ") || strings.ToUpper(s) == s && strings.ContainsAny(s, "0123456789")

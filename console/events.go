@@ -8,6 +8,7 @@ import (
 
 	"noren"
 	"noren/console/ui"
+	"noren/gateway"
 	"noren/journal"
 )
 
@@ -180,7 +181,7 @@ func (f *eventFilter) ExactName() noren.Text {
 
 // teller tells entries to this visit.
 func (c *Console) teller(ctx context.Context, v *visit) *teller {
-	t := &teller{mask: v.mask(), people: people{}, where: c.where}
+	t := &teller{mask: v.mask(), people: people{}, where: c.where, scale: c.scaleOf(v.site)}
 	all, err := c.o.Staff.People(ctx)
 	if err != nil {
 		c.o.Log.Warn("console: names of staff", "err", err) // they are shown without
@@ -189,6 +190,15 @@ func (c *Console) teller(ctx context.Context, v *visit) *teller {
 		t.people[p.ID] = p.Name
 	}
 	return t
+}
+
+// scaleOf is what the firewall's score means at a site now.
+func (c *Console) scaleOf(site string) scale {
+	s, err := c.siteOf(site)
+	if err != nil {
+		return scale{}
+	}
+	return scale{gateway.ScoreLimit(), s.WAF}
 }
 
 // where names an address's country and network.

@@ -26,8 +26,10 @@ type whyPage struct {
 // limitLine is one limit that counts such a request.
 type limitLine struct {
 	Name      string
-	Rate      string
-	By        string
+	What      noren.Text
+	Rate      noren.Text
+	By        noren.Text
+	Raw       string
 	Remaining int64
 	Would     string
 }
@@ -56,13 +58,13 @@ func (c *Console) why(v *visit) error {
 	if err != nil {
 		return err
 	}
-	w := &whyPage{Back: v.eventPath(ev.ID), Says: t.tell(&s.Entry, s.Erased), Would: x.Would, Zone: zoneName(x.Place.Zone), Lists: c.entriesAbout(t, v.site, ev), Path: method + " " + t.text(path)}
+	w := &whyPage{Back: v.eventPath(ev.ID), Says: t.tell(&s.Entry, s.Erased), Would: x.Would, Zone: zoneName(x.Place.Zone), Lists: c.entriesAbout(t, v.site, ev), Path: t.text(path)}
 	w.Would.Text = t.texts(w.Would.Text)
 	for _, n := range x.Warnings {
 		w.Notes = append(w.Notes, t.texts(n))
 	}
 	for _, l := range x.Limits {
-		w.Limit = append(w.Limit, limitLine{l.Name, l.Rate.String(), string(l.By), l.Remaining, string(l.Answer)})
+		w.Limit = append(w.Limit, limitLine{l.Name, limitName(l.Name), rateWords(l.Rate), byWords(l.By), l.Rate.String() + " " + string(l.By), l.Remaining, string(l.Answer)})
 	}
 	return v.page("eventwhy", w)
 }

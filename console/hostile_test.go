@@ -381,7 +381,7 @@ func TestConfirmedOnlyInside(t *testing.T) {
 	w := openWorld(t)
 	b := w.owner()
 	for _, to := range []string{"//evil.example", "https://evil.example/", `/\evil.example`} {
-		got := b.post("/me/confirm", "to", to, "code", "000000")
+		got := b.post("/me/confirm", "then", to, "code", "000000")
 		if strings.Contains(got.body, `value="`+to) || got.header.Get("Location") != "" && got.header.Get("Location") != "/" {
 			t.Errorf("%q: %d %s", to, got.status, got.header.Get("Location"))
 		}

@@ -162,8 +162,9 @@ type measureGroup struct {
 
 // measuresPage is 対策一覧.
 type measuresPage struct {
-	Groups   []measureGroup
+	Sections []measureSection
 	Shares   []ui.Share
+	Sums     measureSums
 	State    string
 	Query    string
 	Choices  []standingInfo
@@ -186,10 +187,10 @@ func (c *Console) measuresPage(v *visit) error {
 	p.Force = c.forceOf(v.site)
 	p.Filtered = p.State != "" || p.Query != ""
 	p.CSV = v.path("/measures.csv?state=" + p.State + "&q=" + ui.Query(p.Query))
-	p.Shares = measureShares(rows, p.State, v.path("/measures"), p.Query)
+	p.Shares, p.Sums = measureShares(rows, p.State, v.path("/measures"), p.Query), sumsOf(rows)
 	rows = measuresLike(rows, standing(p.State), p.Query)
 	p.Shown = len(rows)
-	p.Groups = measuresByGroup(rows)
+	p.Sections = measureSections(rows, p.Filtered)
 	return v.page("measures", p)
 }
 

@@ -273,6 +273,37 @@ func TestMeasuresPage(t *testing.T) {
 	}
 }
 
+// An owner reads what works, then what needs a hand; what is to come is folded away
+// and says that it protects nobody.
+func TestMeasuresBeginWithWhatWorks(t *testing.T) {
+	w := openWorld(t)
+	b := w.owner()
+	page := b.get("/s/shop/measures").body
+	last := -1
+	for _, id := range []string{"s-works", "s-needs", "s-unknown", "s-part", "s-later"} {
+		i := strings.Index(page, `id="`+id+`"`)
+		if i <= last {
+			t.Errorf("%s is not behind the section before it (%d, %d)", id, i, last)
+		}
+		last = i
+	}
+	for _, id := range []string{"s-part", "s-later"} {
+		if !strings.Contains(page, `<details class="card group" id="`+id+`">`) {
+			t.Errorf("%s is not folded away", id)
+		}
+		if found := b.get("/s/shop/measures?state=later").body; !strings.Contains(found, `<details class="card group" id="`+id+`" open>`) {
+			t.Errorf("%s stays folded for who searches", id)
+		}
+	}
+	if !strings.Contains(page, "いまの Noren はこれらをしません") {
+		t.Error("the page does not say that what is to come protects nobody")
+	}
+	rows := []measureRow{{Standing: standsWorks.info()}, {Standing: standsNeeds.info()}, {Standing: standsLater.info(), Do: deed{URL: "x"}}, {Standing: standsLater.info()}, {Standing: standsUnknown.info()}}
+	if got, want := sumsOf(rows), (measureSums{Works: 1, Needs: 1, Unknown: 1, Part: 1, Later: 2}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
 // A button leads nowhere that its reader may not go.
 func TestMeasuresOfAViewer(t *testing.T) {
 	w := openWorld(t)

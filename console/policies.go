@@ -1,8 +1,8 @@
 package console
 
 import (
-	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -55,7 +55,7 @@ type policyRow struct {
 	counts
 	Own   bool // of this site alone
 	Edits bool
-	Then  noren.Text
+	Says  noren.Text
 	Badge ui.Badge
 	To    []modeStep
 }
@@ -68,7 +68,14 @@ type modeStep struct {
 }
 
 type policiesPage struct {
-	Rows     []policyRow
+	Groups   []policyGroup
+	Sum      policySummary
+	Filter   policyFilter
+	Self     string
+	Filtered bool
+	Shown    int
+	Total    int
+	Modes    []modeChoice
 	Files    []fileRow
 	May      bool
 	NewURL   string
@@ -82,6 +89,12 @@ type policiesPage struct {
 	Taken    bool // this node runs what is in force
 	ReadOnly bool // the settings are files
 	Fault    string
+}
+
+// modeChoice is a mode of the filter.
+type modeChoice struct {
+	Mode string
+	Name noren.Text
 }
 
 // fileRow is a file of the settings.
@@ -98,7 +111,7 @@ func (c *Console) policies(v *visit) error {
 	if set == nil {
 		return err
 	}
-	p := policiesPage{May: v.may(staff.Policies), Days: censusDays, Site: v.site, Version: set.Hash(), ReadOnly: c.o.Settings.Mode() == settings.Files,
+	p := policiesPage{Self: v.self(), Filter: readPolicyFilter(v.r.URL.Query()), May: v.may(staff.Policies), Days: censusDays, Site: v.site, Version: set.Hash(), ReadOnly: c.o.Settings.Mode() == settings.Files,
 		Taken: c.o.SettingsInForce() == set.Hash(), NewURL: v.path("/policies/edit?new=1")}
 	for _, name := range set.Paths() {
 		if v.sees(name) {
@@ -106,20 +119,35 @@ func (c *Console) policies(v *visit) error {
 		}
 	}
 	if err != nil { // the files can still be read and mended
-		p.Fault = concealed(err.Error(), v.mayName)
+		p.Fault = concealed(faultLines(err, v.lang), v.mayName)
 		return v.page("policies", p)
 	}
 	all := rules.Policies(v.site)
 	n := c.censusOf(v.site, time.Now(), censusFresh)
 	p.Running, p.AtLeast, p.Failed, p.Since = n.state()
-	for _, info := range all {
-		p.Rows = append(p.Rows, v.policyRow(info, n.counts(info.Name)))
-	}
-	slices.SortStableFunc(p.Rows, func(a, b policyRow) int { return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line)) })
+	p.list(v, all, n)
 	if v.asked("list") {
 		return v.part("policies", "list", p)
 	}
 	return v.page("policies", p)
+}
+
+// list puts the policies into groups, and those that fit into sight.
+func (p *policiesPage) list(v *visit, all []policy.Info, n *counting) {
+	var rows, fit []policyRow
+	for _, info := range all {
+		rows = append(rows, v.policyRow(info, n.counts(info.Name)))
+	}
+	p.Sum, p.Total, p.Filtered = summaryOf(rows), len(rows), p.Filter.any()
+	for _, r := range rows {
+		if p.Filter.fits(r) {
+			fit = append(fit, r)
+		}
+	}
+	p.Groups, p.Shown = policyGroups(fit, p.Filtered, v.r.URL.Query().Get("open")), len(fit)
+	for _, m := range []policy.Mode{policy.On, policy.Shadow, policy.Off} {
+		p.Modes = append(p.Modes, modeChoice{string(m), policyModeName(m)})
+	}
 }
 
 func kindsOf(all []policy.Info) []noren.Kind {
@@ -134,7 +162,7 @@ func kindsOf(all []policy.Info) []noren.Kind {
 }
 
 func (v *visit) policyRow(info policy.Info, n counts) policyRow {
-	r := policyRow{Info: info, counts: n, Own: ofSite(info.File) != "", Edits: v.edits(info.File), Then: thenWords(info.Then),
+	r := policyRow{Info: info, counts: n, Own: ofSite(info.File) != "", Edits: v.edits(info.File), Says: policySays(info),
 		Badge: ui.Badge{Tone: modeTone(info.Mode), Text: policyModeName(info.Mode)}}
 	for _, m := range []policy.Mode{policy.On, policy.Shadow, policy.Off} {
 		if m != info.Mode {
@@ -162,6 +190,19 @@ func modeStepName(m policy.Mode) noren.Text {
 		return noren.Text{Ja: "記録だけにする", En: "Record only"}
 	}
 	return noren.Text{Ja: "切る", En: "Switch off"}
+}
+
+// faultLines are the faults of the settings, one on a line, for people.
+func faultLines(err error, lang string) string {
+	faults, rest := policy.Faults(err)
+	var lines []string
+	for _, f := range faults {
+		lines = append(lines, fmt.Sprintf("%s:%d:%d: %s", f.File, f.Line, f.Col, f.Text().In(lang)))
+	}
+	for _, t := range rest {
+		lines = append(lines, t.In(lang))
+	}
+	return strings.Join(lines, "\n")
 }
 
 // fileWords says what a file of the settings is for.

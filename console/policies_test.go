@@ -157,9 +157,9 @@ func TestJudgeFindsLines(t *testing.T) {
 }
 
 func TestOthersFilesAreNotNamed(t *testing.T) {
-	td := tried{Rest: []string{"sequence x differs from that in sites/other/policies/a.yaml:3", "sites/shop/limits.yaml: y"}}
+	td := tried{Rest: []noren.Text{same("sequence x differs from that in sites/other/policies/a.yaml:3"), same("sites/shop/limits.yaml: y")}}
 	td.conceal(func(f string) bool { return ofSite(f) == "shop" })
-	if got := strings.Join(td.Rest, "|"); got != "sequence x differs from that in sites/…:3|sites/shop/limits.yaml: y" {
+	if got := td.Rest[0].Ja + "|" + td.Rest[1].En; got != "sequence x differs from that in sites/…:3|sites/shop/limits.yaml: y" {
 		t.Error(got)
 	}
 }

@@ -40,7 +40,7 @@ type tried struct {
 	OK      bool
 	Nothing bool // as in force
 	Faults  []fault
-	Rest    []string
+	Rest    []noren.Text
 	More    int // faults that are not shown
 	Rows    []policy.RowResult
 	Failed  int
@@ -202,19 +202,27 @@ func (c *Console) compileDraft(ctx context.Context, set settings.Set) (Compiled,
 // placed finds the place in a fault that is told as text.
 var placed = regexp.MustCompile(`^([a-z0-9/_.-]+):(\d{1,6})(?::(\d{1,6}))?: (.+)$`)
 
+// placedIn is a text without the place before it.
+func placedIn(s string) string {
+	if m := placed.FindStringSubmatch(s); m != nil {
+		return m[4]
+	}
+	return s
+}
+
 // judge sorts what came of a draft.
 func (t *tried) judge(c Compiled, d draft) {
 	t.OK = c.Rules != nil && c.Err == nil
 	faults, rest := policy.Faults(c.Err)
 	for _, text := range rest {
-		m := placed.FindStringSubmatch(text)
+		m := placed.FindStringSubmatch(text.En)
 		if m == nil {
-			t.Rest = append(t.Rest, cutTo(text, 2000))
+			t.Rest = append(t.Rest, noren.Text{Ja: cutTo(text.Ja, 2000), En: cutTo(text.En, 2000)})
 			continue
 		}
 		line, _ := strconv.Atoi(m[2])
 		col, _ := strconv.Atoi(m[3])
-		faults = append(faults, policy.Fault{File: m[1], Line: line, Col: col, Msg: m[4]})
+		faults = append(faults, policy.Fault{File: m[1], Line: line, Col: col, Msg: m[4], Ja: placedIn(text.Ja)})
 	}
 	t.More = max(0, len(faults)-faultsShown)
 	lines := strings.Split(d.Text, "\n")
@@ -253,10 +261,11 @@ func concealed(s string, may func(file string) bool) string {
 func (t *tried) conceal(may func(file string) bool) {
 	hide := func(s string) string { return concealed(s, may) }
 	for i := range t.Faults {
-		t.Faults[i].File, t.Faults[i].Msg = hide(t.Faults[i].File), hide(t.Faults[i].Msg)
+		f := &t.Faults[i]
+		f.File, f.Msg, f.Ja = hide(f.File), hide(f.Msg), hide(f.Ja)
 	}
 	for i := range t.Rest {
-		t.Rest[i] = hide(t.Rest[i])
+		t.Rest[i] = noren.Text{Ja: hide(t.Rest[i].Ja), En: hide(t.Rest[i].En)}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"time"
 
@@ -222,7 +223,7 @@ func (c *Console) change(v *visit) error {
 	said, err := c.putInForce(v, d)
 	switch m := mistakeIn(err); {
 	case err == nil:
-		return v.redirect(v.path("/policies"), said)
+		return v.redirect(v.path("/policies?"+url.Values{"open": {d.File}}.Encode()), said)
 	case m != nil:
 		c.once.release(v.formID())
 		return c.reviewDraft(v, http.StatusUnprocessableEntity, d, m.text)

@@ -98,8 +98,15 @@ func (c *Console) code(v *visit) error {
 	return nil
 }
 
-// admit gives the browser what it is known by from now on.
+// admit gives the browser what it is known by from now on. The session whose cookie
+// this replaces ends: nobody could end it by this browser any more, and whoever holds
+// a copy of the cookie would stay in.
 func (v *visit) admit(in staff.SignedIn) {
+	if v.who != nil {
+		if err := v.c.o.Staff.SignOut(v.r.Context(), v.who, v.by("")); err != nil && noren.CodeOf(err) != noren.NotFound {
+			v.c.o.Log.Error("console: the session that a new one replaces goes on", "session", v.who.ID, "err", err)
+		}
+	}
 	v.keep(ticketCookie, "", 0)
 	v.keep(sessionCookie, in.Token, time.Until(in.Session.ExpiresAt.Time))
 	v.keep(deviceCookie, in.Device, time.Until(in.DeviceUntil.Time))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -21,7 +22,9 @@ type onList struct {
 	About  string
 	By     noren.Text
 	Policy string
-	Wide   bool // more than one address
+	Wide   bool   // more than one address
+	Find   string // what they did, in できごと
+	Why    noren.Text
 }
 
 // stoppedList is the page.
@@ -32,6 +35,7 @@ type stoppedList struct {
 	Pager       ui.Pager
 	May         bool
 	Force       force
+	Veil        veil
 }
 
 const rowsPerPage = 50
@@ -40,12 +44,12 @@ const rowsPerPage = 50
 func lists() []string { return []string{gateway.ListBan, gateway.ListCheck, gateway.ListAllow} }
 
 func (c *Console) stopped(v *visit) error {
-	p := stoppedList{List: v.listAsked(), Query: strings.TrimSpace(v.r.FormValue("q")), Counts: map[string]int{}, May: v.may(staff.Act), Force: c.forceOf(v.site)}
+	p := stoppedList{List: v.listAsked(), Query: strings.TrimSpace(v.r.FormValue("q")), Counts: map[string]int{}, May: v.may(staff.Act), Veil: v.veil(), Force: c.forceOf(v.site)}
 	entries := c.o.Lists.List(v.site)
 	for _, e := range entries {
 		p.Counts[e.List]++
 	}
-	entries = listed(entries, p.List, p.Query)
+	entries = listed(entries, p.List, p.Query, v.mask())
 	entries, p.Pager = turn(entries, v.r.FormValue("after"), v.path("/stopped?list="+p.List+"&q="+ui.Query(p.Query)))
 	if v.may(staff.SeePersonal) {
 		p.Pager.CSV = v.path("/stopped.csv?list=" + p.List + "&q=" + ui.Query(p.Query))
@@ -68,8 +72,9 @@ func (v *visit) listAsked() string {
 }
 
 // listed are the entries of one list that fit what was typed: an address finds the
-// networks around it, other words the reason.
-func listed(all []gateway.Entry, list, query string) (out []gateway.Entry) {
+// networks around it, other words the reason. Whoever sees addresses masked finds
+// them by words no further than they see them.
+func listed(all []gateway.Entry, list, query string, m mask) (out []gateway.Entry) {
 	addr, err := netip.ParseAddr(query)
 	prefix, errNet := netip.ParsePrefix(query)
 	words := strings.ToLower(query)
@@ -87,7 +92,7 @@ func listed(all []gateway.Entry, list, query string) (out []gateway.Entry) {
 			if !e.Prefix.IsValid() || !e.Prefix.Overlaps(prefix.Masked()) {
 				continue
 			}
-		case !strings.Contains(strings.ToLower(e.What()+" "+e.Reason.Ja+" "+e.Reason.En+" "+e.Policy), words):
+		case !strings.Contains(strings.ToLower(whatOf(e, m)+" "+m.text(e.Reason.Ja+" "+e.Reason.En)+" "+e.Policy), words):
 			continue
 		}
 		out = append(out, e)
@@ -111,21 +116,26 @@ func turn(all []gateway.Entry, after, base string) ([]gateway.Entry, ui.Pager) {
 }
 
 func (c *Console) onList(v *visit, e gateway.Entry) onList {
-	o := onList{Entry: e, What: whatOf(e), By: noren.Text{Ja: e.Author, En: e.Author}, Policy: e.Policy, Wide: e.Prefix.IsValid() && !e.Prefix.IsSingleIP()}
+	m := v.mask()
+	o := onList{Entry: e, What: whatOf(e, m), Why: m.texts(e.Reason), By: noren.Text{Ja: e.Author, En: e.Author}, Policy: e.Policy, Wide: e.Prefix.IsValid() && !e.Prefix.IsSingleIP()}
 	if e.Prefix.IsValid() {
 		o.About = c.about(e.Prefix.Addr()).Line(v.words())
+		o.Find = v.path("/events?" + url.Values{"t": {"all"}, "q": {m.address(e.Prefix.Addr().String())}}.Encode())
 	}
 	o.By = c.authorName(v.r.Context(), e.Author)
 	return o
 }
 
-// whatOf is who an entry is about; a single address without the length of its
-// network.
-func whatOf(e gateway.Entry) string {
-	if e.Session == "" && e.Prefix.IsSingleIP() {
-		return e.Prefix.Addr().String()
+// whatOf is who an entry is about, as the reader may see it; a single address
+// without the length of its network.
+func whatOf(e gateway.Entry, m mask) string {
+	switch {
+	case e.Session != "" || !e.Prefix.IsValid():
+		return e.What() // a name that Noren made, and nobody's
+	case e.Prefix.IsSingleIP():
+		return m.address(e.Prefix.Addr().String())
 	}
-	return e.What()
+	return m.prefix(e.Prefix)
 }
 
 // authorName says who did something: a policy, a person, or somebody at the machine.
@@ -158,6 +168,7 @@ type entryPage struct {
 	Row  onList
 	Once string
 	May  bool
+	Veil veil
 }
 
 func (c *Console) entry(v *visit) error {
@@ -165,7 +176,7 @@ func (c *Console) entry(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return v.page("entry", entryPage{Row: c.onList(v, e), Once: newForm(), May: v.may(staff.Act)})
+	return v.page("entry", entryPage{Row: c.onList(v, e), Once: newForm(), May: v.may(staff.Act), Veil: v.veil()})
 }
 
 // lift takes one entry off its list. Whoever is freed from a ban is freed from the
@@ -332,7 +343,7 @@ func (c *Console) hurts(v *visit, e gateway.Entry) (out []noren.Text) {
 
 // stoppedCSV is the list as a table for a spreadsheet.
 func (c *Console) stoppedCSV(v *visit) error {
-	rows := listed(c.o.Lists.List(v.site), v.listAsked(), strings.TrimSpace(v.r.FormValue("q")))
+	rows := listed(c.o.Lists.List(v.site), v.listAsked(), strings.TrimSpace(v.r.FormValue("q")), mask{open: true})
 	if err := v.record(actExport, v.path("/stopped.csv"), int64(len(rows)), ""); err != nil { // before it leaves the house
 		return err
 	}

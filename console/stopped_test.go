@@ -11,6 +11,7 @@ import (
 
 	"noren"
 	"noren/gateway"
+	"noren/journal"
 	"noren/staff"
 )
 
@@ -38,7 +39,7 @@ func TestLiftAndUndo(t *testing.T) {
 	w := openWorld(t)
 	b := w.owner()
 	e := w.banned(shopSite, "203.0.113.7")
-	b.get("/s/shop/stopped").says(t, "203.0.113.7", "攻撃を&lt;b&gt;くり返した", "方針「waf-repeat」")
+	b.get("/s/shop/stopped").says(t, "203.0.113.•", "攻撃を&lt;b&gt;くり返した", "方針「waf-repeat」")
 	b.get("/s/shop/stopped/"+e.ID).says(t, "遮断しています", "この相手を通す")
 	if got := b.post("/s/shop/stopped/"+e.ID+"/lift", "once", newForm()); got.status != http.StatusUnprocessableEntity || !w.isBanned("203.0.113.7") {
 		t.Errorf("lifted without a reason: %d", got.status)
@@ -86,7 +87,7 @@ func TestBanOfAPolicyIsLifted(t *testing.T) {
 		t.Fatal("the list has no link to the ban")
 	}
 	page := b.get(link[1])
-	page.says(t, "203.0.113.7", "この相手を通す")
+	page.says(t, "203.0.113.•", "この相手を通す")
 	form := regexp.MustCompile(`action="(/s/shop/stopped/[^"]+/lift)"`).FindStringSubmatch(page.body)
 	if form == nil {
 		t.Fatal("the page has no way off the list")
@@ -131,7 +132,7 @@ func TestPutOnList(t *testing.T) {
 	for range 2 { // a double click
 		b.post("/s/shop/stopped/new", "list", "ban", "who", "203.0.113.10", "for", "1h", "reason", "x", "once", once)
 	}
-	if got := listed(w.lists.List(shopSite), gateway.ListBan, "203.0.113.10"); len(got) != 1 {
+	if got := listed(w.lists.List(shopSite), gateway.ListBan, "203.0.113.10", mask{}); len(got) != 1 {
 		t.Errorf("%d entries after a double click, want 1", len(got))
 	}
 }
@@ -177,5 +178,56 @@ func TestTurn(t *testing.T) {
 			return
 		}
 		after = rows[len(rows)-1].ID
+	}
+}
+
+// Addresses are masked until somebody who may asks to see them, and the asking is on
+// record; what is seen masked is not found by guessing either.
+func TestStoppedIsMaskedUntilAskedFor(t *testing.T) {
+	w := openWorld(t)
+	owner, viewer := w.owner(), w.as(staff.Grants{shopSite: staff.Viewer})
+	one, wide, six := w.banned(shopSite, "203.0.113.77"), w.banned(shopSite, "198.51.100.0/24"), w.banned(shopSite, "2001:db8:1:2::/64")
+	if _, err := w.lists.Set(t.Context(), gateway.Entry{Site: shopSite, List: gateway.ListAllow, Prefix: netip.MustParsePrefix("192.0.2.55/32"), Author: "test", Reason: noren.Text{Ja: "hanako@customer.example さん、03-1234-5678"}}); err != nil {
+		t.Fatal(err)
+	}
+	secrets := []string{"203.0.113.77", "2001:db8:1:2", "192.0.2.55", "hanako", "03-1234"}
+	for _, b := range []*browser{owner, viewer} {
+		for _, p := range []string{"/s/shop/stopped", "/s/shop/stopped?list=allow", "/s/shop/stopped/" + one.ID, "/s/shop/stopped/" + six.ID} {
+			got := b.get(p)
+			for _, s := range secrets {
+				if got.status != 200 || strings.Contains(got.body, s) {
+					t.Errorf("%s shows %q (status %d)", p, s, got.status)
+				}
+			}
+		}
+		b.get("/s/shop/stopped").says(t, "203.0.113.•", "198.51.100.0/24", "2001:db8:1::•")
+		if found := b.get("/s/shop/stopped?q=113.77"); strings.Contains(found.body, one.ID) {
+			t.Error("an address is guessed by its end")
+		}
+		if found := b.get("/s/shop/stopped?q=203.0.113.77"); !strings.Contains(found.body, one.ID) {
+			t.Error("an address that somebody knows is not found")
+		}
+	}
+	if got := viewer.post("/s/shop/reveal", "once", newForm(), "back", "/s/shop/stopped"); got.status != http.StatusForbidden {
+		t.Errorf("a viewer asks to see addresses: %d", got.status)
+	}
+	if got := owner.post("/s/shop/reveal", "once", newForm(), "back", "/s/shop/stopped", "reason", "お電話の件"); got.status != http.StatusSeeOther {
+		t.Fatalf("reveal: %d", got.status)
+	}
+	owner.get("/s/shop/stopped").says(t, "203.0.113.77", wide.Prefix.String())
+	owner.get("/s/shop/stopped/"+one.ID).says(t, "203.0.113.77", "events?q=203.0.113.77")
+	if got := viewer.get("/s/shop/stopped"); strings.Contains(got.body, "203.0.113.77") {
+		t.Error("a viewer sees what a colleague asked for")
+	}
+	told := false
+	for s, err := range w.journal.Query(t.Context(), journal.Filter{Log: shopSite, Kinds: []noren.Kind{noren.StaffAction}}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, ok := s.Entry.Event.Payload.(*noren.Operation)
+		told = told || ok && p.Action == actReveal && p.Object == "/s/shop/stopped" && p.Reason == "お電話の件"
+	}
+	if !told {
+		t.Error("the asking is not on record")
 	}
 }

@@ -16,6 +16,7 @@ import (
 type teller struct {
 	mask
 	people people
+	scale  scale // of the firewall's score
 	// where names an address's country and network, "" for what is not known.
 	where func(netip.Addr) (country, network string)
 }
@@ -132,7 +133,7 @@ func (t *teller) payload(e *noren.Entry) noren.Text {
 		return t.request(ev, p)
 	case *noren.Blocked:
 		if p != nil {
-			return t.blocked(ev, p)
+			return t.blocked(e, p)
 		}
 	case *noren.TLSProbing:
 		if p != nil {
@@ -175,7 +176,8 @@ func (t *teller) request(ev *noren.Event, p *noren.Request) noren.Text {
 
 // blocked says why a request was stopped; what asked the visitor for something is
 // not told as an accusation.
-func (t *teller) blocked(ev *noren.Event, p *noren.Blocked) noren.Text {
+func (t *teller) blocked(e *noren.Entry, p *noren.Blocked) noren.Text {
+	ev := &e.Event
 	who, page := t.visitor(ev), t.page(&p.Request)
 	switch p.Cause {
 	case noren.CauseWAF:
@@ -187,6 +189,9 @@ func (t *teller) blocked(ev *noren.Event, p *noren.Blocked) noren.Text {
 	case noren.CauseForbidden:
 		return fill("%s が、外から見えてはいけない %s を開こうとしたので止めました", "Stopped %s from opening %s, which must never be served", who, page)
 	case noren.CausePolicy:
+		if len(e.Decision.Reasons) > 0 { // in the policy's own words
+			return fill("%s からの通信を止めました: %s（%s）", "Stopped a request from %s: %s (%s)", who, t.texts(e.Decision.Reasons[0].Text), page)
+		}
 		return fill("%s からの通信を、お店の方針 %s が止めました（%s）", "A policy of the shop, %[2]s, stopped a request from %[1]s (%[3]s)", who, cutTo(p.Rule, 48), page)
 	case noren.CauseMalformed:
 		return fill("%s からの、形の崩れた通信を止めました（%s）", "Stopped a malformed request from %s (%s)", who, page)

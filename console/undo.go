@@ -20,6 +20,7 @@ type undos struct {
 type undo struct {
 	site string
 	need staff.Permission
+	sure bool // the act asked for the second factor, and so does taking it back
 	at   time.Time
 	back func(ctx context.Context, v *visit) error
 }
@@ -71,7 +72,7 @@ func (u *undos) keep(id string, w undo) {
 
 // undoable keeps how to take back what the visitor just did here.
 func (v *visit) undoable(need staff.Permission, back func(ctx context.Context, v *visit) error) string {
-	return v.c.undos.add(undo{site: v.site, need: need, at: time.Now(), back: back})
+	return v.c.undos.add(undo{site: v.site, need: need, sure: v.sure, at: time.Now(), back: back})
 }
 
 // changedSince is the answer when what would be taken back is no longer as it was
@@ -92,6 +93,11 @@ func (c *Console) undo(v *visit) error {
 	}
 	if !v.may(w.need) {
 		return noren.Errorf(noren.Denied, "undo asks for %s", w.need)
+	}
+	if w.sure {
+		if err := v.confirmed(); err != nil {
+			return err
+		}
 	}
 	if !c.undos.take(id) {
 		return v.redirect(back(v.field("to"), home), "again")

@@ -22,6 +22,7 @@ type visit struct {
 	lang string
 	who  *staff.Session // nil before sign-in
 	site string         // of the route; "" for the whole instance
+	sure bool           // what is asked for wants the second factor again
 }
 
 // words writes in the visitor's language.

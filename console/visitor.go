@@ -197,13 +197,14 @@ type ticketLine struct {
 	Who   noren.Text
 	Page  string
 	Code  int
+	Told  noren.Text
 }
 
 // ticket finds the event of the number that a customer read from the page they saw.
 func (c *Console) ticket(v *visit) error {
 	typed := v.r.FormValue("number")
 	p := &ticketPage{Number: cutTo(typed, 40), Typed: typed != "", Act: v.path("/ticket")}
-	number, ok := ticketOf(firstRunes(typed, 40))
+	number, ok := noren.ReadTicket(firstRunes(typed, 40))
 	if p.Valid = ok; !ok {
 		return v.page("ticket", p)
 	}
@@ -235,7 +236,7 @@ func (c *Console) logged(v *visit, p *ticketPage, number string) {
 		return
 	}
 	t := c.teller(v.r.Context(), v)
-	p.Line = &ticketLine{At: l.At, Zone: zoneName(l.Zone), Cause: causeOf(noren.Cause(l.Cause)), Page: l.Method + " " + t.text(l.Path), Code: l.Status, Who: whoOf(t, l)}
+	p.Line = &ticketLine{At: l.At, Zone: zoneName(l.Zone), Cause: causeOf(noren.Cause(l.Cause)), Page: l.Method + " " + t.text(l.Path), Code: l.Status, Told: statusWords(int64(l.Status)), Who: whoOf(t, l)}
 }
 
 func whoOf(t *teller, l *gateway.Line) noren.Text {

@@ -51,6 +51,7 @@ type world struct {
 	url      string
 	log      lockedText
 	faults   atomic.Pointer[func() db.Fault]
+	ahead    atomic.Int64 // how far the clock of staff is ahead
 }
 
 // faulty breaks a write of the database when a test says so.
@@ -102,6 +103,12 @@ func (l *lockedText) String() string {
 // openWorld opens one on SQLite; change may add to the console's options.
 func openWorld(t *testing.T, change ...func(*world, *Options)) *world {
 	t.Helper()
+	return openWorldAt(t, dbtest.URL(t, db.SQLite), change...)
+}
+
+// openWorldAt opens one on a database of either engine (dbtest.EachURL).
+func openWorldAt(t *testing.T, at string, change ...func(*world, *Options)) *world {
+	t.Helper()
 	w := &world{T: t}
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -115,7 +122,7 @@ func openWorld(t *testing.T, change ...func(*world, *Options)) *world {
 			t.Fatal(err)
 		}
 	}
-	w.db = dbtest.OpenURL(t, db.Options{URL: dbtest.URL(t, db.SQLite), Faults: w.faulty})
+	w.db = dbtest.OpenURL(t, db.Options{URL: at, Faults: w.faulty})
 	root := t.TempDir() + "/root.key"
 	check(vault.GenerateRootKey(root))
 	key, err := vault.LoadRootKey("file:" + root)
@@ -136,7 +143,7 @@ func openWorld(t *testing.T, change ...func(*world, *Options)) *world {
 	w.places, err = gateway.OpenPlaces(ctx, gateway.PlacesOptions{DB: w.db, Sealer: w.vault})
 	check(err)
 	w.staff, err = staff.Open(staff.Options{
-		DB: w.db, Cost: staff.Cost{KiB: 8, Passes: 1, Threads: 1},
+		DB: w.db, Cost: staff.Cost{KiB: 8, Passes: 1, Threads: 1}, Now: w.now,
 		Secrets: func(ctx context.Context) ([][]byte, error) { return w.vault.Secrets(ctx, "staff") },
 		Token:   func(field, value string) []byte { return w.vault.Token("", field, value) },
 	})
@@ -178,11 +185,19 @@ func openWorld(t *testing.T, change ...func(*world, *Options)) *world {
 	return w
 }
 
+// now is the time of the people's sessions and second factors.
+func (w *world) now() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) }
+
+// later lets time pass for them.
+func (w *world) later(d time.Duration) { w.ahead.Add(int64(d)) }
+
 // browser is somebody at the console.
 type browser struct {
 	w      *world
 	client *http.Client
 	person *staff.Person
+	mail   string
+	secret string // of the second factor
 }
 
 // as signs somebody in with these roles: the owner by the first link, others by an
@@ -206,16 +221,19 @@ func (w *world) as(roles staff.Grants) *browser {
 	}
 	secret := staff.NewSecret()
 	mail := "p" + strings.ToLower(noren.NewID(time.Now())) + "@shop.example"
-	joined, err := w.staff.Join(w.Context(), link.Token, staff.Joining{Name: "テスト 花子", Mail: mail, Password: "とても長い合言葉を使います", Secret: secret, Code: codeOf(secret, time.Now()),
+	joined, err := w.staff.Join(w.Context(), link.Token, staff.Joining{Name: "テスト 花子", Mail: mail, Password: passphrase, Secret: secret, Code: codeOf(secret, w.now()),
 		Address: netip.MustParseAddr("127.0.0.1"), UserAgent: "test"})
 	if err != nil {
 		w.Fatal(err)
 	}
-	b.person = joined.Session.Person
+	b.person, b.mail, b.secret = joined.Session.Person, mail, secret
 	u, _ := url.Parse(w.url)
 	jar.SetCookies(u, []*http.Cookie{{Name: sessionCookie, Value: joined.Token, Path: "/"}, {Name: languageCookie, Value: "ja", Path: "/"}})
 	return b
 }
+
+// passphrase is everybody's.
+const passphrase = "とても長い合言葉を使います"
 
 // owner is somebody who may do everything.
 func (w *world) owner() *browser { w.Helper(); return w.as(staff.Grants{staff.AllSites: staff.Owner}) }

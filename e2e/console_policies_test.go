@@ -58,7 +58,7 @@ func TestConsolePolicies(t *testing.T) {
 	b := openBrowser(t, 1280, 900)
 	h.joins(b)
 	b.open(h.pages + "/s/sample/policies")
-	b.awaitText("#rows ~ p, .card .head p", "件数は過去7日")
+	b.awaitText("#list .head p", "件数は過去7日")
 	b.shot("list")
 	b.clean("the list")
 	b.open(h.pages + "/s/sample/policies/edit?file=policies/order.yaml")

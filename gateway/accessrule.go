@@ -3,7 +3,6 @@ package gateway
 import (
 	_ "embed"
 	"errors"
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -77,7 +76,7 @@ func (u *Until) UnmarshalText(b []byte) error {
 	}
 	t, err := time.Parse(time.RFC3339, s)
 	if err != nil {
-		return noren.Errorf(noren.Invalid, "%q is not a day such as 2026-09-30 or a time such as 2026-09-30 18:00", s)
+		return noren.Say(noren.Invalid, noren.Textf("%q は 2026-09-30 のような日でも、2026-09-30 18:00 のような日時でもありません", "%q is not a day such as 2026-09-30 or a time such as 2026-09-30 18:00", s))
 	}
 	u.Time = noren.At(t)
 	return nil
@@ -127,15 +126,15 @@ func ParseAccess(name string, data []byte) (AccessRules, error) {
 		r := &f.Rules[i]
 		r.expand()
 		if err := r.Valid(); err != nil {
-			errs = append(errs, doc.Fault(err.Error(), "rules", i))
+			errs = append(errs, doc.Say(yamlfile.Words(err), "rules", i))
 		}
 		if seen[r.Name] {
-			errs = append(errs, doc.Fault(fmt.Sprintf("rule %s stands twice", r.Name), "rules", i))
+			errs = append(errs, doc.Say(noren.Textf("決まり %s が二度書かれています", "rule %s stands twice", r.Name), "rules", i))
 		}
 		seen[r.Name] = true
 	}
 	if len(f.Rules) > maxAccessRules {
-		errs = append(errs, doc.Fault(fmt.Sprintf("%d rules are over %d", len(f.Rules), maxAccessRules), "rules"))
+		errs = append(errs, doc.Say(noren.Textf("決まりが %d 個あります。置けるのは %d 個までです", "%d rules are over %d", len(f.Rules), maxAccessRules), "rules"))
 	}
 	if err := yamlfile.Join(errs...); err != nil {
 		return nil, err
@@ -175,28 +174,30 @@ func (r *AccessRule) expand() {
 // Valid reports everything that is wrong with r, joined.
 func (r *AccessRule) Valid() error {
 	var errs []error
-	fault := func(format string, args ...any) { errs = append(errs, noren.Errorf(noren.Invalid, format, args...)) }
+	fault := func(ja, en string, args ...any) {
+		errs = append(errs, noren.Say(noren.Invalid, noren.Textf(ja, en, args...)))
+	}
 	if !noren.ValidName(r.Name) {
-		fault("rule name %q is not lower-case letters, digits, _ and -", r.Name)
+		fault("決まりの名前 %q は使えません。小文字・数字・_・- で書いてください", "rule name %q is not lower-case letters, digits, _ and -", r.Name)
 	}
 	for _, z := range r.Zones {
 		if _, ok := z.Info(); !ok {
-			fault("unknown zone %q; zones are those of docs/reference/zones.md, and the words staff and shop", z)
+			fault("場所 %q はありません。使えるのは「言葉の説明」にある場所と、staff・shop です", "unknown zone %q; zones are those of docs/reference/zones.md, and the words staff and shop", z)
 		}
 	}
 	for _, m := range r.Methods {
 		if !validMethod(m) {
-			fault("%q is not a method in capital letters", m)
+			fault("%q は大文字の方法（GET・POST など）ではありません", "%q is not a method in capital letters", m)
 		}
 	}
 	if r.Mode != AccessOn && r.Mode != AccessShadow {
-		fault("mode %q is not on or shadow", r.Mode)
+		fault("mode の %q は on か shadow にしてください", "mode %q is not on or shadow", r.Mode)
 	}
 	if len(r.Reason.Ja) == 0 || len(r.Reason.Ja)+len(r.Reason.En) > maxReasonBytes {
-		fault("rule %s needs a reason, ja or en, of at most %d bytes", r.Name, maxReasonBytes)
+		fault("決まり %s に、理由（reason の ja か en、%d バイトまで）が要ります", "rule %s needs a reason, ja or en, of at most %d bytes", r.Name, maxReasonBytes)
 	}
 	if (r.Allow == nil) == (r.Deny == nil) {
-		fault("rule %s needs either allow or deny", r.Name)
+		fault("決まり %s には、allow（入れる人）か deny（入れない人）のどちらか一つが要ります", "rule %s needs either allow or deny", r.Name)
 		return errors.Join(errs...)
 	}
 	return errors.Join(append(errs, r.who().valid(r.Name)...)...)
@@ -213,13 +214,15 @@ func (r *AccessRule) who() *Who {
 func (r *AccessRule) Uses(place string) bool { return slices.Contains(r.who().Places, place) }
 
 func (w *Who) valid(rule string) (errs []error) {
-	fault := func(format string, args ...any) { errs = append(errs, noren.Errorf(noren.Invalid, format, args...)) }
+	fault := func(ja, en string, args ...any) {
+		errs = append(errs, noren.Say(noren.Invalid, noren.Textf(ja, en, args...)))
+	}
 	n := len(w.Places) + len(w.Networks) + len(w.Countries) + len(w.ASNs)
 	if n == 0 {
-		fault("rule %s names nobody: give places, networks, countries or asns", rule)
+		fault("決まり %s がだれのことか分かりません。places・networks・countries・asns のどれかを書いてください", "rule %s names nobody: give places, networks, countries or asns", rule)
 	}
 	if n > maxWhoEntries {
-		fault("rule %s names %d places, networks, countries and asns; at most %d fit", rule, n, maxWhoEntries)
+		fault("決まり %s に、場所・ネットワーク・国・事業者が %d 個あります。書けるのは %d 個までです", "rule %s names %d places, networks, countries and asns; at most %d fit", rule, n, maxWhoEntries)
 	}
 	for _, p := range w.Places {
 		if err := ValidPlaceName(p); err != nil {
@@ -228,17 +231,17 @@ func (w *Who) valid(rule string) (errs []error) {
 	}
 	for _, p := range w.Networks {
 		if p.IsValid() && p.Bits() == 0 {
-			fault("network %s is everybody", p)
+			fault("ネットワーク %s は、すべての人になってしまいます", "network %s is everybody", p)
 		}
 	}
 	for _, c := range w.Countries {
 		if len(c) != 2 || strings.Trim(c, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
-			fault("country %q is not a code of two capital letters such as JP", c)
+			fault("国 %q は、JP のような大文字2文字ではありません", "country %q is not a code of two capital letters such as JP", c)
 		}
 	}
 	for _, a := range w.ASNs {
 		if a < 1 || a > 1<<32-1 {
-			fault("%d is no network's number (ASN)", a)
+			fault("%d は通信事業者の番号（ASN）ではありません", "%d is no network's number (ASN)", a)
 		}
 	}
 	return errs
@@ -256,7 +259,7 @@ func ValidPlaceName(s string) error {
 	if ok {
 		return nil
 	}
-	return noren.Errorf(noren.Invalid, "%q is not a name of a place such as 本社: letters and digits, at most %d", cutBytes(s, 100), maxPlaceName)
+	return noren.Say(noren.Invalid, noren.Textf("%q は場所の名前に使えません。「本社」のように、文字と数字で %d 文字までにしてください", "%q is not a name of a place such as 本社: letters and digits, at most %d", cutBytes(s, 100), maxPlaceName))
 }
 
 // Needs reports whether any rule asks for countries, and for networks' numbers.

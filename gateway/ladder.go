@@ -58,20 +58,22 @@ const maxSlow = 5 * time.Second
 
 // validSteps checks the answers against each other and against what is counted.
 func (l *Limit) validSteps() (errs []error) {
-	fault := func(format string, args ...any) { errs = append(errs, noren.Errorf(noren.Invalid, format, args...)) }
+	fault := func(ja, en string, args ...any) {
+		errs = append(errs, noren.Say(noren.Invalid, noren.Textf(ja, en, args...)))
+	}
 	last := -1
 	for _, t := range l.Then {
 		i := slices.Index(thens, t)
 		switch {
 		case i < 0:
-			fault("then %q is not slow, line, check, wait, block or ban", t)
+			fault("then に %q は使えません。使えるのは slow・line・check・wait・block・ban です", "then %q is not slow, line, check, wait, block or ban", t)
 			continue
 		case i <= last:
-			fault("then %s comes after a stricter answer or itself; the order is slow, line, check, wait, block, ban", t)
+			fault("then の %s の順番が正しくありません。slow・line・check・wait・block・ban の順に、一度ずつ書いてください", "then %s comes after a stricter answer or itself; the order is slow, line, check, wait, block, ban", t)
 		case t == ThenSlow && l.Rate.Events > 0 && l.rate().Interval() > maxSlow.Microseconds():
-			fault("then slow cannot keep a rate of %s: it would hold every request longer than %s", l.Rate, maxSlow)
+			fault("then の slow では %s の速さを守れません。どの通信も %s より長く待たせることになります", "then slow cannot keep a rate of %s: it would hold every request longer than %s", l.Rate, maxSlow)
 		case (t == ThenBan || t == ThenBlock) && !l.By.one():
-			fault("then %s needs a limit by address, session, pass or device: by %s counts many visitors together, and most of them did nothing", t, l.By)
+			fault("then の %s は、address・session・pass・device ごとの上限でだけ使えます。by: %s では大勢をまとめて数え、その多くは何もしていません", "then %s needs a limit by address, session, pass or device: by %s counts many visitors together, and most of them did nothing", t, l.By)
 		}
 		last = max(last, i)
 	}

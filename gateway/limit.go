@@ -3,7 +3,6 @@ package gateway
 import (
 	_ "embed"
 	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,11 +37,11 @@ func (r *Rate) UnmarshalText(b []byte) error {
 	events, per, ok := strings.Cut(string(b), "/")
 	n, err := strconv.Atoi(strings.TrimSpace(events))
 	if !ok || err != nil || n < 1 || n > 1_000_000 {
-		return noren.Errorf(noren.Invalid, "%q is not a rate such as 10/1m", b)
+		return noren.Say(noren.Invalid, noren.Textf("%q は 10/1m（1分に10回）のような速さではありません", "%q is not a rate such as 10/1m", b))
 	}
 	d, err := yamlfile.ParseDuration(strings.TrimSpace(per))
 	if err != nil || d < time.Second || d > 24*time.Hour {
-		return noren.Errorf(noren.Invalid, "%q is not a rate such as 10/1m, over 1s to 24h", b)
+		return noren.Say(noren.Invalid, noren.Textf("%q は 10/1m（1分に10回）のような速さではありません。時間は 1s から 24h です", "%q is not a rate such as 10/1m, over 1s to 24h", b))
 	}
 	*r = Rate{n, d}
 	return nil
@@ -74,15 +73,15 @@ func ParseLimits(name string, data []byte) ([]Limit, error) {
 	for i := range f.Limits {
 		l := &f.Limits[i]
 		if err := l.Valid(); err != nil {
-			errs = append(errs, doc.Fault(err.Error(), "limits", i))
+			errs = append(errs, doc.Say(yamlfile.Words(err), "limits", i))
 		}
 		if seen[l.Name] {
-			errs = append(errs, doc.Fault(fmt.Sprintf("limit %s stands twice", l.Name), "limits", i))
+			errs = append(errs, doc.Say(noren.Textf("上限 %s が二度書かれています", "limit %s stands twice", l.Name), "limits", i))
 		}
 		seen[l.Name] = true
 	}
 	if len(f.Limits) > maxLimits {
-		errs = append(errs, doc.Fault(fmt.Sprintf("%d limits are over %d", len(f.Limits), maxLimits), "limits"))
+		errs = append(errs, doc.Say(noren.Textf("上限が %d 個あります。置けるのは %d 個までです", "%d limits are over %d", len(f.Limits), maxLimits), "limits"))
 	}
 	if err := yamlfile.Join(errs...); err != nil {
 		return nil, err
@@ -99,32 +98,34 @@ func ShippedLimitsFile() []byte { return slices.Clone(limitsYAML) }
 // Valid reports everything that is wrong with l, joined.
 func (l *Limit) Valid() error {
 	var errs []error
-	fault := func(format string, args ...any) { errs = append(errs, noren.Errorf(noren.Invalid, format, args...)) }
+	fault := func(ja, en string, args ...any) {
+		errs = append(errs, noren.Say(noren.Invalid, noren.Textf(ja, en, args...)))
+	}
 	if !noren.ValidName(l.Name) {
-		fault("limit name %q is not lower-case letters, digits, _ and -", l.Name)
+		fault("上限の名前 %q は使えません。小文字・数字・_・- で書いてください", "limit name %q is not lower-case letters, digits, _ and -", l.Name)
 	}
 	for _, z := range l.Zones {
 		if _, ok := z.Info(); !ok {
-			fault("unknown zone %q", z)
+			fault("場所 %q はありません", "unknown zone %q", z)
 		}
 	}
 	for _, m := range l.Methods {
 		if !validMethod(m) {
-			fault("%q is not a method in capital letters", m)
+			fault("%q は大文字の方法（GET・POST など）ではありません", "%q is not a method in capital letters", m)
 		}
 	}
 	if err := l.By.valid(); err != nil {
 		errs = append(errs, err)
 	}
 	if l.Rate.Events == 0 {
-		fault("limit %s has no rate", l.Name)
+		fault("上限 %s に速さ（rate）がありません", "limit %s has no rate", l.Name)
 	}
 	if l.Burst < 0 || l.Burst > 1_000_000 {
-		fault("burst %d is out of range", l.Burst)
+		fault("burst の %d は大きすぎるか小さすぎます", "burst %d is out of range", l.Burst)
 	}
 	errs = append(errs, l.validSteps()...)
 	if deep := l.deep(); l.Rate.Events > 0 && l.Burst >= 0 && deep.Capacity() > maxFill.Microseconds()/deep.Interval() {
-		fault("limit %s takes %s to fill again and more; lower burst or leave out answers", l.Name, maxFill)
+		fault("上限 %s は、元に戻るのに %s より長くかかります。burst を小さくするか、段（then）を減らしてください", "limit %s takes %s to fill again and more; lower burst or leave out answers", l.Name, maxFill)
 	}
 	return errors.Join(errs...)
 }

@@ -36,27 +36,27 @@ func CheckFacts(name string, data []byte, limits []Limit, cat *noren.Catalogue) 
 		if !ok {
 			continue
 		}
-		if msg := earlyFact(fact, cat); msg != "" {
-			errs = append(errs, doc.Fault(fmt.Sprintf("limit %s: %s", limits[i].Name, msg), "limits", i, "by"))
+		if msg := earlyFact(fact, cat); msg.En != "" {
+			errs = append(errs, doc.Say(noren.Textf("上限 %s: %s", "limit %s: %s", limits[i].Name, msg), "limits", i, "by"))
 		}
 	}
 	return yamlfile.Join(errs...)
 }
 
-// earlyFact says why a limit cannot count by a fact; "" when it can.
-func earlyFact(name string, cat *noren.Catalogue) string {
+// earlyFact says why a limit cannot count by a fact; empty when it can.
+func earlyFact(name string, cat *noren.Catalogue) noren.Text {
 	f, err := cat.Lookup(name)
 	switch {
 	case err != nil:
-		return err.Error()
+		return yamlfile.Words(err)
 	case strings.HasPrefix(name, "entity."):
-		return fmt.Sprintf("fact %q: write by: %s instead", name, strings.TrimPrefix(name, "entity."))
+		return noren.Textf("事実 %q: 代わりに by: %s と書いてください", "fact %q: write by: %s instead", name, strings.TrimPrefix(name, "entity."))
 	case f.Read != nil && (f.Kinds == nil || slices.Contains(f.Kinds, noren.HTTPRequest)) && !slices.Contains(lateRequestFacts, name):
-		return ""
+		return noren.Text{}
 	case slices.Contains(addressFacts, name):
-		return ""
+		return noren.Text{}
 	}
-	return fmt.Sprintf("fact %q is not known yet when limits are asked; a policy with then: limit can use it", name)
+	return noren.Textf("事実 %q は、上限を数えるときにはまだ分かりません。then: limit の方針でなら使えます", "fact %q is not known yet when limits are asked; a policy with then: limit can use it", name)
 }
 
 // limitFact is the bucket that a fact of the request falls into: a keyed hash of

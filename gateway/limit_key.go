@@ -40,7 +40,7 @@ func (b By) valid() error {
 	if _, ok := b.fact(); ok || slices.Contains(allBy(), b) {
 		return nil
 	}
-	return noren.Errorf(noren.Invalid, "by %q is not address, net, session, account, device, pass, asn, site or fact:NAME", b)
+	return noren.Say(noren.Invalid, noren.Textf("by に %q は使えません。使えるのは address・net・session・account・device・pass・asn・site・fact:名前 です", "by %q is not address, net, session, account, device, pass, asn, site or fact:NAME", b))
 }
 
 // one reports whether b stands for one visitor: only then does being too fast

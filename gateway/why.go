@@ -224,7 +224,7 @@ func (e *Explanation) judge() Would {
 		}}
 	}
 	return Would{Pass: true, Text: noren.Text{
-		Ja: "通ります。止めるかどうかは、送られた内容とポリシーで決まります",
+		Ja: "通ります。止めるかどうかは、送られた内容と方針で決まります",
 		En: "Passes; only its content and the policies can still stop it",
 	}}
 }

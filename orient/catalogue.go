@@ -59,17 +59,17 @@ func (p parser) counter(name string) (c counter, ok bool, err error) {
 	m := measureNamed(measured)
 	switch {
 	case measureNamed(rest) != nil && known:
-		return counter{}, false, noren.Errorf(noren.Invalid, "fact %q needs a window, for example %q", name, name+"_1h")
+		return counter{}, false, noren.Say(noren.Invalid, noren.Textf("事実 %q には期間が要ります。例: %q", "fact %q needs a window, for example %q", name, name+"_1h"))
 	case m == nil && known && looksLikeWindow(span):
-		return counter{}, false, noren.Errorf(noren.Invalid, "fact %q: unknown measure %q%s", name, measured, didYouMean(nearest(measured, measureNames())))
+		return counter{}, false, noren.Say(noren.Invalid, noren.Textf("事実 %q: %q という数え方はありません%s", "fact %q: unknown measure %q%s", name, measured, didYouMean(nearest(measured, measureNames()))))
 	case m == nil:
 		return counter{}, false, nil
 	case !known:
-		return counter{}, false, noren.Errorf(noren.Invalid, "fact %q: unknown entity %q%s; a policy file may declare it under entities", name, entity, didYouMean(nearest(entity, slices.Sorted(maps.Keys(p.entities.index)))))
+		return counter{}, false, noren.Say(noren.Invalid, noren.Textf("事実 %q: %q という当事者はありません%s。方針のファイルの entities で加えられます", "fact %q: unknown entity %q%s; a policy file may declare it under entities", name, entity, didYouMean(nearest(entity, slices.Sorted(maps.Keys(p.entities.index))))))
 	}
 	w, err := parseWindow(span)
 	if err != nil {
-		return counter{}, false, noren.Errorf(noren.Invalid, "fact %q: %w", name, err)
+		return counter{}, false, noren.Say(noren.Invalid, noren.Textf("事実 %q: %v", "fact %q: %v", name, err))
 	}
 	if m.group == groupBan && s == slotAddress {
 		s = slotClient
@@ -81,14 +81,14 @@ func (p parser) counter(name string) (c counter, ok bool, err error) {
 // allowed says no to counters that could not be exact.
 func (c counter) allowed(name string) error {
 	if c.measure.group == groupBan && c.slot != slotClient && c.slot != slotSession {
-		return noren.Errorf(noren.Invalid, "fact %q: only addresses and sessions are banned; write address.%s_… or session.%s_…", name, c.measure.name, c.measure.name)
+		return noren.Say(noren.Invalid, noren.Textf("事実 %q: 遮断するのはアドレスと訪問だけです。address.%s_… か session.%s_… と書いてください", "fact %q: only addresses and sessions are banned; write address.%s_… or session.%s_…", name, c.measure.name, c.measure.name))
 	}
 	if c.measure.group == groupRequest && c.window > maxRequestWindow {
-		return noren.Errorf(noren.Invalid, "fact %q: request rates live in memory and end at 24h; choose a shorter window", name)
+		return noren.Say(noren.Invalid, noren.Textf("事実 %q: 通信の回数を数えられるのは24時間までです。期間を短くしてください", "fact %q: request rates live in memory and end at 24h; choose a shorter window", name))
 	}
 	if c.measure.field == fieldDistinct && coarse(c.slot) && c.window > maxCoarseSet {
-		return noren.Errorf(noren.Invalid, "fact %q: different %s on one of %s see too many events to be counted one by one for longer than 24h; use a window up to 24h, or a count, sum or rate",
-			name, strings.TrimPrefix(strings.TrimPrefix(c.measure.name, "login_"), "payment_"), strings.Join(coarseNames(), ", "))
+		return noren.Say(noren.Invalid, noren.Textf("事実 %q: 種類の数（%s）を %s ごとに数えられるのは24時間までです。期間を24時間以内にするか、件数や合計を使ってください", "fact %q: different %s on one of %s see too many events to be counted one by one for longer than 24h; use a window up to 24h, or a count, sum or rate",
+			name, strings.TrimPrefix(strings.TrimPrefix(c.measure.name, "login_"), "payment_"), strings.Join(coarseNames(), ", ")))
 	}
 	return nil
 }
@@ -184,7 +184,7 @@ func (p parser) seenError(name string) error {
 	if rest != firstSeen {
 		return nil
 	}
-	return noren.Errorf(noren.Invalid, "fact %q: unknown entity %q%s; a policy file may declare it under entities", name, entity, didYouMean(nearest(entity, slices.Sorted(maps.Keys(p.entities.index)))))
+	return noren.Say(noren.Invalid, noren.Textf("事実 %q: %q という当事者はありません%s。方針のファイルの entities で加えられます", "fact %q: unknown entity %q%s; a policy file may declare it under entities", name, entity, didYouMean(nearest(entity, slices.Sorted(maps.Keys(p.entities.index))))))
 }
 
 func exampleOf(m *measure) string {
@@ -207,11 +207,11 @@ func measureNames() []string {
 	return out
 }
 
-func didYouMean(name string) string {
+func didYouMean(name string) noren.Text {
 	if name == "" {
-		return ""
+		return noren.Text{}
 	}
-	return "; did you mean \"" + name + "\"?"
+	return noren.Textf("。「%s」のことですか", "; did you mean \"%s\"?", name)
 }
 
 // nearest returns the name with the fewest edits from s, at most three.

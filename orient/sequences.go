@@ -98,7 +98,7 @@ func (o *Orient) sequenceFacts() []noren.Family {
 			case !strings.HasPrefix(name, sequencePrefix):
 				return noren.Fact{}, false, nil
 			case q == nil:
-				return noren.Fact{}, false, noren.Errorf(noren.Invalid, "fact %q: no policy file declares this sequence", name)
+				return noren.Fact{}, false, noren.Say(noren.Invalid, noren.Textf("事実 %q: この手順（sequence）を書いた方針のファイルがありません", "fact %q: no policy file declares this sequence", name))
 			}
 			return noren.Fact{Name: name, Type: noren.Int, Meaning: noren.Text{
 				Ja: "この出来事が" + q.Name + "（" + q.stepNames("→") + "）の何段目まで進めたか", En: "How far this event brought somebody in " + q.Name + " (" + q.stepNames(" → ") + ")",

@@ -32,15 +32,15 @@ func unitOf(c byte) time.Duration {
 // parseWindow reads a window as policies write it: 30s, 10m, 24h, 365d.
 func parseWindow(s string) (time.Duration, error) {
 	if !looksLikeWindow(s) {
-		return 0, noren.Errorf(noren.Invalid, "window %q is not a number with s, m, h or d, for example 30s, 10m, 24h or 90d", s)
+		return 0, noren.Say(noren.Invalid, noren.Textf("期間 %q は、数と s・m・h・d で書きます。例: 30s、10m、24h、90d", "window %q is not a number with s, m, h or d, for example 30s, 10m, 24h or 90d", s))
 	}
 	n, err := strconv.Atoi(s[:len(s)-1])
 	if err != nil || s[0] == '0' || len(s) > 9 {
-		return 0, noren.Errorf(noren.Invalid, "window %q is not a number with s, m, h or d, for example 30s, 10m, 24h or 90d", s)
+		return 0, noren.Say(noren.Invalid, noren.Textf("期間 %q は、数と s・m・h・d で書きます。例: 30s、10m、24h、90d", "window %q is not a number with s, m, h or d, for example 30s, 10m, 24h or 90d", s))
 	}
 	unit := unitOf(s[len(s)-1])
 	if n > int(maxWindow/unit) || time.Duration(n)*unit < minWindow {
-		return 0, noren.Errorf(noren.Invalid, "window %q is not between 30s and 365d", s)
+		return 0, noren.Say(noren.Invalid, noren.Textf("期間 %q は 30s（30秒）から 365d（365日）の間ではありません", "window %q is not between 30s and 365d", s))
 	}
 	return time.Duration(n) * unit, nil
 }

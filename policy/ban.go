@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -30,18 +29,18 @@ func (s *source) checkBan(b *Ban) {
 		s.fault(missingOr(b.Entity, "entity", []string{"address", "net", "session"}), "ban", "entity")
 	}
 	if b.For < MinBan || b.For > MaxBan {
-		s.fault("for: a ban lasts 1m to 30d", "ban", "for")
+		s.fault(noren.Textf("for: 遮断の長さは 1m（1分）から 30d（30日）です", "for: a ban lasts 1m to 30d"), "ban", "for")
 	}
 	switch {
 	case b.UpTo == 0 && b.Forget != 0:
-		s.fault("forget: without up_to every ban lasts the same; add up_to", "ban", "forget")
+		s.fault(noren.Textf("forget: up_to がないと遮断の長さはいつも同じです。up_to も書いてください", "forget: without up_to every ban lasts the same; add up_to"), "ban", "forget")
 	case b.UpTo == 0:
 	case b.Entity == noren.EntityNet:
-		s.fault("up_to: a network is not banned longer because of what different people in it did; leave up_to out", "ban", "up_to")
+		s.fault(noren.Textf("up_to: ネットワークの中の別々の人のしたことで、遮断を長くはできません。up_to を消してください", "up_to: a network is not banned longer because of what different people in it did; leave up_to out"), "ban", "up_to")
 	case b.UpTo < b.For || b.UpTo > MaxBan:
-		s.fault("up_to: the longest ban is at least as long as the first and at most 30d", "ban", "up_to")
+		s.fault(noren.Textf("up_to: いちばん長い遮断は、はじめの長さ（for）以上、30d（30日）までです", "up_to: the longest ban is at least as long as the first and at most 30d"), "ban", "up_to")
 	case b.forget() < 2*b.UpTo || b.forget() > MaxForget || b.forget()%time.Hour != 0:
-		s.fault(fmt.Sprintf("forget: whole hours, at least twice up_to (%s) and at most 365d, so that somebody can be quiet that long", 2*b.UpTo), "ban", "forget")
+		s.fault(noren.Textf("forget: 1時間単位で、up_to の2倍（%s）以上、365d（365日）までです", "forget: whole hours, at least twice up_to (%s) and at most 365d, so that somebody can be quiet that long", 2*b.UpTo), "ban", "forget")
 	}
 }
 
@@ -59,9 +58,9 @@ func (p *parsed) checkEvidence() {
 	narrow := of(noren.EntitySession) || of(noren.EntityDevice) || of(noren.EntityAccount)
 	switch {
 	case b.Entity == noren.EntitySession && wide && !narrow:
-		p.fault("the condition is about an address; a session there may be anybody's. Ban the address, or count by session", "ban", "entity")
+		p.fault(noren.Textf("条件はアドレスについてですが、そこの訪問（session）はだれのものか分かりません。address を遮断するか、訪問ごとに数えてください", "the condition is about an address; a session there may be anybody's. Ban the address, or count by session"), "ban", "entity")
 	case b.Entity != noren.EntitySession && narrow && !wide:
-		p.fault("the condition is about one visitor; whoever else is behind the address did nothing. Ban the session, or count by address", "ban", "entity")
+		p.fault(noren.Textf("条件は一人の訪問者についてですが、同じアドレスにいるほかの方は何もしていません。session を遮断するか、アドレスごとに数えてください", "the condition is about one visitor; whoever else is behind the address did nothing. Ban the session, or count by address"), "ban", "entity")
 	}
 }
 

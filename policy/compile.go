@@ -2,12 +2,10 @@ package policy
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"cel.dev/cel-go/cel"
-	"cel.dev/cel-go/common"
 	"cel.dev/cel-go/common/types"
 
 	"noren"
@@ -108,19 +106,19 @@ func (l *loader) parse(s *source) *parsed {
 		if slices.Contains(p.names, name) {
 			return
 		}
-		if msg := l.lookup(s, name); msg != "" {
+		if msg := l.lookup(s, name); msg.En != "" {
 			ok = false
 			s.faultInside(p.offset(id), msg)
 		}
 		p.names = append(p.names, name)
-	}, func(id int64, msg string) {
+	}, func(id int64, msg noren.Text) {
 		ok = false
 		s.faultInside(p.offset(id), msg)
 	})
 	for _, name := range s.policy.Ban.facts() {
-		if msg := l.lookup(s, name); msg != "" {
+		if msg := l.lookup(s, name); msg.En != "" {
 			ok = false
-			s.fault("ban: "+msg, "ban")
+			s.fault(noren.Textf("遮断（ban）: %s", "ban: %s", msg), "ban")
 		}
 	}
 	if !ok {
@@ -150,18 +148,18 @@ func (p *parsed) computed() []string {
 }
 
 // lookup finds a fact and says what is wrong with it for this policy.
-func (l *loader) lookup(s *source, name string) string {
+func (l *loader) lookup(s *source, name string) noren.Text {
 	f, err := l.cat.Lookup(name)
 	if err != nil {
-		return err.Error()
+		return noren.Textf("%v", "%v", err)
 	}
 	for _, k := range s.policy.Kinds {
 		if f.Kinds != nil && !slices.Contains(f.Kinds, k) {
-			return fmt.Sprintf("fact %q does not exist for %s, only for %s", name, k, joinKinds(f.Kinds))
+			return noren.Textf("事実 %q は %s にはありません。あるのは %s です", "fact %q does not exist for %s, only for %s", name, k, joinKinds(f.Kinds))
 		}
 	}
 	l.compiler.facts[name] = f
-	return ""
+	return noren.Text{}
 }
 
 func joinKinds(kinds []noren.Kind) string {
@@ -203,17 +201,17 @@ func (p *parsed) check(env *cel.Env) *rule {
 		return nil
 	}
 	if t := checked.OutputType(); !t.IsExactType(types.BoolType) {
-		p.fault(fmt.Sprintf("the condition is of type %s, not true or false", typeName(t)), "when")
+		p.fault(noren.Textf("条件の答えが%sになっています。当てはまるか（true）、当てはまらないか（false）になるように書いてください", "the condition is of type %s, not true or false", typeName(t)), "when")
 		return nil
 	}
 	cost, err := estimate(env, checked)
 	if err != nil || cost > MaxCost {
-		p.fault(fmt.Sprintf("the condition may cost %s, more than the limit of %d; test fewer or shorter texts and lists", costText(cost), MaxCost), "when")
+		p.fault(noren.Textf("この条件は %s の手間がかかることがあり、上限の %d を超えます。調べる文字や一覧を減らすか、短くしてください", "the condition may cost %s, more than the limit of %d; test fewer or shorter texts and lists", costText(cost), MaxCost), "when")
 		return nil
 	}
 	prog, err := env.Program(checked, cel.EvalOptions(cel.OptOptimize))
 	if err != nil {
-		p.fault("the condition cannot be prepared: "+firstLine(err.Error()), "when")
+		p.fault(noren.Textf("この条件は準備できません: %s", "the condition cannot be prepared: %s", evalText(err)), "when")
 		return nil
 	}
 	canonical, err := cel.AstToString(p.ast)
@@ -242,23 +240,6 @@ func (p *parsed) checkIssues(iss *cel.Issues) {
 	}
 }
 
-// celOperators matches the names CEL gives its operators: '_>=_', '_[_]', '!_'.
-var celOperators = regexp.MustCompile(`'_?([!@?<>=&|+*/%\[\]a-z-]+?)_?\]?'`)
-
-// celMessage words a message of CEL's for people who write conditions.
-func celMessage(e *common.Error) string {
-	msg := firstLine(strings.TrimSuffix(e.Message, " (in container '')"))
-	if rest, ok := strings.CutPrefix(msg, "Syntax error: "); ok {
-		rest, _, _ = strings.Cut(rest, " expecting ")
-		return "not a CEL expression: " + rest
-	}
-	if rest, ok := strings.CutPrefix(msg, "found no matching overload for "); ok {
-		rest = celOperators.ReplaceAllString(rest, "'$1'")
-		return strings.Replace(rest, " applied to ", " cannot be applied to ", 1)
-	}
-	return msg
-}
-
 func firstLine(s string) string {
 	s, _, _ = strings.Cut(s, "\n")
 	return clipTo(s, 300)
@@ -269,16 +250,6 @@ func clipTo(s string, n int) string {
 		return s
 	}
 	return strings.ToValidUTF8(s[:n], "") + "…"
-}
-
-func typeName(t *cel.Type) string {
-	switch t.Kind() {
-	case types.StringKind:
-		return "text"
-	case types.DoubleKind:
-		return "float"
-	}
-	return t.String()
 }
 
 // offset is where the expression with this id begins, in bytes of the condition.

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -59,11 +58,11 @@ func (sizes) EstimateCallCost(string, string, *cost.AstNode, []cost.AstNode) *co
 	return nil
 }
 
-func costText(c uint64) string {
+func costText(c uint64) noren.Text {
 	if c > math.MaxInt32 {
-		return "without limit"
+		return noren.Text{Ja: "限りなく大きな", En: "without limit"}
 	}
-	return fmt.Sprint(c)
+	return noren.Textf("%d", "%d", c)
 }
 
 // checkTotal refuses sets that are too much work for one kind and zone, and
@@ -78,19 +77,23 @@ func (l *loader) checkTotal(s *Set) {
 		maps.Copy(buckets, kr.zones)
 		for _, z := range slices.Sorted(maps.Keys(buckets)) {
 			if r, total := dearest(buckets[z].rules); total > MaxTotalCost {
-				l.faults = append(l.faults, &yamlfile.Fault{File: r.File, Line: r.Line, Col: 1, Msg: fmt.Sprintf(
-					"the policies for %s%s may cost %d together, more than the limit of %d; %s alone may cost %d", k.Kind, inZone(z), total, MaxTotalCost, r.Name, r.Cost)})
+				l.faults = append(l.faults, dear(r, noren.Textf("%s%s の方針は、合わせて %d の手間がかかることがあり、上限の %d を超えます。%s だけで %d かかります",
+					"the policies for %s%s may cost %d together, more than the limit of %d; %s alone may cost %d", k.Kind, inZone(z), total, MaxTotalCost, r.Name, r.Cost)))
 				break // one zone shows it
 			}
 		}
 	}
 }
 
-func inZone(z noren.Zone) string {
+func inZone(z noren.Zone) noren.Text {
 	if z == "" {
-		return ""
+		return noren.Text{}
 	}
-	return " in zone " + string(z)
+	return noren.Textf("（場所 %s）", " in zone %s", z)
+}
+
+func dear(r *rule, t noren.Text) error {
+	return &yamlfile.Fault{File: r.File, Line: r.Line, Col: 1, Msg: t.En, Ja: t.Ja}
 }
 
 func dearest(rules []*rule) (most *rule, total uint64) {

@@ -107,7 +107,7 @@ func DeclaredEntities(files []File) []string {
 		var d Document
 		_, _ = yamlfile.Decode(f.Name, f.Data, &d)
 		for _, e := range d.Entities {
-			if entityFault(e) == "" && !slices.Contains(out, e) && len(out) < maxEntities {
+			if entityFault(e).En == "" && !slices.Contains(out, e) && len(out) < maxEntities {
 				out = append(out, e)
 			}
 		}
@@ -120,13 +120,13 @@ func DeclaredEntities(files []File) []string {
 var celReserved = []string{"as", "break", "const", "continue", "else", "false", "for", "function", "if", "import", "in",
 	"let", "loop", "namespace", "null", "package", "return", "true", "var", "void", "while"}
 
-// entityFault says why e cannot be declared; "" when it can.
-func entityFault(e string) string {
+// entityFault says why e cannot be declared; empty when it can.
+func entityFault(e string) noren.Text {
 	switch {
 	case !noren.ValidIdent(e):
-		return "an entity's name is lower-case letters, digits and _, beginning with a letter"
+		return noren.Textf("当事者（entities）の名前は、小文字で始まる、小文字・数字・_ だけにしてください", "an entity's name is lower-case letters, digits and _, beginning with a letter")
 	case e == "entity" || slices.Contains(celReserved, e):
-		return "the word " + e + " is taken; choose another name for the entity"
+		return noren.Textf("%s という言葉は使われています。当事者（entities）に別の名前を付けてください", "the word %s is taken; choose another name for the entity", e)
 	}
-	return ""
+	return noren.Text{}
 }

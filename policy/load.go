@@ -32,7 +32,7 @@ func Load(files []File, cat *noren.Catalogue) (*Set, error) { return load(files,
 
 func load(files []File, cat *noren.Catalogue, tell func(RowResult)) (*Set, error) {
 	if len(files) > MaxFiles {
-		return nil, noren.Errorf(noren.Invalid, "%d policy files; at most %d are loaded", len(files), MaxFiles)
+		return nil, noren.Say(noren.Invalid, noren.Textf("方針のファイルが %d 個あります。読めるのは %d 個までです", "%d policy files; at most %d are loaded", len(files), MaxFiles))
 	}
 	comp, err := newCompiler(cat)
 	if err != nil {
@@ -77,15 +77,15 @@ func (s *source) path(more ...any) []any {
 }
 
 // fault records what is wrong at a part of the policy.
-func (s *source) fault(msg string, at ...any) {
+func (s *source) fault(msg noren.Text, at ...any) {
 	s.broken = true
-	s.l.faults = append(s.l.faults, s.doc.Fault(msg, s.path(at...)...))
+	s.l.faults = append(s.l.faults, s.doc.Say(msg, s.path(at...)...))
 }
 
 // faultInside records what is wrong at a byte of the condition.
-func (s *source) faultInside(offset int, msg string) {
+func (s *source) faultInside(offset int, msg noren.Text) {
 	s.broken = true
-	s.l.faults = append(s.l.faults, s.doc.FaultAt(s.doc.Inside(offset, s.path("when")...), msg))
+	s.l.faults = append(s.l.faults, s.doc.SayAt(s.doc.Inside(offset, s.path("when")...), msg))
 }
 
 func (l *loader) file(f File) []*source {
@@ -102,7 +102,7 @@ func (l *loader) file(f File) []*source {
 	var out []*source
 	for i := range d.Policies {
 		if l.count++; l.count > MaxPolicies {
-			l.faults = append(l.faults, doc.Fault(fmt.Sprintf("more than %d policies", MaxPolicies), "policies", i))
+			l.faults = append(l.faults, doc.Say(noren.Textf("方針が %d 個を超えています", "more than %d policies", MaxPolicies), "policies", i))
 			break
 		}
 		s := &source{doc: doc, index: i, policy: &d.Policies[i], l: l}
@@ -114,10 +114,10 @@ func (l *loader) file(f File) []*source {
 
 func (l *loader) declared(doc *yamlfile.Doc, entities []string) {
 	for i, e := range entities {
-		if msg := entityFault(e); msg != "" {
-			l.faults = append(l.faults, doc.Fault(msg, "entities", i))
+		if msg := entityFault(e); msg.En != "" {
+			l.faults = append(l.faults, doc.Say(msg, "entities", i))
 		} else if !slices.Contains(l.entities, e) {
-			l.faults = append(l.faults, doc.Fault(fmt.Sprintf("more than %d entities are declared", maxEntities), "entities", i))
+			l.faults = append(l.faults, doc.Say(noren.Textf("当事者（entities）が %d 個を超えています", "more than %d entities are declared", maxEntities), "entities", i))
 		}
 	}
 }
@@ -141,22 +141,22 @@ func (s *source) checkWhen() {
 	p := s.policy
 	switch {
 	case strings.TrimSpace(p.When) == "":
-		s.fault("when is missing: the condition as a CEL expression", "when")
+		s.fault(noren.Textf("when がありません。条件を CEL の式で書いてください", "when is missing: the condition as a CEL expression"), "when")
 	case len(p.When) > MaxWhen:
-		s.fault(fmt.Sprintf("the condition has %d bytes; at most %d are read", len(p.When), MaxWhen), "when")
+		s.fault(noren.Textf("条件が %d バイトあります。読めるのは %d バイトまでです", "the condition has %d bytes; at most %d are read", len(p.When), MaxWhen), "when")
 	}
 }
 
 // missingOr says that a word is missing or not one of those allowed.
-func missingOr(got, key string, allowed []string) string {
+func missingOr(got, key string, allowed []string) noren.Text {
 	list := strings.Join(allowed, ", ")
 	if got == "" {
-		return key + " is missing; it is one of " + list
+		return noren.Textf("%s がありません。%s のどれかを書いてください", "%s is missing; it is one of %s", key, list)
 	}
 	if near := yamlfile.Nearest(got, allowed); near != "" {
-		return fmt.Sprintf("unknown %s %q; did you mean %q?", key, clip(got), near)
+		return noren.Textf("%s に %q は使えません。%q のことですか", "unknown %s %q; did you mean %q?", key, clip(got), near)
 	}
-	return fmt.Sprintf("unknown %s %q; it is one of %s", key, clip(got), list)
+	return noren.Textf("%s に %q は使えません。使えるのは %s です", "unknown %s %q; it is one of %s", key, clip(got), list)
 }
 
 func clip(s string) string {
@@ -169,15 +169,15 @@ func clip(s string) string {
 func (s *source) checkName() {
 	name := s.policy.Name
 	if name == "" {
-		s.fault("name is missing", "name")
+		s.fault(noren.Textf("name（名前）がありません", "name is missing"), "name")
 		return
 	}
 	if !noren.ValidName(name) {
-		s.fault(fmt.Sprintf("name %q: use at most 64 lower-case letters, digits, - and _, beginning with a letter", clip(name)), "name")
+		s.fault(noren.Textf("名前 %q は使えません。小文字で始まる、小文字・数字・-・_ の64文字までにしてください", "name %q: use at most 64 lower-case letters, digits, - and _, beginning with a letter", clip(name)), "name")
 		return
 	}
 	if other, dup := s.l.names[name]; dup {
-		s.fault(fmt.Sprintf("policy %s stands twice; it is first in %s", name, other), "name")
+		s.fault(noren.Textf("方針 %s が二度書かれています。はじめは %s です", "policy %s stands twice; it is first in %s", name, other), "name")
 		return
 	}
 	s.l.names[name] = fmt.Sprintf("%s:%d", s.doc.Name(), s.doc.At(s.path("name")...).Line)
@@ -185,7 +185,7 @@ func (s *source) checkName() {
 
 func (s *source) checkKinds() {
 	if len(s.policy.Kinds) == 0 {
-		s.fault("kinds is missing: the kinds of events the policy is about", "kinds")
+		s.fault(noren.Textf("kinds がありません。どの種類の出来事を見るかを書いてください", "kinds is missing: the kinds of events the policy is about"), "kinds")
 	}
 	for i, k := range s.policy.Kinds {
 		info, err := k.Info()
@@ -193,9 +193,9 @@ func (s *source) checkKinds() {
 		case err != nil:
 			s.fault(missingOr(string(k), "kind", decidedKinds()), "kinds", i)
 		case info.Operational:
-			s.fault(fmt.Sprintf("%s tells of Noren itself and is recorded, never decided; it cannot have policies", k), "kinds", i)
+			s.fault(noren.Textf("%s は Noren 自身のことを記録する出来事です。判断はしないので、方針は付けられません", "%s tells of Noren itself and is recorded, never decided; it cannot have policies", k), "kinds", i)
 		case slices.Contains(s.policy.Kinds[:i], k):
-			s.fault(fmt.Sprintf("kind %s stands twice", k), "kinds", i)
+			s.fault(noren.Textf("種類 %s が二度書かれています", "kind %s stands twice", k), "kinds", i)
 		}
 	}
 }
@@ -217,9 +217,9 @@ func (s *source) checkZones() {
 		case !ok:
 			s.fault(missingOr(string(z), "zone", zoneNames()), "zones", i)
 		case slices.Contains(s.policy.Zones[:i], z):
-			s.fault(fmt.Sprintf("zone %s stands twice", z), "zones", i)
+			s.fault(noren.Textf("場所 %s が二度書かれています", "zone %s stands twice", z), "zones", i)
 		case s.policy.Then == noren.Challenge && (info.Machine || info.Payment):
-			s.fault(fmt.Sprintf("nobody is challenged in zone %s: machines cannot answer and payments must not be interrupted", z), "zones", i)
+			s.fault(noren.Textf("場所 %s では確認（challenge）を出せません。機械は答えられず、お支払いは途中で止められないためです", "nobody is challenged in zone %s: machines cannot answer and payments must not be interrupted", z), "zones", i)
 		}
 	}
 }
@@ -236,11 +236,11 @@ func (s *source) checkThen() {
 	p := s.policy
 	switch {
 	case p.Then == noren.Allow:
-		s.fault("then: allow is what happens when no policy fires; a policy cannot overrule another", "then")
+		s.fault(noren.Textf("then に allow は書けません。どの方針にも当てはまらないときに通るのであって、ほかの方針を打ち消すことはできません", "then: allow is what happens when no policy fires; a policy cannot overrule another"), "then")
 	case !p.Then.Valid():
 		s.fault(missingOr(string(p.Then), "then", []string{"limit", "challenge", "step_up", "review", "hold", "block"}), "then")
 	case p.Then == noren.Challenge && (slices.Contains(p.Kinds, noren.PaymentAttempt) || slices.Contains(p.Kinds, noren.PaymentOutcome)):
-		s.fault("then: payments are never challenged; use limit, review, hold or block", "then")
+		s.fault(noren.Textf("お支払いには確認（challenge）を出せません。limit・review・hold・block のどれかにしてください", "then: payments are never challenged; use limit, review, hold or block"), "then")
 	}
 	if p.Alarm != "" && p.Alarm != noren.AlarmHigh && p.Alarm != noren.AlarmCritical {
 		s.fault(missingOr(string(p.Alarm), "alarm", []string{"high", "critical"}), "alarm")
@@ -251,12 +251,16 @@ func (s *source) checkThen() {
 }
 
 func (s *source) checkReason() {
-	for _, r := range []struct{ lang, language, text string }{{"ja", "Japanese", s.policy.Reason.Ja}, {"en", "English", s.policy.Reason.En}} {
+	for _, r := range []struct {
+		lang     string
+		language noren.Text
+		text     string
+	}{{"ja", noren.Text{Ja: "日本語", En: "Japanese"}, s.policy.Reason.Ja}, {"en", noren.Text{Ja: "英語", En: "English"}, s.policy.Reason.En}} {
 		switch {
 		case strings.TrimSpace(r.text) == "":
-			s.fault(fmt.Sprintf("reason.%s is missing: people read the reason, in %s too", r.lang, r.language), "reason", r.lang)
+			s.fault(noren.Textf("reason.%s がありません。理由は人が読むものです。%sでも書いてください", "reason.%s is missing: people read the reason, in %s too", r.lang, r.language), "reason", r.lang)
 		case len(r.text) > MaxReason:
-			s.fault(fmt.Sprintf("reason.%s is longer than %d bytes", r.lang, MaxReason), "reason", r.lang)
+			s.fault(noren.Textf("reason.%s が %d バイトを超えています", "reason.%s is longer than %d bytes", r.lang, MaxReason), "reason", r.lang)
 		}
 	}
 }
@@ -266,7 +270,7 @@ func (s *source) checkTests() {
 	for i, r := range s.policy.Tests {
 		switch {
 		case r.Fires == nil:
-			s.fault("a test row says fires: true or fires: false", "tests", i)
+			s.fault(noren.Textf("試し書き（tests）の行に、fires: true か fires: false を書いてください", "a test row says fires: true or fires: false"), "tests", i)
 		case *r.Fires:
 			fires = true
 		default:
@@ -275,12 +279,12 @@ func (s *source) checkTests() {
 	}
 	switch n := len(s.policy.Tests); {
 	case n > MaxRows:
-		s.fault(fmt.Sprintf("%d test rows; at most %d are run", n, MaxRows), "tests", MaxRows)
+		s.fault(noren.Textf("試し書き（tests）が %d 行あります。試せるのは %d 行までです", "%d test rows; at most %d are run", n, MaxRows), "tests", MaxRows)
 	case n == 0:
-		s.fault("tests are missing: at least one row that fires and one that does not", "tests")
+		s.fault(noren.Textf("試し書き（tests）がありません。当てはまる行と、当てはまらない行を、一つずつ以上書いてください", "tests are missing: at least one row that fires and one that does not"), "tests")
 	case !fires:
-		s.fault("no test row fires; show what the condition is meant to catch", "tests")
+		s.fault(noren.Textf("当てはまる（fires: true）試し書きがありません。何を見つけたいのかを一行書いてください", "no test row fires; show what the condition is meant to catch"), "tests")
 	case !quiet:
-		s.fault("every test row fires; show what the condition must leave alone", "tests")
+		s.fault(noren.Textf("当てはまらない（fires: false）試し書きがありません。何を見逃してよいのかを一行書いてください", "every test row fires; show what the condition must leave alone"), "tests")
 	}
 }

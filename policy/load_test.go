@@ -78,7 +78,14 @@ func TestLoadNothing(t *testing.T) {
 	}
 }
 
-func TestLoadFaults(t *testing.T) {
+// brokenPolicy is a policy with one fault.
+type brokenPolicy struct {
+	name string
+	file map[string]string
+	want string
+}
+
+func brokenPolicies() []brokenPolicy {
 	set := func(kv ...string) map[string]string {
 		m := map[string]string{}
 		for i := 0; i < len(kv); i += 2 {
@@ -87,11 +94,7 @@ func TestLoadFaults(t *testing.T) {
 		return m
 	}
 	const rows = "[{fires: true}, {fires: false}]"
-	tests := []struct {
-		name string
-		file map[string]string
-		want string
-	}{
+	return []brokenPolicy{
 		{"unknown fact", set("when", "address.listde.size() > 0", "tests", rows), `f.yaml:6:11: unknown fact "address.listde"; did you mean "address.listed"?`},
 		{"unknown fact behind others", set("when", "zone == 'login' && adress.asn == 1", "tests", rows), `f.yaml:6:30: unknown fact "adress.asn"; did you mean "address.asn"?`},
 		{"unknown fact in a later line", set("when", "|\n      zone == 'ログイン' &&\n        adress.asn == 1", "tests", rows), `f.yaml:8:9: unknown fact "adress.asn"; did you mean "address.asn"?`},
@@ -144,7 +147,10 @@ func TestLoadFaults(t *testing.T) {
 		{"unknown key", set("ban", "{entity: net, for: 1h, untill: 2}"), `f.yaml:8:33: unknown key "untill"`},
 		{"anchor bomb", set("tests", bomb()), "values once aliases are followed"},
 	}
-	for _, tt := range tests {
+}
+
+func TestLoadFaults(t *testing.T) {
+	for _, tt := range brokenPolicies() {
 		t.Run(tt.name, func(t *testing.T) {
 			f := file(tt.file)
 			s, err := Load([]File{f}, testCatalogue())

@@ -23,20 +23,20 @@ func (l *loader) runRows(p *parsed, r *rule) {
 		l.ran(p, i, row, err == nil && fired == *row.Fires)
 		switch {
 		case err != nil:
-			p.fault(fmt.Sprintf("%s cannot be evaluated: %s", rowName(i, row), firstLine(err.Error())), "tests", i)
+			p.fault(noren.Textf("%sを計算できません: %s", "%s cannot be evaluated: %s", rowName(i, row), evalText(err)), "tests", i)
 		case fired && !*row.Fires:
-			p.fault(rowName(i, row)+" must not fire, but the condition is true", "tests", i)
+			p.fault(noren.Textf("%sは「当てはまらない」はずですが、条件は当てはまりました", "%s must not fire, but the condition is true", rowName(i, row)), "tests", i)
 		case !fired && *row.Fires:
-			p.fault(rowName(i, row)+" must fire, but the condition is false", "tests", i)
+			p.fault(noren.Textf("%sは「当てはまる」はずですが、条件は当てはまりませんでした", "%s must fire, but the condition is false", rowName(i, row)), "tests", i)
 		}
 	}
 }
 
-func rowName(i int, row Row) string {
+func rowName(i int, row Row) noren.Text {
 	if row.Name == "" {
-		return fmt.Sprintf("test row %d", i+1)
+		return noren.Textf("試し書きの %d 行目", "test row %d", i+1)
 	}
-	return fmt.Sprintf("test row %q", clip(row.Name))
+	return noren.Textf("試し書き %q ", "test row %q", clip(row.Name))
 }
 
 func rowTitle(i int, row Row) string {
@@ -63,7 +63,7 @@ func rowSet(names []string, facts map[string]noren.Fact) *Set {
 func (l *loader) fillRow(p *parsed, v *vars, i int, row Row) bool {
 	ok := true
 	for _, name := range slices.Sorted(maps.Keys(row.Facts)) {
-		if msg := l.rowFact(v, name, row.Facts[name]); msg != "" {
+		if msg := l.rowFact(v, name, row.Facts[name]); msg.En != "" {
 			p.fault(msg, "tests", i, "facts", name)
 			ok = false
 		}
@@ -71,21 +71,21 @@ func (l *loader) fillRow(p *parsed, v *vars, i int, row Row) bool {
 	return ok
 }
 
-func (l *loader) rowFact(v *vars, name string, value any) string {
+func (l *loader) rowFact(v *vars, name string, value any) noren.Text {
 	place, used := v.set.index[name]
 	if !used {
 		if _, err := l.cat.Lookup(name); err != nil {
-			return err.Error()
+			return noren.Textf("%v", "%v", err)
 		}
-		return fmt.Sprintf("the condition does not ask for %s", name)
+		return noren.Textf("条件は %s を見ていません", "the condition does not ask for %s", name)
 	}
 	f := &v.set.facts[place]
 	typed, ok := factValue(f.Type, value)
 	if !ok {
-		return fmt.Sprintf("%s is of type %s", name, f.Type)
+		return noren.Textf("%s には%sを書きます", "%s is of type %s", name, typeWords(f.Type))
 	}
 	v.values[place] = celValue(f, typed)
-	return ""
+	return noren.Text{}
 }
 
 // factValue makes a value read from YAML one of the fact's type.

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -86,8 +85,8 @@ type stepRule struct {
 func (l *loader) readSequences(doc *yamlfile.Doc, qs []Sequence) {
 	for i := range qs {
 		q := &qs[i]
-		fault := func(msg string, at ...any) {
-			l.faults = append(l.faults, doc.Fault(msg, append([]any{"sequences", i}, at...)...))
+		fault := func(msg noren.Text, at ...any) {
+			l.faults = append(l.faults, doc.Say(msg, append([]any{"sequences", i}, at...)...))
 		}
 		l.checkSequence(q, fault)
 		l.sequences = append(l.sequences, q)
@@ -106,30 +105,30 @@ type stepSource struct {
 	seen noren.StepSeen
 }
 
-func (l *loader) checkSequence(q *Sequence, fault func(string, ...any)) {
+func (l *loader) checkSequence(q *Sequence, fault func(noren.Text, ...any)) {
 	switch {
 	case !noren.ValidIdent(q.Name):
-		fault(fmt.Sprintf("name %q: use at most 64 lower-case letters, digits and _, beginning with a letter", clip(q.Name)), "name")
+		fault(noren.Textf("名前 %q は使えません。小文字で始まる、小文字・数字・_ の64文字までにしてください", "name %q: use at most 64 lower-case letters, digits and _, beginning with a letter", clip(q.Name)), "name")
 	case slices.ContainsFunc(l.sequences, func(o *Sequence) bool { return o.Name == q.Name }):
-		fault(fmt.Sprintf("sequence %s stands twice", q.Name), "name")
+		fault(noren.Textf("手順（sequence）%s が二度書かれています", "sequence %s stands twice", q.Name), "name")
 	case len(l.sequences) >= MaxSequences:
-		fault(fmt.Sprintf("more than %d sequences", MaxSequences))
+		fault(noren.Textf("手順（sequences）が %d 個を超えています", "more than %d sequences", MaxSequences))
 	}
 	if !slices.Contains(sequenceEntities, q.By) {
 		fault(missingOr(q.By, "by", sequenceEntities), "by")
 	}
 	if q.Within < MinWithin || q.Within > MaxWithin {
-		fault("within: the time from the first step to the last is 1m to 30d", "within")
+		fault(noren.Textf("within: はじめの段から終わりの段までの時間は、1m（1分）から 30d（30日）です", "within: the time from the first step to the last is 1m to 30d"), "within")
 	}
 	if len(q.Steps) < 2 || len(q.Steps) > MaxSteps {
-		fault(fmt.Sprintf("a sequence has 2 to %d steps", MaxSteps), "steps")
+		fault(noren.Textf("手順（sequence）の段は 2 から %d までです", "a sequence has 2 to %d steps", MaxSteps), "steps")
 	}
 	for j, s := range q.Steps {
 		switch {
 		case s.Gap < 0 || s.Gap > q.Within:
-			fault("gap: at most as long as within", "steps", j, "gap")
+			fault(noren.Textf("gap: within より長くはできません", "gap: at most as long as within"), "steps", j, "gap")
 		case s.Gap != 0 && j == 0:
-			fault("gap: the first step has none before it", "steps", j, "gap")
+			fault(noren.Textf("gap: はじめの段の前には何もないので、書けません", "gap: the first step has none before it"), "steps", j, "gap")
 		}
 	}
 }
@@ -137,7 +136,7 @@ func (l *loader) checkSequence(q *Sequence, fault func(string, ...any)) {
 // checkStep holds what needs no CEL.
 func (s *source) checkStep(name string) {
 	if !noren.ValidIdent(name) {
-		s.fault(fmt.Sprintf("name %q: use at most 64 lower-case letters, digits and _, beginning with a letter", clip(name)), "name")
+		s.fault(noren.Textf("名前 %q は使えません。小文字で始まる、小文字・数字・_ の64文字までにしてください", "name %q: use at most 64 lower-case letters, digits and _, beginning with a letter", clip(name)), "name")
 	}
 	s.checkKinds()
 	s.checkWhen()
@@ -148,7 +147,7 @@ func (s *source) checkStep(name string) {
 // is counted.
 func (p *parsed) checkOwn() {
 	for _, n := range p.computed() {
-		p.fault(fmt.Sprintf("a step looks at the event itself; %s is counted. Ask for it in the policy that reacts to the sequence", n), "when")
+		p.fault(noren.Textf("手順の段は、その出来事だけを見ます。%s は数えて分かる事実なので、この手順を使う方針の側に書いてください", "a step looks at the event itself; %s is counted. Ask for it in the policy that reacts to the sequence", n), "when")
 	}
 }
 
@@ -205,7 +204,7 @@ func SameSequences(files []File) error {
 			if was := first[q.Name]; was == nil {
 				first[q.Name] = q
 			} else if !reflect.DeepEqual(was.word(), q.word()) {
-				errs = append(errs, doc.Fault(fmt.Sprintf("sequence %s has other steps or times in another file; give it a name of its own", q.Name), "sequences", i, "name"))
+				errs = append(errs, doc.Say(noren.Textf("手順（sequence）%s は、ほかのファイルでは段や時間が違います。別の名前にしてください", "sequence %s has other steps or times in another file; give it a name of its own", q.Name), "sequences", i, "name"))
 			}
 		}
 	}

@@ -18,7 +18,7 @@ var modeWord = regexp.MustCompile(`^(["']?mode["']?\s*:\s+)(["']?)(off|shadow|on
 // nothing but that mode differs, or there is an error and no text.
 func SetMode(f File, name string, mode Mode) ([]byte, error) {
 	if mode != Off && mode != Shadow && mode != On {
-		return nil, noren.Errorf(noren.Invalid, "%q is no mode", clip(string(mode)))
+		return nil, noren.Say(noren.Invalid, noren.Textf("%q という状態はありません", "%q is no mode", clip(string(mode))))
 	}
 	var was Document
 	doc, err := yamlfile.Decode(f.Name, f.Data, &was)
@@ -27,7 +27,7 @@ func SetMode(f File, name string, mode Mode) ([]byte, error) {
 	}
 	i := slices.IndexFunc(was.Policies, func(p Policy) bool { return p.Name == name })
 	if i < 0 {
-		return nil, noren.Errorf(noren.NotFound, "no policy %q in %s", clip(name), f.Name)
+		return nil, noren.Say(noren.NotFound, noren.Textf("方針 %q は %s にありません", "no policy %q in %s", clip(name), f.Name))
 	}
 	text, ok := replaceMode(string(f.Data), doc.At("policies", i, "mode"), mode)
 	var now Document
@@ -37,7 +37,7 @@ func SetMode(f File, name string, mode Mode) ([]byte, error) {
 		ok = err == nil && reflect.DeepEqual(was, now)
 	}
 	if !ok {
-		return nil, noren.WithHint(noren.Errorf(noren.Invalid, "the mode of %s in %s cannot be changed by itself", name, f.Name), "edit the file: the line that begins with mode:")
+		return nil, noren.WithHint(noren.Say(noren.Invalid, noren.Textf("%s（%s）の状態だけを書き換えることができません。ファイルを開いて、mode: で始まる行を直してください", "the mode of %s in %s cannot be changed by itself", name, f.Name)), "edit the file: the line that begins with mode:")
 	}
 	return []byte(text), nil
 }

@@ -38,7 +38,7 @@ type Fault = yamlfile.Fault
 
 // Faults are the faults joined in an error that have a place in a file, and the
 // text of what has none. Each is there once.
-func Faults(err error) (faults []Fault, rest []string) {
+func Faults(err error) (faults []Fault, rest []noren.Text) {
 	if err == nil {
 		return nil, nil
 	}
@@ -58,7 +58,10 @@ func Faults(err error) (faults []Fault, rest []string) {
 			return faults, rest
 		}
 	}
-	return nil, []string{err.Error()} // the outermost words say most
+	if t, ok := noren.TextOf(err); ok {
+		return nil, []noren.Text{{Ja: t.Ja, En: err.Error()}}
+	}
+	return nil, []noren.Text{{Ja: err.Error(), En: err.Error()}} // the outermost words say most
 }
 
 func before(a, b Fault) int {

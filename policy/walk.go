@@ -1,13 +1,14 @@
 package policy
 
 import (
-	"fmt"
 	"regexp"
 	"regexp/syntax"
 	"slices"
 	"strings"
 
 	"cel.dev/cel-go/common/ast"
+
+	"noren"
 )
 
 // Limits on a regular expression.
@@ -18,7 +19,7 @@ const (
 
 // walk visits every fact that e names, and every use of what is not allowed.
 // bound are the variables of the macros around e.
-func (p *parsed) walk(e ast.Expr, bound []string, fact, refuse func(id int64, name string)) {
+func (p *parsed) walk(e ast.Expr, bound []string, fact func(id int64, name string), refuse func(id int64, msg noren.Text)) {
 	again := func(e ast.Expr) { p.walk(e, bound, fact, refuse) }
 	switch e.Kind() {
 	case ast.IdentKind:
@@ -27,7 +28,7 @@ func (p *parsed) walk(e ast.Expr, bound []string, fact, refuse func(id int64, na
 		}
 	case ast.SelectKind:
 		if e.AsSelect().IsTestOnly() {
-			refuse(e.ID(), "has() is not needed: a fact that is not known has the zero value of its type")
+			refuse(e.ID(), noren.Textf("has() は要りません。分からない事実は、その型のゼロの値（0・空・false）になります", "has() is not needed: a fact that is not known has the zero value of its type"))
 			return
 		}
 		if id, name, ok := dotted(e); ok && !slices.Contains(bound, rootOf(name)) {
@@ -43,7 +44,7 @@ func (p *parsed) walk(e ast.Expr, bound []string, fact, refuse func(id int64, na
 			again(x)
 		}
 	case ast.MapKind, ast.StructKind:
-		refuse(e.ID(), "a condition cannot build maps")
+		refuse(e.ID(), noren.Textf("条件の中で「{ }」（マップ）は作れません", "a condition cannot build maps"))
 	case ast.ComprehensionKind:
 		c := e.AsComprehension()
 		again(c.IterRange())
@@ -55,7 +56,7 @@ func (p *parsed) walk(e ast.Expr, bound []string, fact, refuse func(id int64, na
 	}
 }
 
-func (p *parsed) walkCall(e ast.Expr, again func(ast.Expr), refuse func(int64, string)) {
+func (p *parsed) walkCall(e ast.Expr, again func(ast.Expr), refuse func(int64, noren.Text)) {
 	c := e.AsCall()
 	if c.IsMemberFunction() {
 		again(c.Target())
@@ -67,35 +68,35 @@ func (p *parsed) walkCall(e ast.Expr, again func(ast.Expr), refuse func(int64, s
 		return
 	}
 	pattern := c.Args()[len(c.Args())-1]
-	if msg := patternFault(pattern); msg != "" {
+	if msg := patternFault(pattern); msg.En != "" {
 		refuse(pattern.ID(), msg)
 	}
 }
 
-// patternFault says what is wrong with a regular expression; "" when nothing is.
-func patternFault(e ast.Expr) string {
+// patternFault says what is wrong with a regular expression; empty when nothing is.
+func patternFault(e ast.Expr) noren.Text {
 	if e.Kind() != ast.LiteralKind {
-		return "the pattern of matches() must be a constant text"
+		return noren.Textf("matches() の型（正規表現）は、決まった文字で書いてください", "the pattern of matches() must be a constant text")
 	}
 	pattern, ok := e.AsLiteral().Value().(string)
 	if !ok {
-		return "the pattern of matches() must be a text"
+		return noren.Textf("matches() の型（正規表現）は、文字で書いてください", "the pattern of matches() must be a text")
 	}
 	if len(pattern) > maxPattern {
-		return fmt.Sprintf("the regular expression has %d bytes; at most %d are allowed", len(pattern), maxPattern)
+		return noren.Textf("正規表現が %d バイトあります。使えるのは %d バイトまでです", "the regular expression has %d bytes; at most %d are allowed", len(pattern), maxPattern)
 	}
 	if _, err := regexp.Compile(pattern); err != nil {
-		return "not a regular expression: " + strings.TrimPrefix(err.Error(), "error parsing regexp: ")
+		return regexpText(err)
 	}
 	tree, err := syntax.Parse(pattern, syntax.Perl)
 	if err != nil {
-		return "not a regular expression"
+		return regexpText(err)
 	}
 	prog, err := syntax.Compile(tree.Simplify())
 	if err != nil || len(prog.Inst) > maxPatternInsts {
-		return fmt.Sprintf("the regular expression is too large: more than %d steps once compiled", maxPatternInsts)
+		return noren.Textf("正規表現が大きすぎます（組み立てると %d 段を超えます）", "the regular expression is too large: more than %d steps once compiled", maxPatternInsts)
 	}
-	return ""
+	return noren.Text{}
 }
 
 // dotted reads a.b.c; id is that of a, where the name begins.

@@ -48,10 +48,10 @@ func (s Set) Valid() error {
 	for _, p := range s.Paths() {
 		total += len(p) + len(s[p])
 		if !validPath(p) {
-			errs = append(errs, fmt.Errorf("settings file %q: expected policies/NAME.yaml, lists/NAME.txt, firewall/NAME.conf or NAME.yaml, at the top or under sites/SITE/, in lower-case letters, digits, - and _", p))
+			errs = append(errs, noren.Say(noren.Invalid, noren.Textf("ファイルの名前 %q は使えません。policies/名前.yaml・lists/名前.txt・firewall/名前.conf・名前.yaml、またはその前に sites/お店/ を付けたものを、小文字・数字・-・_ で書いてください", "settings file %q: expected policies/NAME.yaml, lists/NAME.txt, firewall/NAME.conf or NAME.yaml, at the top or under sites/SITE/, in lower-case letters, digits, - and _", p)))
 		}
 		if !utf8.ValidString(s[p]) || strings.ContainsRune(s[p], 0) {
-			errs = append(errs, fmt.Errorf("settings file %q is not UTF-8 text", p))
+			errs = append(errs, noren.Say(noren.Invalid, noren.Textf("ファイル %q の文字コードが UTF-8 ではありません", "settings file %q is not UTF-8 text", p)))
 		}
 	}
 	if len(s) > maxFiles || total > maxBytes {
@@ -64,7 +64,7 @@ func (s Set) Valid() error {
 }
 
 func tooMuch(files, bytes int) error {
-	return noren.Errorf(noren.Invalid, "the settings hold %d files and %d bytes; at most %d and %d fit", files, bytes, maxFiles, maxBytes)
+	return noren.Say(noren.Invalid, noren.Textf("設定が %d 個のファイル、%d バイトになります。入るのは %d 個、%d バイトまでです", "the settings hold %d files and %d bytes; at most %d and %d fit", files, bytes, maxFiles, maxBytes))
 }
 
 // validPath knows every place of a settings set. It says what is allowed, not

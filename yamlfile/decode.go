@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"noren"
 )
 
 // decoder fills Go values from nodes and collects every fault on the way.
@@ -16,9 +18,9 @@ type decoder struct {
 	faults []*Fault
 }
 
-func (d *decoder) fault(p Pos, format string, args ...any) {
+func (d *decoder) fault(p Pos, ja, en string, args ...any) {
 	if len(d.faults) < maxFaults {
-		d.faults = append(d.faults, &Fault{d.file, p.Line, p.Col, fmt.Sprintf(format, args...)})
+		d.faults = append(d.faults, faultOf(d.file, p, noren.Textf(ja, en, args...)))
 	}
 }
 
@@ -46,7 +48,7 @@ func (d *decoder) value(n *node, v reflect.Value, key string) {
 	// Aliases are followed here, so this count is what bounds an alias bomb.
 	if d.nodes++; d.nodes > maxNodes {
 		if d.nodes == maxNodes+1 {
-			d.fault(n.pos, "more than %d values once aliases are followed", maxNodes)
+			d.fault(n.pos, "別名（*）をたどると、値が %d 個を超えます", "more than %d values once aliases are followed", maxNodes)
 		}
 		return
 	}
@@ -80,29 +82,32 @@ func (d *decoder) value(n *node, v reflect.Value, key string) {
 	}
 }
 
-func (d *decoder) want(n *node, kind nodeKind, what, key string) bool {
+func (d *decoder) want(n *node, kind nodeKind, what noren.Text, key string) bool {
 	if n.kind == kind {
 		return true
 	}
-	d.fault(n.pos, "%s must be %s, not %s", nameOr(key, "this"), what, n.describe())
+	d.fault(n.pos, "%s には%sを書きます（いまは%s）", "%s must be %s, not %s", nameOr(key, here), what, n.describe())
 	return false
 }
 
-func nameOr(key, other string) string {
+// here stands for what has no name.
+var here = noren.Text{Ja: "ここ", En: "this"}
+
+func nameOr(key string, other noren.Text) noren.Text {
 	if key == "" {
 		return other
 	}
-	return key
+	return noren.Text{Ja: key, En: key}
 }
 
 func (d *decoder) list(n *node, v reflect.Value, key string) {
-	if !d.want(n, listNode, "a list", key) {
+	if !d.want(n, listNode, aList, key) {
 		return
 	}
 	out := reflect.MakeSlice(v.Type(), len(n.items), len(n.items))
 	for i, item := range n.items {
 		if item.kind == nullNode {
-			d.fault(item.pos, "%s has an empty element", nameOr(key, "the list"))
+			d.fault(item.pos, "%s に空の行があります", "%s has an empty element", nameOr(key, noren.Text{Ja: "一覧", En: "the list"}))
 			continue
 		}
 		d.value(item, out.Index(i), key)
@@ -111,7 +116,7 @@ func (d *decoder) list(n *node, v reflect.Value, key string) {
 }
 
 func (d *decoder) mapping(n *node, v reflect.Value, key string) {
-	if !d.want(n, mapNode, "a map", key) {
+	if !d.want(n, mapNode, aMap, key) {
 		return
 	}
 	if v.Type().Key().Kind() != reflect.String {
@@ -132,7 +137,7 @@ func (d *decoder) unique(n *node) []entry {
 	out := make([]entry, 0, len(n.entries))
 	for _, e := range n.entries {
 		if p, dup := first[e.key]; dup {
-			d.fault(e.pos, "key %q stands twice; it is first in line %d", shorten(e.key), p.Line)
+			d.fault(e.pos, "%q が二度書かれています。はじめは %d 行目です", "key %q stands twice; it is first in line %d", shorten(e.key), p.Line)
 			continue
 		}
 		first[e.key] = e.pos
@@ -142,7 +147,7 @@ func (d *decoder) unique(n *node) []entry {
 }
 
 func (d *decoder) structure(n *node, v reflect.Value, key string) {
-	if !d.want(n, mapNode, "a map of keys", key) {
+	if !d.want(n, mapNode, noren.Text{Ja: "「キー: 値」の並び", En: "a map of keys"}, key) {
 		return
 	}
 	fields := map[string]reflect.Value{}
@@ -156,7 +161,7 @@ func (d *decoder) structure(n *node, v reflect.Value, key string) {
 			d.value(e.value, f, e.key)
 			continue
 		}
-		d.fault(e.pos, "unknown key %q%s", shorten(e.key), suggest(e.key, fields))
+		d.fault(e.pos, "%q というキーはありません%s", "unknown key %q%s", shorten(e.key), suggest(e.key, fields))
 	}
 }
 
@@ -190,7 +195,7 @@ func collect(v reflect.Value, into map[string]reflect.Value) {
 	}
 }
 
-func suggest(key string, fields map[string]reflect.Value) string {
+func suggest(key string, fields map[string]reflect.Value) noren.Text {
 	names := make([]string, 0, len(fields))
 	for n := range fields {
 		if !strings.HasSuffix(n, listMark) {
@@ -199,10 +204,10 @@ func suggest(key string, fields map[string]reflect.Value) string {
 	}
 	slices.Sort(names)
 	if near := Nearest(key, names); near != "" {
-		return fmt.Sprintf("; did you mean %q?", near)
+		return noren.Textf("。%q のことですか", "; did you mean %q?", near)
 	}
 	if len(names) == 0 || len(names) > 20 {
-		return ""
+		return noren.Text{}
 	}
-	return "; keys here are " + strings.Join(names, ", ")
+	return noren.Textf("。ここに書けるのは %s です", "; keys here are %s", strings.Join(names, ", "))
 }

@@ -9,6 +9,7 @@
 package yamlfile
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -36,6 +37,14 @@ type Fault struct {
 	File      string
 	Line, Col int
 	Msg       string
+	Ja        string // the same in Japanese; empty where nobody has said it
+}
+
+// Text is what is wrong in both languages; English where there is no Japanese.
+func (f *Fault) Text() noren.Text { return noren.Text{Ja: cmp.Or(f.Ja, f.Msg), En: f.Msg} }
+
+func faultOf(file string, p Pos, t noren.Text) *Fault {
+	return &Fault{File: file, Line: max(p.Line, 1), Col: max(p.Col, 1), Msg: t.En, Ja: t.Ja}
 }
 
 func (f *Fault) Error() string {
@@ -101,6 +110,14 @@ func (d *Doc) FaultAt(p Pos, msg string) error {
 	return &Fault{File: d.name, Line: p.Line, Col: p.Col, Msg: msg}
 }
 
+// Say is Fault for those who say it in both languages.
+func (d *Doc) Say(t noren.Text, path ...any) error { return d.SayAt(d.At(path...), t) }
+
+// SayAt is FaultAt for those who say it in both languages.
+func (d *Doc) SayAt(p Pos, t noren.Text) error {
+	return &Fault{File: d.name, Line: p.Line, Col: p.Col, Msg: t.En, Ja: t.Ja}
+}
+
 // CheckVersion reports a file whose top-level key "version" is not the one
 // format that this program reads.
 func (d *Doc) CheckVersion(want int) error {
@@ -109,10 +126,10 @@ func (d *Doc) CheckVersion(want int) error {
 	}
 	e := d.root.entry("version")
 	if e == nil {
-		return d.FaultAt(Pos{1, 1}, fmt.Sprintf("version is missing; write \"version: %d\" at the top", want))
+		return d.SayAt(Pos{1, 1}, noren.Textf("version がありません。先頭に「version: %d」と書いてください", "version is missing; write \"version: %d\" at the top", want))
 	}
 	if e.value.kind != numberNode || e.value.text != fmt.Sprint(want) {
-		return d.Fault(fmt.Sprintf("version %s is not known; this program reads version %d", e.value.describe(), want), "version")
+		return d.Say(noren.Textf("version は%sですが、このプログラムが読めるのは version: %d だけです", "version %s is not known; this program reads version %d", e.value.describe(), want), "version")
 	}
 	return nil
 }

@@ -2,13 +2,14 @@ package yamlfile
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"noren"
 )
 
 type nodeKind int
@@ -48,20 +49,20 @@ func (n *node) entry(key string) *entry {
 }
 
 // describe says what n is, for a fault. Texts are not repeated: they may be secret.
-func (n *node) describe() string {
+func (n *node) describe() noren.Text {
 	switch n.kind {
 	case nullNode:
-		return "nothing"
+		return noren.Text{Ja: "空", En: "nothing"}
 	case textNode:
-		return "a text"
+		return aText
 	case numberNode:
-		return "the number " + shorten(n.text)
+		return noren.Textf("数 %s", "the number %s", shorten(n.text))
 	case boolNode:
-		return n.text
+		return noren.Text{Ja: n.text, En: n.text}
 	case listNode:
-		return "a list"
+		return aList
 	}
-	return "a map"
+	return aMap
 }
 
 func shorten(s string) string {
@@ -76,7 +77,7 @@ func shorten(s string) string {
 func parse(name, text string) (root *node, fault *Fault) {
 	defer func() {
 		if r := recover(); r != nil {
-			root, fault = nil, &Fault{name, 1, 1, "this YAML cannot be read"}
+			root, fault = nil, faultOf(name, Pos{}, noren.Text{Ja: "この YAML は読めません", En: "this YAML cannot be read"})
 		}
 	}()
 	tokens, fault := tokenize(name, text)
@@ -92,25 +93,19 @@ func parse(name, text string) (root *node, fault *Fault) {
 	if err != nil {
 		var at *nodeError
 		if errors.As(err, &at) {
-			return nil, &Fault{name, max(at.pos.Line, 1), max(at.pos.Col, 1), at.msg}
+			return nil, faultOf(name, at.pos, at.msg)
 		}
-		return nil, &Fault{name, 1, 1, err.Error()}
+		return nil, faultOf(name, Pos{}, textIn(err))
 	}
 	return root, nil
 }
 
 func syntaxFault(name string, err error) *Fault {
-	f := &Fault{name, 1, 1, "not YAML"}
-	if e, ok := errors.AsType[yaml.Error](err); ok {
-		f.Msg = "not YAML: " + shortMessage(e.GetMessage())
-		if strings.Contains(e.GetMessage(), "found character '\t'") {
-			f.Msg = "not YAML: a tab stands here; use spaces"
-		}
-		if t := e.GetToken(); t != nil && t.Position != nil {
-			f.Line, f.Col = max(t.Position.Line, 1), max(t.Position.Column, 1)
-		}
+	e, ok := errors.AsType[yaml.Error](err)
+	if !ok {
+		return faultOf(name, Pos{}, noren.Text{Ja: "YAML として読めません", En: "not YAML"})
 	}
-	return f
+	return faultOf(name, posOf(e.GetToken()), syntaxText(e.GetMessage()))
 }
 
 // shortMessage keeps a library's message on one line of bounded length.
@@ -125,13 +120,13 @@ func shortMessage(s string) string {
 // nodeError is a fault whose file the builder does not know.
 type nodeError struct {
 	pos Pos
-	msg string
+	msg noren.Text
 }
 
-func (e *nodeError) Error() string { return e.msg }
+func (e *nodeError) Error() string { return e.msg.En }
 
-func at(t *token.Token, format string, args ...any) error {
-	return &nodeError{posOf(t), fmt.Sprintf(format, args...)}
+func at(t *token.Token, ja, en string, args ...any) error {
+	return &nodeError{posOf(t), noren.Textf(ja, en, args...)}
 }
 
 func posOf(t *token.Token) Pos {
@@ -155,7 +150,7 @@ func (b *builder) document(f *ast.File) (*node, error) {
 			continue
 		}
 		if seen {
-			return nil, at(doc.Body.GetToken(), "a second document; a file holds one")
+			return nil, at(doc.Body.GetToken(), "「---」のあとに二つ目の文書があります。一つのファイルに一つだけ書けます", "a second document; a file holds one")
 		}
 		seen = true
 		n, err := b.node(doc.Body)
@@ -163,7 +158,7 @@ func (b *builder) document(f *ast.File) (*node, error) {
 			return nil, err
 		}
 		if n.kind != mapNode && n.kind != nullNode {
-			return nil, &nodeError{n.pos, "the file is " + n.describe() + ", not a map of keys"}
+			return nil, &nodeError{n.pos, noren.Textf("ファイルが「キー: 値」の並びになっていません（いまは%s）", "the file is %s, not a map of keys", n.describe())}
 		}
 		if n.kind == mapNode {
 			root = n
@@ -174,7 +169,7 @@ func (b *builder) document(f *ast.File) (*node, error) {
 
 func (b *builder) node(a ast.Node) (*node, error) {
 	if b.depth++; b.depth > MaxDepth {
-		return nil, at(a.GetToken(), tooDeep)
+		return nil, &nodeError{posOf(a.GetToken()), tooDeep}
 	}
 	defer func() { b.depth-- }()
 	switch a := a.(type) {
@@ -189,11 +184,11 @@ func (b *builder) node(a ast.Node) (*node, error) {
 	case *ast.AliasNode:
 		n, ok := b.anchors[nameOf(a.Value)]
 		if !ok {
-			return nil, at(a.GetToken(), "no anchor &%s stands above this alias", nameOf(a.Value))
+			return nil, at(a.GetToken(), "この別名の目印 &%s が、これより上にありません", "no anchor &%s stands above this alias", nameOf(a.Value))
 		}
 		return n, nil
 	case *ast.TagNode:
-		return nil, at(a.GetToken(), "tags (!) are not supported")
+		return nil, at(a.GetToken(), "型の目印（!）は使えません", "tags (!) are not supported")
 	}
 	return scalar(a)
 }
@@ -209,10 +204,10 @@ func nameOf(a ast.Node) string {
 func (b *builder) anchor(a *ast.AnchorNode) (*node, error) {
 	name := nameOf(a.Name)
 	if _, dup := b.anchors[name]; dup {
-		return nil, at(a.GetToken(), "anchor &%s is defined twice", name)
+		return nil, at(a.GetToken(), "目印 &%s が二度書かれています", "anchor &%s is defined twice", name)
 	}
 	if a.Value == nil {
-		return nil, at(a.GetToken(), "anchor &%s has no value", name)
+		return nil, at(a.GetToken(), "目印 &%s に値がありません", "anchor &%s has no value", name)
 	}
 	n, err := b.node(a.Value)
 	if err != nil {
@@ -226,7 +221,7 @@ func (b *builder) sequence(a *ast.SequenceNode) (*node, error) {
 	n := &node{kind: listNode, pos: posOf(a.GetToken()), items: make([]*node, 0, len(a.Values))}
 	for _, v := range a.Values {
 		if v == nil {
-			return nil, at(a.GetToken(), "a list element has no value")
+			return nil, at(a.GetToken(), "一覧の行に値がありません", "a list element has no value")
 		}
 		item, err := b.node(v)
 		if err != nil {
@@ -254,14 +249,14 @@ func (b *builder) mapping(t *token.Token, flow bool, values []*ast.MappingValueN
 
 func (b *builder) entry(v *ast.MappingValueNode) (entry, error) {
 	if v.Key == nil || v.Value == nil {
-		return entry{}, at(v.GetToken(), "a key without a value")
+		return entry{}, at(v.GetToken(), "キーに値がありません", "a key without a value")
 	}
 	if v.Key.IsMergeKey() {
-		return entry{}, at(v.Key.GetToken(), "merge keys (<<) are not supported; write the keys out")
+		return entry{}, at(v.Key.GetToken(), "「<<」による取り込みは使えません。キーを一つずつ書いてください", "merge keys (<<) are not supported; write the keys out")
 	}
 	key, err := scalar(v.Key)
 	if err != nil || key.kind == nullNode {
-		return entry{}, at(v.Key.GetToken(), "a key must be a plain word")
+		return entry{}, at(v.Key.GetToken(), "キーは一語で書いてください", "a key must be a plain word")
 	}
 	value, err := b.node(v.Value)
 	return entry{key: key.text, pos: key.pos, value: value}, err
@@ -286,7 +281,7 @@ func scalar(a ast.Node) (*node, error) {
 		}
 	case *ast.NullNode:
 	default:
-		return nil, at(a.GetToken(), "this kind of value is not supported")
+		return nil, at(a.GetToken(), "この種類の値は使えません", "this kind of value is not supported")
 	}
 	return n, nil
 }

@@ -25,7 +25,7 @@ func (whyCmd) Help() string {
 }
 
 func (c whyCmd) Run(e *env) error {
-	if ticket, ok := ticketOf(c.Address); ok {
+	if ticket, ok := noren.ReadTicket(c.Address); ok {
 		return c.ticket(e, ticket)
 	}
 	addr, err := netip.ParseAddr(c.Address)

@@ -13,17 +13,6 @@ import (
 	"noren/journal"
 )
 
-// ticketOf reads a reference number as a customer tells it on the phone: small
-// letters, spaces, O for 0, I or L for 1. ok is false for anything else.
-func ticketOf(s string) (ticket string, ok bool) {
-	s = strings.NewReplacer(" ", "", "-", "", "O", "0", "I", "1", "L", "1").Replace(strings.ToUpper(s))
-	if len(s) != 10 {
-		return "", false
-	}
-	s = s[:5] + "-" + s[5:]
-	return s, noren.ValidTicket(s)
-}
-
 // stopped is what is known of a request whose page had a reference number.
 type stopped struct {
 	Ticket  string        `json:"ticket"`

@@ -25,7 +25,7 @@ func TestTicketOf(t *testing.T) {
 		"":               "",
 		"7K2QM-X4T9\x00": "",
 	} {
-		if got, ok := ticketOf(in); ok != (want != "") || ok && got != want {
+		if got, ok := noren.ReadTicket(in); ok != (want != "") || ok && got != want {
 			t.Errorf("%q is read as %q, %v; want %q", in, got, ok, want)
 		}
 	}
