@@ -37,12 +37,6 @@ func undress(l *corpus.Line) (string, error) {
 		return sevenBits(l.Text), nil
 	case "double":
 		return url.QueryUnescape(s)
-	case "triple":
-		once, err := url.QueryUnescape(s)
-		if err != nil {
-			return "", err
-		}
-		return url.QueryUnescape(once)
 	case "%u":
 		return decodePercentU(s), nil
 	case "entities":
