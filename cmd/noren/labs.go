@@ -72,7 +72,7 @@ func (c labCmd) run(e *env, l lab.Lab) error {
 		}
 		defer stop()
 	}
-	rep, err := l.Run(e.ctx, lab.Env{Log: e.log, Dir: dir, Progress: progress, Exec: exe, Start: le.start, Door: le.door, Inspect: le.inspect, Tamper: le.tamper},
+	rep, err := l.Run(e.ctx, lab.Env{Log: e.log, Dir: dir, Progress: progress, Exec: exe, Start: le.start, Door: le.door, Shops: le.shops, Inspect: le.inspect, Tamper: le.tamper},
 		lab.Params{Seed: c.Seed, Runs: c.Runs, Engine: c.Engine, Buyers: c.Buyers, Speed: c.Speed, Rate: c.Rate})
 	if err != nil {
 		return fmt.Errorf("lab %s, seed %d: %w", l.Name, c.Seed, err)
