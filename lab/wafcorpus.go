@@ -49,9 +49,13 @@ func runWAF(ctx context.Context, env Env, p Params) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	// A machine that is too slow for all of them sends a sample.
+	// A machine that is too slow for all of them sends a sample, and so does --runs.
 	r := rand.New(rand.NewPCG(p.Seed, 4))
 	r.Shuffle(len(requests), func(i, k int) { requests[i], requests[k] = requests[k], requests[i] })
+	whole := len(requests)
+	if p.Runs > 0 {
+		requests = requests[:min(p.Runs, whole)]
+	}
 	shop, err := startRawShop()
 	if err != nil {
 		return Report{}, err
@@ -77,8 +81,8 @@ func runWAF(ctx context.Context, env Env, p Params) (Report, error) {
 	if err != nil {
 		return Report{}, fmt.Errorf("after %d of %d requests: %w", done.Load(), len(requests), err)
 	}
-	rep := &Report{Lab: "waf", Seed: p.Seed, Figures: map[string]any{"requests": done.Load(), "of": len(requests), "seconds": int(time.Since(began).Seconds())}}
-	err = judgeCorpus(rep, tally, int(done.Load()) == len(requests))
+	rep := &Report{Lab: "waf", Seed: p.Seed, Figures: map[string]any{"requests": done.Load(), "of": whole, "seconds": int(time.Since(began).Seconds())}}
+	err = judgeCorpus(rep, tally, int(done.Load()) == whole)
 	return *rep, err
 }
 
