@@ -34,6 +34,7 @@ func All() []Lab {
 		floodLab(),
 		neighboursLab(),
 		smuggleLab(),
+		wafLab(),
 	}
 }
 
@@ -57,6 +58,9 @@ type Env struct {
 	// Door makes a gateway alone before a shop of the lab's, for labs that look at
 	// bytes.
 	Door func(ctx context.Context, upstream string, hosts []string) (*Door, error)
+	// Shops makes a gateway alone before one shop of the lab's that is many sites:
+	// by host, with the encodings of their forms.
+	Shops func(ctx context.Context, upstream string, encodings map[string][]string) (*Door, error)
 	// Dir is an empty directory for the lab's files.
 	Dir string
 	// Progress is where a person watches; nil or io.Discard for nobody.

@@ -17,7 +17,7 @@ import (
 type labCmd struct {
 	Name   string  `arg:"" help:"One of those below."`
 	Seed   uint64  `help:"Seed; the same seed repeats the same run (default: a fresh one, printed)."`
-	Runs   int     `help:"How many kills (kill), changes (reload) or rounds (neighbours)."`
+	Runs   int     `help:"How many kills (kill), changes (reload), rounds (neighbours) or requests (waf)."`
 	Engine string  `enum:"sqlite,postgres" default:"sqlite" help:"sqlite: with memory of the process. postgres: with Valkey or Redis; both are started for the lab (traffic, kill)."`
 	Buyers int     `help:"How many buyers (traffic, nat, flood)."`
 	Speed  float64 `help:"How much faster than people (traffic, nat, flood)."`
@@ -72,7 +72,7 @@ func (c labCmd) run(e *env, l lab.Lab) error {
 		}
 		defer stop()
 	}
-	rep, err := l.Run(e.ctx, lab.Env{Log: e.log, Dir: dir, Progress: progress, Exec: exe, Start: le.start, Door: le.door, Inspect: le.inspect, Tamper: le.tamper},
+	rep, err := l.Run(e.ctx, lab.Env{Log: e.log, Dir: dir, Progress: progress, Exec: exe, Start: le.start, Door: le.door, Shops: le.shops, Inspect: le.inspect, Tamper: le.tamper},
 		lab.Params{Seed: c.Seed, Runs: c.Runs, Engine: c.Engine, Buyers: c.Buyers, Speed: c.Speed, Rate: c.Rate})
 	if err != nil {
 		return fmt.Errorf("lab %s, seed %d: %w", l.Name, c.Seed, err)

@@ -10,7 +10,12 @@ func (g *generator) face() string {
 	return g.of("<(_ _)>", "m(_ _)m", "(´;ω;`)", "(*^^*)", "^^;", "(；´Д｀)", "ヽ(`Д´)ﾉ", "(^o^)/", "＼(^o^)／", "(*'▽'*)", "orz", "…", "!!", "？？", "(笑)", "(>_<)", ":-)", ";-)", "<3", "♪", "☆彡", "🙏", "😊", "ﾟ+.(*ﾉ∀ﾉ)ﾟ+.", "(T_T)/~~~", "|ω・`)", "('ω')ノ", "_(:3」∠)_", "{{{(>_<)}}}", "[^_^]b", "(^^)v", "＞＜", "(o_ _)o))")
 }
 
+// quoted never puts # behind a plain quote: that cuts a statement of MySQL off,
+// and no firewall can tell.
 func (g *generator) quoted(s string) string {
+	if strings.HasPrefix(s, "#") {
+		return g.of("「"+s+"」", "『"+s+"』", "【"+s+"】", "("+s+")", "“"+s+"”")
+	}
 	return g.of("「"+s+"」", "『"+s+"』", "'"+s+"'", "\""+s+"\"", "“"+s+"”", "("+s+")", "（"+s+"）", "<"+s+">", "＜"+s+"＞", "["+s+"]", "【"+s+"】", "*"+s+"*", "〈"+s+"〉", "≪"+s+"≫", "―"+s+"―", "－"+s+"－", "{"+s+"}")
 }
 

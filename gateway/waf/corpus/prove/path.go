@@ -24,13 +24,15 @@ func pathPrograms() map[string]program {
 		"include":  open(func(v string) string { return v }),
 		"windows":  open(func(v string) string { return root + strings.ReplaceAll(v, `\`, "/") }),
 		"tomcat": open(func(v string) string { // path parameters are taken off
-			return root + regexp.MustCompile(`;[^/]*`).ReplaceAllString(v, "")
+			return root + pathParameter.ReplaceAllString(v, "")
 		}),
 	}
 }
 
 // secretFiles are what a server has.
 var secretFiles = regexp.MustCompile(`^(?:/etc/(?:passwd|shadow|group|hosts|hostname|issue|crontab|fstab|my\.cnf|mysql/my\.cnf|nginx/nginx\.conf|apache2/apache2\.conf|httpd/conf/httpd\.conf|php\.ini|ssh/sshd_config)|/proc/(?:self/(?:environ|cmdline|maps|fd/\d+|status|cwd/[\w.]+)|version|cpuinfo|net/tcp)|/root/\.(?:ssh/(?:id_rsa|authorized_keys)|bash_history)|/home/\w+/\.ssh/id_rsa|/var/log/(?:apache2|nginx|httpd)/(?:access|error)(?:_log|\.log)|/var/www/shop/(?:\.env|\.git/config|app/config/eccube\.php|config/(?:config\.php|database\.yml|secrets\.yml)|html/(?:wp-config\.php|install\.php|\.htaccess|\.htpasswd|define\.php|configuration\.php|config\.php|index\.php)|composer\.json|web\.config|var/log/site\.log|WEB-INF/web\.xml)|/var/www/\.htpasswd|/windows/(?:win\.ini|system\.ini|system32/(?:drivers/etc/hosts|config/sam))|/boot\.ini|/inetpub/wwwroot/web\.config|/dev/(?:random|tcp)|/var/lib/mlocate/mlocate\.db|/run/secrets/[\w/.]+|/var/run/secrets/kubernetes\.io/serviceaccount/token)$`)
+
+var pathParameter = regexp.MustCompile(`;[^/]*`)
 
 // wrappers are what PHP opens besides files.
 var wrappers = regexp.MustCompile(`(?i)^(?:php://(?:filter/|input$)|data:(?://)?text/plain|expect://\w|phar://.|zip://.|compress\.zlib://.|glob:///|file:///)`)

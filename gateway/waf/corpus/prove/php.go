@@ -19,7 +19,7 @@ func phpPrograms() map[string]program {
 					}
 				}
 			}
-			if m := regexp.MustCompile(`(?is)<script\s+language\s*=\s*["']?php["']?\s*>(.*)</script>`).FindStringSubmatch(v); m != nil {
+			if m := phpScriptTag.FindStringSubmatch(v); m != nil {
 				return phpCode(m[1])
 			}
 			return "", invalid("no PHP in it")
@@ -28,7 +28,7 @@ func phpPrograms() map[string]program {
 			return phpString("$x = '", v, "';", '\'')
 		},
 		"double": func(v string) (string, error) {
-			if m := regexp.MustCompile(`\{?\$\{\s*@?\s*(.+?)\s*\}`).FindStringSubmatch(v); m != nil && !strings.Contains(v, `"`) {
+			if m := phpInString.FindStringSubmatch(v); m != nil && !strings.Contains(v, `"`) {
 				return phpCode(m[1] + ";")
 			}
 			return phpString(`$x = "`, v, `";`, '"')
@@ -41,6 +41,12 @@ func phpPrograms() map[string]program {
 // program's own.
 var phpCalls = regexp.MustCompile(`(?i)(?:^|[^\w>$:])@?\\?(?:system|exec|shell_exec|passthru|popen|proc_open|pcntl_exec|eval|assert|include|include_once|require|require_once|phpinfo|phpversion|php_uname|getenv|file_get_contents|file_put_contents|fopen|fwrite|readfile|highlight_file|show_source|unlink|move_uploaded_file|base64_decode|gzinflate|str_rot13|create_function|call_user_func|call_user_func_array|array_map|usort|preg_replace|mail|print_r|var_dump|die|scandir|glob|chr|ini_set|error_log|curl_exec|copy|array_filter|register_shutdown_function|putenv|dl|parse_str|extract)\s*(?:/\*.*?\*/\s*)?\(`)
 
+var (
+	phpScriptTag = regexp.MustCompile(`(?is)<script\s+language\s*=\s*["']?php["']?\s*>(.*)</script>`)
+	phpInString  = regexp.MustCompile(`\{?\$\{\s*@?\s*(.+?)\s*\}`)
+	phpRuns      = regexp.MustCompile("`[^`]+`|\\$_(?:GET|POST|REQUEST|COOKIE|SERVER|FILES)\\s*\\[[^\\]]*\\](?:\\s*\\[[^\\]]*\\])?\\s*\\(|\\$\\w+\\s*\\([^)]*\\)\\s*;|(?:include|require)(?:_once)?\\s+['\"$(][^;]*;|\\(\\s*['\"]\\w+['\"](?:\\s*\\.\\s*['\"]\\w+['\"])*\\s*\\)\\s*\\(")
+)
+
 // phpCode reads code as far as to see that strings and brackets end and that it
 // calls something.
 func phpCode(s string) (string, error) {
@@ -52,7 +58,7 @@ func phpCode(s string) (string, error) {
 	if m := phpCalls.FindString(plain); m != "" && (closed || strings.Contains(plain, ";")) {
 		return "calls " + strings.TrimSpace(m), nil
 	}
-	if m := regexp.MustCompile("`[^`]+`|\\$_(?:GET|POST|REQUEST|COOKIE|SERVER|FILES)\\s*\\[[^\\]]*\\](?:\\s*\\[[^\\]]*\\])?\\s*\\(|\\$\\w+\\s*\\([^)]*\\)\\s*;|(?:include|require)(?:_once)?\\s+['\"$(][^;]*;|\\(\\s*['\"]\\w+['\"](?:\\s*\\.\\s*['\"]\\w+['\"])*\\s*\\)\\s*\\(").FindString(body); m != "" {
+	if m := phpRuns.FindString(body); m != "" {
 		return "runs " + clip(m), nil
 	}
 	return "", invalid("nothing is called")

@@ -2,6 +2,8 @@ package prove
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"noren"
 	"noren/gateway/waf/corpus"
@@ -80,19 +82,31 @@ var textual = map[corpus.Class][]string{
 	corpus.PHP:         {"eval", "file"},
 }
 
-// Benign holds that a benign line works in none of the programs it may land in.
+// Benign holds that a benign line works in none of the programs it may land in,
+// neither as it is nor as a shop reads it: its full-width letters folded, or
+// escaped as bytes of Shift_JIS and EUC-JP.
 func Benign(l *corpus.Line) error {
-	for class, contexts := range textual {
-		if !meant(l, class) {
-			continue
-		}
-		for _, c := range contexts {
-			if how, err := programs(class)[c](l.Text); err == nil {
-				return fmt.Errorf("works as %s in %q: %s", class, c, how)
+	for _, text := range readingsOf(l.Text) {
+		for class, contexts := range textual {
+			if !meant(l, class) || class == corpus.SQL && !strings.ContainsAny(text, "'\"") {
+				continue // no text without a quote leaves a string
+			}
+			for _, c := range contexts {
+				if how, err := programs(class)[c](text); err == nil {
+					return fmt.Errorf("works as %s in %q: %s", class, c, how)
+				}
 			}
 		}
 	}
 	return nil
+}
+
+func readingsOf(text string) []string {
+	out := []string{text, foldKana(text),
+		decodeLenient(addSlashes(corpus.ShiftJIS.Encode(text)), 0x81, 0xFC, corpus.ShiftJIS),
+		decodeLenient(addSlashes(corpus.EUCJP.Encode(text)), 0xA1, 0xFE, corpus.EUCJP)}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // meant: what the shop's own people write, HTML, templates, styles, lands whole

@@ -73,7 +73,8 @@ var (
 	// which Twig, Smarty, Jinja, Freemarker, Velocity, Thymeleaf, ERB, EJS, Pug and
 	// Spring run code.
 	engineWays = regexp.MustCompile(`__\w+__|\b_self\b|\|\s*(?:filter|map|reduce|sort|system|passthru|exec|attr|raw_shell)\b|\[['"]\w+['"]\]\s*\|\s*(?:filter|map|join)|getClass\(|forName\(|Runtime|ProcessBuilder|freemarker\.|new\(\)|constructor|process\.|require\(|child_process|system\(|exec\(|popen\(|passthru\(|shell_exec|phpinfo\(|file_get_contents\(|eval\(|readfile\(|config\.(?:items|from_object)|\bconfig\b\s*$|self\._|cycler|lipsum|joiner|url_for\.|get_flashed_messages\.|request\.application|app\.request\.server|java\.lang|T\(java|@java|#rt\b|#this|\(#\w+=|File\.open|File\.read|IO\.popen|Dir\.entries|\x60\w+\x60|%x\(|global\.|range\(\s*\d+\s*,\s*\d{4,}|import\s+os|source\(|include\(\s*["']/etc|\$smarty\.template_object|smarty\.version|Smarty_Internal|\?new|\?api|class\.inspect|\.getEnvironment|executor|scriptengine|ObjectConstructor|JythonRuntime|_context|dump\(app|\.env\b|debug\s*$`)
-	// callOnName: a call of a method or function with arguments.
+	joined     = regexp.MustCompile(`\d\s*(?:~|\.\.)\s*\d`)
+	// callWithArgs is a call of a method or function with arguments.
 	callWithArgs = regexp.MustCompile(`[A-Za-z_$][\w.$]*\(.+\)`)
 )
 
@@ -87,7 +88,7 @@ func computes(mark, body string) string {
 		return mark + " reaches " + engineWays.FindString(body)
 	case (mark == "<%=" || mark == "<%" || mark == "#set" || mark == "@(" || mark == "${" || mark == "#{") && callWithArgs.MatchString(body):
 		return mark + " calls " + clip(callWithArgs.FindString(body))
-	case (mark == "{{" || mark == "${") && (strings.Contains(body, "~") || strings.Contains(body, "..")) && regexp.MustCompile(`\d\s*(?:~|\.\.)\s*\d`).MatchString(body):
+	case (mark == "{{" || mark == "${") && (strings.Contains(body, "~") || strings.Contains(body, "..")) && joined.MatchString(body):
 		return mark + " computes " + clip(body)
 	}
 	return ""

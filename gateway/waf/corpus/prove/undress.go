@@ -9,7 +9,6 @@ import (
 	"strings"
 	"unicode/utf16"
 
-	"golang.org/x/text/encoding/japanese"
 	"golang.org/x/text/unicode/norm"
 
 	"noren"
@@ -37,12 +36,6 @@ func undress(l *corpus.Line) (string, error) {
 		return sevenBits(l.Text), nil
 	case "double":
 		return url.QueryUnescape(s)
-	case "triple":
-		once, err := url.QueryUnescape(s)
-		if err != nil {
-			return "", err
-		}
-		return url.QueryUnescape(once)
 	case "%u":
 		return decodePercentU(s), nil
 	case "entities":
@@ -54,7 +47,7 @@ func undress(l *corpus.Line) (string, error) {
 	case "utf-7":
 		return decodeUTF7(s)
 	case "iso-2022-jp":
-		return decodeISO2022(strings.ReplaceAll(l.Text, `"`, `\"`))
+		return decodeISO2022(strings.NewReplacer(`"`, `\"`, `'`, `\'`, `\`, `\\`).Replace(l.Text))
 	case "utf-16":
 		return decodeUTF16(l.Text), nil
 	case "nulls":
@@ -191,12 +184,21 @@ func utf7Code(code string) (string, error) {
 }
 
 // decodeISO2022 reads a page that a browser takes for ISO-2022-JP because an
-// escape sequence is in it: after ESC ( J a backslash is a yen sign.
+// escape sequence is in it: after ESC ( J a backslash is a yen sign (Encoding
+// Standard, 12.2.1), so it guards no quote of a script.
 func decodeISO2022(s string) (string, error) {
 	if !strings.Contains(s, "\x1b") {
 		return "", noren.Errorf(noren.Invalid, "no escape sequence")
 	}
-	return japanese.ISO2022JP.NewDecoder().String(s)
+	var b strings.Builder
+	for i, part := range strings.Split(s, "\x1b(J") {
+		roman, ascii, _ := strings.Cut(part, "\x1b(B")
+		if i == 0 {
+			roman, ascii = "", part
+		}
+		b.WriteString(strings.NewReplacer(`\`, "¥", "~", "‾").Replace(roman) + ascii)
+	}
+	return b.String(), nil
 }
 
 func invalid(format string, args ...any) error { return fmt.Errorf(format, args...) }
