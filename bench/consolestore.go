@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	_ "noren/db" // the drivers
@@ -60,7 +61,7 @@ func (b *bencher) keptPostgres() (*kept, error) {
 	if err := k.begin(); err != nil {
 		return nil, err
 	}
-	if k.server, err = peer.KeepPostgres(b.ctx, filepath.Join(k.dir, "server"), "shared_buffers=128MB"); err != nil {
+	if k.server, err = peer.KeepPostgres(b.ctx, filepath.Join(k.dir, "server"), append([]string{"shared_buffers=128MB"}, strings.Fields(os.Getenv("NOREN_BENCH_PG_SETTINGS"))...)...); err != nil {
 		return nil, err
 	}
 	k.url = k.server.URL()
