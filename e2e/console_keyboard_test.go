@@ -137,15 +137,25 @@ func (k keyboard) frees(h *house) {
 	k.to("form.card button")
 	k.leads(" ")
 	k.see(5*time.Second, "通すようにしました")
-	k.to(".notice button")
-	k.leads(kb.Enter)
+	k.lifts()
 	k.follow(`.acts a[href$="/ban"]`)
 	k.types("[name=reason]", "くり返しの攻撃")
 	k.leads(kb.Enter)
 	k.see(5*time.Second, "遮断")
 	k.shot("banned")
-	k.to(".notice button")
+	k.lifts()
+}
+
+// lifts takes back what is in force about the visitor of an event.
+func (k keyboard) lifts() {
+	k.t.Helper()
+	const lift = `form[action$="/lift"] button`
+	was := count(k.browser, lift)
+	k.to(lift)
 	k.leads(kb.Enter)
+	if now := count(k.browser, lift); now >= was {
+		k.t.Errorf("%d entries are in force after lifting one of %d", now, was)
+	}
 }
 
 func (k keyboard) stopsCards(h *house) {

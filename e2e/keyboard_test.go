@@ -128,17 +128,20 @@ const walkScript = `(() => {
 			const s = getComputedStyle(p);
 			if (s.clipPath !== "none" || s.opacity === "0") return "is clipped by " + name(p);
 		}
-		// Of nine points on it all that lie in the window must be its own.
+		// Of nine points on it all that lie in the window must be its own; of what is
+		// taller than the room between the bars, a third.
+		let free = 0;
+		const tall = r.height > innerHeight - 160;
 		for (const fx of [0.1, 0.5, 0.9]) for (const fy of [0.1, 0.5, 0.9]) {
 			const x = r.left + r.width * fx, y = r.top + r.height * fy;
 			if (x < 0 || y < 0 || x >= innerWidth || y >= innerHeight) { if (fits) return "is cut off"; continue; }
 			const at = document.elementFromPoint(x, y);
-			if (!at || at === e || e.contains(at) || at.contains(e)) continue;
+			if (!at || at === e || e.contains(at) || at.contains(e)) { free++; continue; }
 			// What lies over it: something else of the page, such as a bar that stays.
 			const own = [...e.getClientRects()].some(c => x >= c.left && x <= c.right && y >= c.top && y <= c.bottom);
-			if (own) return "is covered by " + name(at) + " at " + Math.round(x) + "," + Math.round(y);
+			if (own && !tall) return "is covered by " + name(at) + " at " + Math.round(x) + "," + Math.round(y);
 		}
-		return "";
+		return tall && free < 3 ? "is covered for the most part" : "";
 	};
 	window.norenWalk = {
 		names: () => all.map(name),
@@ -217,7 +220,7 @@ func (k keyboard) steps(names []string, back bool, pictures kinds, faults *[]str
 		case pressed > len(names)*2+60:
 			fault("the focus does not leave the page again; it is at %s", now.What)
 			return seen
-		case now.Gone && pressed > 0:
+		case pressed > 0 && (now.Gone || begunAnew(now.N, last.N, len(names), back)):
 			return seen
 		case !now.Gone && !(now.N >= 0 && now.N == last.N):
 			k.judge(now, last, back, fault)
@@ -245,6 +248,15 @@ func (k keyboard) steps(names []string, back bool, pictures kinds, faults *[]str
 			with = nil
 		}
 	}
+}
+
+// begunAnew reports whether the focus went from one end of the page to the other,
+// as it does where the browser has no bars of its own.
+func begunAnew(now, last, n int, back bool) bool {
+	if back {
+		now, last = last, now
+	}
+	return n > 1 && now == 0 && last == n-1
 }
 
 // judge looks at one control that has just got the focus.
