@@ -29,7 +29,7 @@ type SearchQuery struct {
 }
 
 // DefaultWithin keeps a page, with its opening and showing, below 100 ms.
-const DefaultWithin = 60 * time.Millisecond
+const DefaultWithin = 50 * time.Millisecond
 
 const (
 	pageDefault = 50
