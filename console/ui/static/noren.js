@@ -1,6 +1,15 @@
 // What the console does beyond plain pages. Everything works without it.
 "use strict";
 (() => {
+  // What refreshes parts is fetched once the page is there: on a slow line it would
+  // come before the stylesheet and hold the page up.
+  const then = document.currentScript.dataset.then;
+  addEventListener("load", () => { // earlier, it would wait for a start that is past
+    const more = document.createElement("script");
+    more.src = then;
+    document.head.append(more);
+  });
+
   // Live pages: the server says that something changed, parts marked with
   // hx-trigger="changed from:body" fetch themselves anew. When the line breaks and
   // does not come back, the page asks now and then instead.
