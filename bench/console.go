@@ -226,6 +226,9 @@ func consoleQuestions(n int) []question {
 			since := now.Add(-14*24*time.Hour - time.Duration(i)*7*time.Minute)
 			return journal.SearchQuery{Since: since, Until: since.Add(30 * time.Minute)}
 		}),
+		page("stopped in 28 days", func(int) journal.SearchQuery {
+			return journal.SearchQuery{Since: now.Add(-28 * 24 * time.Hour), Which: journal.Which{Verdicts: []noren.Verdict{noren.Block}}}
+		}),
 		trend("28 days by verdict", journal.TrendQuery{Since: now.Add(-28 * 24 * time.Hour), Until: now, Step: journal.StepDay, By: journal.ByVerdict}),
 		trend("7 days in hours by rule", journal.TrendQuery{Since: now.Add(-7 * 24 * time.Hour), Until: now, Step: journal.StepHour, By: journal.ByRule}),
 		trend("an hour in minutes by kind", journal.TrendQuery{Since: now.Add(-30*time.Hour - time.Hour), Until: now.Add(-30 * time.Hour), Step: journal.StepMinute, By: journal.ByKind}),

@@ -5,7 +5,8 @@
 // Large generated stores lie in $NOREN_BENCH_DIR (default: a folder beside the
 // system's temporary files) and are used again; NOREN_BENCH_EVENTS says how many
 // events the stores of the start-up and of the console's measurement hold,
-// NOREN_BENCH_PG_EVENTS how many the console's on PostgreSQL.
+// NOREN_BENCH_PG_EVENTS how many the console's on PostgreSQL; NOREN_BENCH_PG_SETTINGS
+// are more settings of that server, with spaces between.
 package main
 
 import (
