@@ -50,7 +50,7 @@ func (b *bencher) searchKept(k *kept) error {
 		if err := fillConsole(b.ctx, s, k.events, time.Now()); err != nil {
 			return err
 		}
-		b.add(fmt.Sprintf("console, %s: making %d events", k.engine, k.events), "–", "", "%s", time.Since(began).Round(time.Second))
+		b.add(fmt.Sprintf("console, %s: making %d events", k.engine, k.events), "–", fmt.Sprintf("%.1f GiB", float64(k.size())/(1<<30)), "%s", time.Since(began).Round(time.Second))
 	}
 	if err := b.rollConsole(k, s); err != nil {
 		return err
