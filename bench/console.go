@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -13,92 +12,53 @@ import (
 
 	"noren"
 	"noren/journal"
-	"noren/lab/peer"
-	"noren/vault"
 )
 
-// Of the store of the console's measurement. NOREN_BENCH_EVENTS says how many
-// events it holds on SQLite, NOREN_BENCH_PG_EVENTS on PostgreSQL.
+// Of the stores of the console's measurement.
 const (
 	consoleDays = 28
 	consoleSite = "shop"
 	consoleGoal = "≤ 100 ms"
-	consoleAsks = 100
+	consoleAsks = 200
 )
-
-func eventsOf(env string, otherwise int) (int, error) {
-	s := os.Getenv(env)
-	if s == "" {
-		return otherwise, nil
-	}
-	return strconv.Atoi(s)
-}
 
 // consoleSearch measures first pages of the console's search and its trends over
 // four weeks of events.
 func (b *bencher) consoleSearch() error {
-	n, err := eventsOf("NOREN_BENCH_EVENTS", 1_000_000)
-	if err != nil {
-		return err
+	for _, open := range []func() (*kept, error){b.keptSQLite, b.keptPostgres} {
+		k, err := open()
+		if err == nil && k != nil {
+			err = b.searchKept(k)
+			k.stop()
+		}
+		if err != nil {
+			return err
+		}
 	}
-	if err := b.consoleSQLite(n); err != nil {
-		return err
-	}
-	if n, err = eventsOf("NOREN_BENCH_PG_EVENTS", min(n, 1_000_000)); err != nil || n == 0 {
-		return err
-	}
-	server, err := peer.StartPostgres(b.ctx, "", "shared_buffers=128MB")
-	if err != nil {
-		return err
-	}
-	defer server.Stop()
-	s, err := openStore(b.ctx, server.URL(), filepath.Join(b.dir, "console"), nil)
+	return nil
+}
+
+func (b *bencher) searchKept(k *kept) error {
+	s, err := k.open(b.ctx)
 	if err != nil {
 		return err
 	}
 	defer s.close(b.ctx)
-	if err := fillConsole(b.ctx, s, n, time.Now()); err != nil {
-		return err
-	}
-	return b.askConsole("PostgreSQL", s, n)
-}
-
-func (b *bencher) consoleSQLite(n int) error {
-	dir := filepath.Join(b.store, fmt.Sprintf("console-%d", n))
-	s, err := openConsole(b.ctx, dir)
-	if err != nil {
-		return err
-	}
-	defer s.close(b.ctx)
-	marker := filepath.Join(dir, "end")
-	if _, err := os.Stat(marker); err != nil {
-		fmt.Fprintf(os.Stderr, "making %d stored events in %s …\n", n, dir)
-		if err := fillConsole(b.ctx, s, n, time.Now()); err != nil {
+	if !k.whole() {
+		fmt.Fprintf(os.Stderr, "making %d stored events in %s …\n", k.events, k.dir)
+		began := time.Now()
+		if err := fillConsole(b.ctx, s, k.events, time.Now()); err != nil {
 			return err
 		}
-		if err := os.WriteFile(marker, nil, 0o600); err != nil {
-			return err
-		}
+		b.add(fmt.Sprintf("console, %s: making %d events", k.engine, k.events), "–", fmt.Sprintf("%.1f GiB", float64(k.size())/(1<<30)), "%s", time.Since(began).Round(time.Second))
 	}
-	return b.askConsole("SQLite", s, n)
-}
-
-// openConsole opens the kept store, or begins one.
-func openConsole(ctx context.Context, dir string) (*store, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
+	if err := b.rollConsole(k, s); err != nil {
+		return err
 	}
-	key := filepath.Join(dir, "root.key")
-	if _, err := os.Stat(key); err != nil {
-		if err := vault.GenerateRootKey(key); err != nil {
-			return nil, err
-		}
+	if err := k.settle(b.ctx); err != nil {
+		return err
 	}
-	root, err := vault.LoadRootKey("file:" + key)
-	if err != nil {
-		return nil, err
-	}
-	return openWith(ctx, "sqlite:"+filepath.Join(dir, "noren.db"), dir, root, nil)
+	return b.askConsole(k, s)
 }
 
 // fillConsole appends what is missing of n events in the order of their times;
@@ -170,8 +130,8 @@ func consoleEntry(i int, at time.Time) noren.Entry {
 func consoleAddress(n int) string { return fmt.Sprintf("198.%d.%d.%d", 18+n/65536, n/256%256, n%256) }
 func consoleTicket(i int) string  { return fmt.Sprintf("T-%08d", i) }
 
-// askConsole rolls up what is not yet and asks each question many times.
-func (b *bencher) askConsole(engine string, s *store, n int) error {
+// rollConsole rolls up what is not yet.
+func (b *bencher) rollConsole(k *kept, s *store) error {
 	began := time.Now()
 	st, err := s.journal.RollState(b.ctx, consoleSite)
 	if err != nil {
@@ -183,9 +143,14 @@ func (b *bencher) askConsole(engine string, s *store, n int) error {
 		}
 	}
 	if left := st.Entries - st.Rolled; left > 0 {
-		b.add(fmt.Sprintf("console, %s: rolling up %d entries without pause", engine, left), "–", "", "%s", time.Since(began).Round(time.Second/10))
+		b.add(fmt.Sprintf("console, %s: rolling up %d entries without pause", k.engine, left), "–", "", "%s", time.Since(began).Round(time.Second/10))
 	}
-	for _, q := range consoleQuestions(n) {
+	return nil
+}
+
+// askConsole asks each question many times.
+func (b *bencher) askConsole(k *kept, s *store) error {
+	for _, q := range consoleQuestions(k.events) {
 		var times []time.Duration
 		partial := 0
 		for i := range consoleAsks {
@@ -203,7 +168,7 @@ func (b *bencher) askConsole(engine string, s *store, n int) error {
 		if partial > 0 {
 			beside = fmt.Sprintf("%d %% came back before the end and went on", partial*100/consoleAsks)
 		}
-		b.add(fmt.Sprintf("console, %s, %d events: %s", engine, n, q.what), consoleGoal, beside, "p50 %s, p99 %s", quantile(times, 0.5), quantile(times, 0.99))
+		b.add(fmt.Sprintf("console, %s, %d events: %s", k.engine, k.events, q.what), consoleGoal, beside, "p50 %s, p99 %s", quantile(times, 0.5), quantile(times, 0.99))
 	}
 	return nil
 }
@@ -260,6 +225,9 @@ func consoleQuestions(n int) []question {
 		page("half an hour, two weeks ago", func(i int) journal.SearchQuery {
 			since := now.Add(-14*24*time.Hour - time.Duration(i)*7*time.Minute)
 			return journal.SearchQuery{Since: since, Until: since.Add(30 * time.Minute)}
+		}),
+		page("stopped in 28 days", func(int) journal.SearchQuery {
+			return journal.SearchQuery{Since: now.Add(-28 * 24 * time.Hour), Which: journal.Which{Verdicts: []noren.Verdict{noren.Block}}}
 		}),
 		trend("28 days by verdict", journal.TrendQuery{Since: now.Add(-28 * 24 * time.Hour), Until: now, Step: journal.StepDay, By: journal.ByVerdict}),
 		trend("7 days in hours by rule", journal.TrendQuery{Since: now.Add(-7 * 24 * time.Hour), Until: now, Step: journal.StepHour, By: journal.ByRule}),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -43,8 +44,13 @@ func (b *bencher) disk() error {
 
 func quantile(times []time.Duration, q float64) time.Duration {
 	slices.Sort(times)
-	return times[min(len(times)-1, int(q*float64(len(times))))].Round(time.Microsecond)
+	return times[rank(len(times), q)].Round(time.Microsecond)
 }
+
+// rank is where the q-quantile stands among n sorted values: the smallest that so
+// many are not above (nearest rank). The 99th percentile of a hundred is the second
+// largest.
+func rank(n int, q float64) int { return min(n, max(1, int(math.Ceil(q*float64(n))))) - 1 }
 
 // store is a journal on a database of its own.
 type store struct {

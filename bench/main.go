@@ -5,7 +5,8 @@
 // Large generated stores lie in $NOREN_BENCH_DIR (default: a folder beside the
 // system's temporary files) and are used again; NOREN_BENCH_EVENTS says how many
 // events the stores of the start-up and of the console's measurement hold,
-// NOREN_BENCH_PG_EVENTS how many the console's on PostgreSQL.
+// NOREN_BENCH_PG_EVENTS how many the console's on PostgreSQL; NOREN_BENCH_PG_SETTINGS
+// are more settings of that server, with spaces between.
 package main
 
 import (
@@ -64,7 +65,7 @@ func run(ctx context.Context, only []string) error {
 		do   func() error
 	}{
 		{"disk", b.disk}, {"decide", b.decide}, {"journal", b.measureJournal}, {"replay", b.replay}, {"start", b.start}, {"demo", b.demo},
-		{"proxy", b.proxy}, {"idle", b.idle}, {"console-search", b.consoleSearch}, {"console-pages", b.consolePages},
+		{"proxy", b.proxy}, {"idle", b.idle}, {"console-search", b.consoleSearch}, {"console-pages", b.consolePages}, {"console-paint", b.consolePaint},
 	} {
 		if len(only) > 0 && !strings.Contains(" "+strings.Join(only, " ")+" ", " "+m.name+" ") {
 			continue

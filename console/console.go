@@ -173,6 +173,7 @@ func (c *Console) serve(r route) http.HandlerFunc {
 				v.fail(noren.Errorf(noren.Internal, "panic: %v", p))
 			}
 		}()
+		v.hint()
 		err := v.enter(r)
 		if err == nil {
 			err = r.do(v)

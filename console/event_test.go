@@ -640,7 +640,7 @@ func TestGlossary(t *testing.T) {
 }
 
 func TestWidths(t *testing.T) {
-	for span, want := range map[time.Duration]time.Duration{time.Hour: time.Minute, 24 * time.Hour: 30 * time.Minute, 7 * 24 * time.Hour: 3 * time.Hour, 28 * 24 * time.Hour: 12 * time.Hour, 365 * 24 * time.Hour: 7 * 24 * time.Hour} {
+	for span, want := range map[time.Duration]time.Duration{time.Hour: time.Minute, 24 * time.Hour: 30 * time.Minute, 7 * 24 * time.Hour: 3 * time.Hour, 28 * 24 * time.Hour: 24 * time.Hour, 365 * 24 * time.Hour: 7 * 24 * time.Hour} {
 		if got, _ := widthFor(span); got != want {
 			t.Errorf("%s gets bars of %s, want %s", span, got, want)
 		}

@@ -12,10 +12,12 @@ import (
 // chartBars is how many bars a timeline has at most; wider spans get wider bars.
 const chartBars = 60
 
-// widths are those that a bar may have, with the step its sums are asked for in.
+// widths are those that a bar may have, with the step its sums are asked for in. No
+// bar is made of more than three hours' sums: over a month of hours of every group
+// would be added up for it, which takes longer than the rest of the page.
 var widths = [...]struct{ bar, step time.Duration }{
 	{time.Minute, journal.StepMinute}, {5 * time.Minute, journal.StepMinutes}, {10 * time.Minute, journal.StepMinutes}, {30 * time.Minute, journal.StepMinutes},
-	{time.Hour, journal.StepHour}, {3 * time.Hour, journal.StepHour}, {6 * time.Hour, journal.StepHour}, {12 * time.Hour, journal.StepHour},
+	{time.Hour, journal.StepHour}, {3 * time.Hour, journal.StepHour},
 	{24 * time.Hour, journal.StepDay}, {7 * 24 * time.Hour, journal.StepDay}, {28 * 24 * time.Hour, journal.StepDay},
 }
 

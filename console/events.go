@@ -113,6 +113,7 @@ func (c *Console) straightTo(v *visit, f *eventFilter) string {
 func (c *Console) listed(v *visit, l *eventList, now time.Time) error {
 	ctx, f := v.r.Context(), &l.Filter
 	q := f.query(v.site)
+	began := time.Now()
 	page, err := c.o.Journal.Search(ctx, q)
 	if err != nil {
 		return err
@@ -134,25 +135,44 @@ func (c *Console) listed(v *visit, l *eventList, now time.Time) error {
 	if l.Chart, err = c.timeline(ctx, v.site, f, now); err != nil {
 		return err
 	}
-	if l.Count, err = c.counted(ctx, v.words(), q); err != nil {
+	if q.Within = journal.DefaultWithin - time.Since(began); wholeList(&page, f) {
+		l.Count = countText(v.words(), journal.Count{N: int64(len(page.Hits))})
+	} else if l.Count, err = c.counted(ctx, v.words(), q); err != nil {
 		return err
 	}
 	l.Other = f.otherKeys(v.lang)
 	return v.page("events", l)
 }
 
-// counted is how many entries there are, for people.
+// wholeList reports whether a page is the whole list.
+func wholeList(p *journal.Page, f *eventFilter) bool {
+	return f.Cursor == "" && p.Next == "" && !p.Partial
+}
+
+// leastCount is the time that counting gets however long the page took.
+const leastCount = 5 * time.Millisecond
+
+// counted is how many entries there are, for people: what is looked for by a key is
+// counted in the time that finding the page has left.
 func (c *Console) counted(ctx context.Context, w ui.Words, q journal.SearchQuery) (string, error) {
+	q.Within = max(q.Within, leastCount)
 	n, err := c.o.Journal.Count(ctx, q, countMost)
-	switch {
-	case err != nil:
+	if err != nil {
 		return "", err
-	case n.N >= countMost && n.AtLeast:
-		return w.T("%s件より多い", "more than %s", w.Number(int64(countMost))), nil
-	case n.AtLeast:
-		return w.T("%s件以上", "at least %s", w.Number(n.N)), nil
 	}
-	return w.T("%s件", "%s", w.Number(n.N)), nil
+	return countText(w, n), nil
+}
+
+func countText(w ui.Words, n journal.Count) string {
+	switch {
+	case n.N >= countMost && n.AtLeast:
+		return w.T("%s件より多い", "more than %s", w.Number(int64(countMost)))
+	case n.AtLeast && n.N == 0:
+		return "" // nobody came far enough to tell
+	case n.AtLeast:
+		return w.T("%s件以上", "at least %s", w.Number(n.N))
+	}
+	return w.T("%s件", "%s", w.Number(n.N))
 }
 
 // otherKeys are the other things that what was typed can be.

@@ -103,8 +103,11 @@ func (c *Console) visitorTyped(v *visit, p *visitorPage, typed string) error {
 // storyLimit is how many entries a page tells.
 const storyLimit = 200
 
+// storyWithin is how long it looks for them: opening so many takes as long as finding.
+const storyWithin = 40 * time.Millisecond
+
 func (c *Console) story(v *visit, p *visitorPage, field, value string) error {
-	s, err := c.o.Journal.Story(v.r.Context(), journal.StoryQuery{Log: v.site, Field: field, Value: value, Limit: storyLimit})
+	s, err := c.o.Journal.Story(v.r.Context(), journal.StoryQuery{Log: v.site, Field: field, Value: value, Limit: storyLimit, Within: storyWithin})
 	if err != nil {
 		return err
 	}

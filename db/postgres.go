@@ -22,11 +22,12 @@ const postgresConnectTimeout = 5 * time.Second
 // Writers wait for a row lock as long as SQLite's do for the file. A node that
 // froze in the middle of a transaction loses its connection, because it may
 // hold the head of a log that all others wait for. Values the operator gave
-// stay.
+// stay. Nobody waits for a page while the server compiles its statement: those of
+// ours run for milliseconds, compiling one takes hundreds.
 const (
 	writerSession = `SELECT set_config('lock_timeout', '5s', false) WHERE current_setting('lock_timeout') = '0';
 		SELECT set_config('idle_in_transaction_session_timeout', '60s', false) WHERE current_setting('idle_in_transaction_session_timeout') = '0'`
-	readerSession = `SET default_transaction_read_only = on`
+	readerSession = `SET default_transaction_read_only = on; SET jit = off`
 )
 
 func openPostgres(ctx context.Context, o Options) (*DB, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"time"
 
 	"noren"
 )
@@ -28,6 +29,7 @@ type finder struct {
 	r            rolled
 	search       *tokenSearch // nil without a token
 	width        int64        // spans of postings in the next statement
+	reads        int64        // entries that the next step reads
 	ahead        []place      // looked up and not read yet, in the order of the walk
 }
 
@@ -39,14 +41,19 @@ type place struct {
 }
 
 const (
-	// readAtOnce is how many entries one step reads to find those that fit.
-	readAtOnce = 8192
+	// readAtOnce is how many entries one step reads to find those that fit, at most;
+	// it begins with readAtFirst.
+	readAtOnce, readAtFirst = 8192, 2048
+	// stepAim is how long a step should take: where entries come slowly, from a disk or
+	// from a server that is busy, steps become smaller, so that a search notices in
+	// time that its time is over.
+	stepAim = 8 * time.Millisecond
 	// postingsAtOnce is how many spans one step looks up, a million entries.
 	postingsAtOnce = 64
 	// tokensAtOnce is how many numbers of a token one step compares with postings.
 	tokensAtOnce = 512
 	// spansInStep is how many spans of tokens one step looks up: fewer than one
-	// statement could, so that a search notices in time that its time is over.
+	// statement could.
 	spansInStep = 128
 	// fewSeqs are compared by reading their entries.
 	fewSeqs = 64
@@ -54,7 +61,7 @@ const (
 
 // newFinder looks up where a search begins and ends.
 func (j *Journal) newFinder(ctx context.Context, q *SearchQuery) (*finder, error) {
-	f := &finder{j: j, log: q.Log, w: q.Which, desc: !q.OldestFirst, width: 4}
+	f := &finder{j: j, log: q.Log, w: q.Which, desc: !q.OldestFirst, width: 4, reads: readAtFirst}
 	f.since, f.until = micros(q.Since, q.Until)
 	if q.Field != "" {
 		f.search = &tokenSearch{field: q.Field, token: j.o.Sealer.Token(siteOf(q.Log), q.Field, asWritten(q.Field, q.Value))}
@@ -171,13 +178,13 @@ func (f *finder) step(ctx context.Context, want int) ([]entryRow, error) {
 	case f.w.any() && f.since == 0 && f.until == forever:
 		return f.read(ctx, place{from: f.low, to: f.high}, want)
 	case f.w.any():
-		return f.read(ctx, f.upTo(readAtOnce, 0, forever), want)
+		return f.read(ctx, f.upTo(f.reads, 0, forever), want)
 	case len(f.ahead) > 0:
 		return f.follow(ctx, want)
 	case f.at() >= f.r.high:
-		return f.read(ctx, f.upTo(readAtOnce, f.r.high, forever), want)
+		return f.read(ctx, f.upTo(f.reads, f.r.high, forever), want)
 	case f.at() < f.r.low:
-		return f.read(ctx, f.upTo(readAtOnce, 0, f.r.low-1), want)
+		return f.read(ctx, f.upTo(f.reads, 0, f.r.low-1), want)
 	}
 	return nil, f.lookUp(ctx)
 }
@@ -185,10 +192,12 @@ func (f *finder) step(ctx context.Context, want int) ([]entryRow, error) {
 // read reads entries of a stretch one after the other.
 func (f *finder) read(ctx context.Context, p place, want int) ([]entryRow, error) {
 	s := new(statement).add(`SELECT `+entryColumns+` FROM journal_entries AS e WHERE e.log = ? AND e.seq >= ? AND e.seq <= ?`, f.log, p.from, p.to)
+	began := time.Now()
 	rows, err := f.rows(ctx, s, want)
 	if err != nil {
 		return nil, err
 	}
+	f.reads = paced(f.reads, 128, readAtOnce, time.Since(began))
 	if len(rows) == want {
 		f.passed(rows[want-1].seq)
 	} else {
@@ -197,9 +206,22 @@ func (f *finder) read(ctx context.Context, p place, want int) ([]entryRow, error
 	return rows, nil
 }
 
+// paced is how wide the next step should be after one that took so long.
+func paced(width, least, most int64, took time.Duration) int64 {
+	switch {
+	case took > 2*stepAim:
+		return max(width/2, least)
+	case took < stepAim:
+		return min(2*width, most)
+	}
+	return width
+}
+
 // rows adds all that was asked for and reads.
 func (f *finder) rows(ctx context.Context, s *statement, want int) ([]entryRow, error) {
-	s.between("e.at", f.since, f.until).which(&f.w, "e", "")
+	// A term of the time, not its column: entries are found by their numbers. Over the
+	// index of times SQLite would read all of a month to return a page.
+	s.between("(e.at + 0)", f.since, f.until).which(&f.w, "e", "")
 	s.add(` ORDER BY e.seq`)
 	if f.desc {
 		s.add(` DESC`)
@@ -369,11 +391,12 @@ func (f *finder) tokenSeqs(ctx context.Context) (seqs []int64, end int64, err er
 		end = low
 	}
 	s.add(` LIMIT ?`, tokensAtOnce)
+	began := time.Now()
 	seqs, err = numbers(ctx, f.j.db.Read(), s)
 	if len(seqs) == tokensAtOnce {
 		end = seqs[len(seqs)-1]
 	}
-	f.search.width = min(2*f.search.width, spansInStep)
+	f.search.width = paced(f.search.width, 1, spansInStep, time.Since(began))
 	if len(seqs) > tokensAtOnce/4 {
 		f.search.width = 1
 	}

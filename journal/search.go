@@ -29,7 +29,7 @@ type SearchQuery struct {
 }
 
 // DefaultWithin keeps a page, with its opening and showing, below 100 ms.
-const DefaultWithin = 60 * time.Millisecond
+const DefaultWithin = 50 * time.Millisecond
 
 const (
 	pageDefault = 50
@@ -152,16 +152,18 @@ type searcher struct {
 }
 
 // gather reads one row more than the page holds: then there is another page. It
-// gets somewhere however short the time, so that pages come to an end.
+// gets somewhere however short the time, so that pages come to an end, and takes no
+// step for which the time would hardly do, going by the one before.
 func (s *searcher) gather(ctx context.Context, began time.Time) error {
 	low, high := s.f.low, s.f.high
 	for want := s.q.Limit + 1; !s.f.done() && len(s.rows) < want; {
+		step := time.Now()
 		rows, err := s.f.step(ctx, want-len(s.rows))
 		if err != nil {
 			return err
 		}
 		s.rows = append(s.rows, rows...)
-		if time.Since(began) > s.q.Within && (s.f.low > low || s.f.high < high) {
+		if now := time.Now(); now.Sub(began)+now.Sub(step) > s.q.Within && (s.f.low > low || s.f.high < high) {
 			return nil
 		}
 	}
@@ -258,12 +260,13 @@ func (j *Journal) countFound(ctx context.Context, q *SearchQuery, most int64) (c
 		return c, err
 	}
 	for !f.done() && c.N <= most {
+		step := time.Now()
 		n, err := f.countStep(ctx)
 		if err != nil {
 			return c, err
 		}
 		c.N += n
-		if time.Since(began) > q.Within {
+		if now := time.Now(); now.Sub(began)+now.Sub(step) > q.Within {
 			break
 		}
 	}

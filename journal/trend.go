@@ -240,11 +240,17 @@ func (v *view) cells(ctx context.Context, w *Which, by Dimension, table, period 
 			v.log, v.r.total, from, to)
 		return v.sums(ctx, s, by, add)
 	}
+	// Nearly every group has a rule of its own: adding up by rule would sort all rows
+	// and join hardly any.
+	sums, grouped := `CAST(SUM(r.entries) AS BIGINT), CAST(SUM(r.events) AS BIGINT)`, ` GROUP BY 2, 1` // sorted by number first
+	if by == ByRule || by == ByCause {
+		sums, grouped = `r.entries, r.events`, ``
+	}
 	// CROSS JOIN keeps SQLite from beginning with the rows of all groups.
-	s.add(`SELECT `+column+`, r.`+period+`, CAST(SUM(r.entries) AS BIGINT), CAST(SUM(r.events) AS BIGINT)
+	s.add(`SELECT `+column+`, r.`+period+`, `+sums+`
 		FROM journal_groups AS g CROSS JOIN `+table+` AS r WHERE g.log = ? AND g.gen = ? AND g.kind <> ''`, v.log, v.r.gen)
 	s.which(w, "g", "")
-	s.add(` AND r.log = g.log AND r.grp = g.grp AND r.`+period+` >= ? AND r.`+period+` < ? GROUP BY 1, 2`, from, to)
+	s.add(` AND r.log = g.log AND r.grp = g.grp AND r.`+period+` >= ? AND r.`+period+` < ?`+grouped, from, to)
 	return v.sums(ctx, s, by, add)
 }
 

@@ -17,8 +17,9 @@ import (
 	"time"
 )
 
-// stopPatience is how long a server gets to end by itself.
-const stopPatience = 10 * time.Second
+// stopPatience is how long a server gets to end by itself; one whose data stay
+// writes down first what it holds in memory.
+const stopPatience, keptPatience = 10 * time.Second, 2 * time.Minute
 
 // underWatch runs a server beside a watcher. The watcher's input ends when this
 // process does, even by kill -9; then it ends the server and removes its data.
@@ -27,12 +28,13 @@ const underWatch = `exec 3<&0
   kill -INT $$ 2>/dev/null
   n=0; while kill -0 $$ 2>/dev/null && [ $n -lt 100 ]; do n=$((n+1)); sleep 0.1; done
   kill -KILL $$ 2>/dev/null
-  rm -rf "$0" ) >/dev/null 2>&1 &
+  [ -z "$0" ] || rm -rf "$0" ) >/dev/null 2>&1 &
 exec "$@" 3<&- </dev/null`
 
 // server is a running program with a folder and a port of its own.
 type server struct {
 	dir    string
+	kept   bool // the folder stays
 	port   int
 	cmd    *exec.Cmd
 	life   io.Closer     // the server ends when this does
@@ -52,7 +54,11 @@ func (s *server) launch(as *syscall.Credential, program ...string) error {
 		return err
 	}
 	defer watched.Close()
-	cmd := exec.Command("/bin/sh", append([]string{"-c", underWatch, s.dir}, program...)...)
+	throwAway := s.dir
+	if s.kept {
+		throwAway = ""
+	}
+	cmd := exec.Command("/bin/sh", append([]string{"-c", underWatch, throwAway}, program...)...)
 	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = "/", watched, log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as, Setpgid: true}
 	if err := cmd.Start(); err != nil {
@@ -67,20 +73,27 @@ func (s *server) launch(as *syscall.Credential, program ...string) error {
 	return nil
 }
 
-// Stop ends the server and removes its data. It may be called twice.
+// Stop ends the server and removes its data, unless it is kept. It may be called
+// twice.
 func (s *server) Stop() {
+	patience := stopPatience
+	if s.kept {
+		patience = keptPatience
+	}
 	s.once.Do(func() {
 		if s.cmd != nil {
 			s.cmd.Process.Signal(syscall.SIGINT)
 			select {
 			case <-s.exited:
-			case <-time.After(stopPatience):
+			case <-time.After(patience):
 				s.cmd.Process.Kill()
 				<-s.exited
 			}
 			s.life.Close()
 		}
-		os.RemoveAll(s.dir)
+		if !s.kept {
+			os.RemoveAll(s.dir)
+		}
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -98,5 +99,28 @@ func TestStopTwice(t *testing.T) {
 	}
 	if listens(strconv.Itoa(p.port)) || listens(strconv.Itoa(v.port)) || exists(p.dir) || exists(v.dir) {
 		t.Error("something is left")
+	}
+}
+
+// TestKeptServerKeepsItsRows stops a server and starts one over the same folder.
+func TestKeptServerKeepsItsRows(t *testing.T) {
+	dir, err := os.MkdirTemp("", "noren-kept") // t.TempDir is closed to other users
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, statement := range []string{`CREATE TABLE kept (n BIGINT)`, `INSERT INTO kept VALUES (1)`} {
+		p, err := KeepPostgres(t.Context(), filepath.Join(dir, "server"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = p.Exec(statement)
+		p.Stop()
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -37,7 +37,23 @@ func StartPostgres(ctx context.Context, dir string, settings ...string) (*Postgr
 	if err != nil {
 		return nil, err
 	}
-	p := &Postgres{server{dir: dir}}
+	return started(ctx, &Postgres{server{dir: dir}}, bin, settings)
+}
+
+// KeepPostgres is StartPostgres over a folder that stays when the server ends, so
+// that what took long to make is used again.
+func KeepPostgres(ctx context.Context, dir string, settings ...string) (*Postgres, error) {
+	bin, err := findPostgres()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil { // the user postgres goes through it
+		return nil, err
+	}
+	return started(ctx, &Postgres{server{dir: dir, kept: true}}, bin, settings)
+}
+
+func started(ctx context.Context, p *Postgres, bin string, settings []string) (*Postgres, error) {
 	if err := p.start(ctx, bin, settings); err != nil {
 		p.Stop()
 		return nil, err
@@ -73,10 +89,12 @@ func (s *Postgres) start(ctx context.Context, bin string, settings []string) err
 		}
 	}
 	data := filepath.Join(s.dir, "data")
-	initdb := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "-D", data, "-U", "noren", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
-	initdb.SysProcAttr, initdb.Dir = &syscall.SysProcAttr{Credential: as}, s.dir
-	if out, err := initdb.CombinedOutput(); err != nil {
-		return fmt.Errorf("initdb: %w\n%s", err, out)
+	if _, err := os.Stat(filepath.Join(data, "PG_VERSION")); err != nil {
+		initdb := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "-D", data, "-U", "noren", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+		initdb.SysProcAttr, initdb.Dir = &syscall.SysProcAttr{Credential: as}, s.dir
+		if out, err := initdb.CombinedOutput(); err != nil {
+			return fmt.Errorf("initdb: %w\n%s", err, out)
+		}
 	}
 	if s.port, err = FreePort(); err != nil {
 		return err
@@ -118,8 +136,7 @@ func (s *Postgres) awaitReady(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		if err = d.PingContext(ctx); err == nil {
-			_, err = d.ExecContext(ctx, "CREATE DATABASE "+database)
-			return err
+			return s.create(ctx, d)
 		}
 		select {
 		case <-s.exited:
@@ -129,6 +146,16 @@ func (s *Postgres) awaitReady(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// create makes the database unless a kept server has it.
+func (s *Postgres) create(ctx context.Context, d *sql.DB) error {
+	var there bool
+	err := d.QueryRowContext(ctx, `SELECT count(*) > 0 FROM pg_database WHERE datname = $1`, database).Scan(&there)
+	if err == nil && !there {
+		_, err = d.ExecContext(ctx, "CREATE DATABASE "+database)
+	}
+	return err
 }
 
 func (s *Postgres) url(name string) string {

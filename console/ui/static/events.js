@@ -65,5 +65,7 @@
     for (const a of ["hx-get", "hx-trigger", "hx-target", "hx-swap"]) still.removeAttribute(a);
     still.querySelector("[data-stop]").remove();
     more.replaceWith(still);
+    const on = still.querySelector("a"); // the button had the focus and is gone
+    if (on) on.focus({ preventScroll: true });
   });
 })();

@@ -1,6 +1,15 @@
 // What the console does beyond plain pages. Everything works without it.
 "use strict";
 (() => {
+  // What refreshes parts is fetched once the page is there: on a slow line it would
+  // come before the stylesheet and hold the page up.
+  const then = document.currentScript.dataset.then;
+  addEventListener("load", () => { // earlier, it would wait for a start that is past
+    const more = document.createElement("script");
+    more.src = then;
+    document.head.append(more);
+  });
+
   // Live pages: the server says that something changed, parts marked with
   // hx-trigger="changed from:body" fetch themselves anew. When the line breaks and
   // does not come back, the page asks now and then instead.
@@ -69,12 +78,39 @@
     for (const d of document.querySelectorAll("details.pick[open], details.more[open], .term details[open]"))
       if (!d.contains(e.target)) d.open = false;
   });
+  document.addEventListener("focusin", (e) => {
+    for (const d of document.querySelectorAll("details.pick[open], details.more[open], .term details[open]"))
+      if (!d.contains(e.target)) d.open = false;
+  });
   document.addEventListener("keydown", (e) => {
     if (e.key !== "Escape") return;
     for (const d of document.querySelectorAll("details.pick[open], details.more[open], .term details[open]")) {
       d.open = false;
       d.querySelector("summary").focus();
     }
+  });
+
+  // Parts that refresh take nothing from who is at work there: what somebody reads
+  // or types stays until they are through, and the focus is put back to the same
+  // place, or else to what stands where it was.
+  let held = null;
+  const usable = (part) => [...part.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex]")];
+  document.addEventListener("htmx:beforeSwap", (e) => {
+    const part = e.detail.target, at = document.activeElement, cause = e.detail.requestConfig.triggeringEvent;
+    const inside = at !== part && part.contains(at);
+    if (cause && cause.type === "changed" && (part.querySelector("details[open]") || inside && at.matches("input, select, textarea"))) {
+      e.detail.shouldSwap = false;
+      return;
+    }
+    held = inside ? { part: part.id, nth: usable(part).indexOf(at), href: at.getAttribute("href"), text: at.tagName + at.textContent } : null;
+  });
+  document.addEventListener("htmx:afterSwap", () => {
+    const part = held && document.getElementById(held.part), was = held;
+    held = null;
+    if (!part || part.contains(document.activeElement)) return;
+    const all = usable(part);
+    const again = all.find((x) => was.href && x.getAttribute("href") === was.href) || all.find((x) => x.tagName + x.textContent === was.text) || all[Math.min(was.nth, all.length - 1)];
+    if (again) again.focus({ preventScroll: true });
   });
 
   // Lines to be copied get a button; without it they are selected by hand.
@@ -92,10 +128,14 @@
     });
   });
 
-  // Filters of lists take effect without a button.
+  // Filters of lists take effect without a button, but not for who chooses with the
+  // keys: each step of an arrow is a change, and would lead away in the middle.
+  let byKeys = false;
+  addEventListener("keydown", () => { byKeys = true; }, true);
+  addEventListener("pointerdown", () => { byKeys = false; }, true);
   document.addEventListener("change", (e) => {
     const form = e.target.form;
-    if (form && form.matches("form.filter") && e.target.matches("select, input[type=checkbox]")) form.requestSubmit();
+    if (!byKeys && form && form.matches("form.filter") && e.target.matches("select, input[type=checkbox]")) form.requestSubmit();
   });
 
   // From a mistake to its line in the text.
