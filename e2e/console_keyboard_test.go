@@ -2,6 +2,9 @@ package e2e
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -308,11 +311,7 @@ func TestConsoleKeyboardWalks(t *testing.T) {
 		"/s/sample/visitor?key=address&value=127.0.0.1", "/s/sample/ticket", "/s/sample/policies/edit?file=policies/order.yaml", "/s/sample/policies/versions", "/s/sample/policies/mode?name=order-after-order&to=shadow",
 		"/s/sample/site", "/s/sample/places", "/s/sample/setup", "/s/sample/setup/admin", "/s/sample/nothing"}, consolePages...)
 	k := keyboard{desk}
-	for _, look := range []struct {
-		lang    string
-		width   int64
-		scripts bool
-	}{{"ja", 1280, true}, {"en", 1280, true}, {"ja", 360, true}, {"en", 360, true}, {"ja", 1280, false}, {"ja", 360, false}} {
+	for _, look := range walks(t) {
 		pictures := kinds{}
 		for _, at := range pages {
 			name := fmt.Sprintf("%s %d scripts %t %s", look.lang, look.width, look.scripts, at)
@@ -326,6 +325,29 @@ func TestConsoleKeyboardWalks(t *testing.T) {
 		}
 		t.Logf("%s at %d, scripts %t: %d pages, %d kinds of controls compared by picture", look.lang, look.width, look.scripts, len(pages), len(pictures))
 	}
+}
+
+// keyboardLook is a way in which somebody without a mouse sees the console.
+type keyboardLook struct {
+	lang    string
+	width   int64
+	scripts bool
+}
+
+// walks are the ways to walk: one, by the run's seed, and all of them in the soak
+// (NOREN_WALK=full), because all take six minutes.
+func walks(t *testing.T) []keyboardLook {
+	all := []keyboardLook{{"ja", 1280, true}, {"en", 1280, true}, {"ja", 360, true}, {"en", 360, true}, {"ja", 1280, false}, {"ja", 360, false}}
+	if os.Getenv("NOREN_WALK") == "full" {
+		return all
+	}
+	seed, err := strconv.ParseUint(os.Getenv("NOREN_SEED"), 10, 64)
+	if err != nil {
+		seed = rand.Uint64()
+	}
+	t.Logf("seed %d (repeat with NOREN_SEED)", seed)
+	i := seed % uint64(len(all))
+	return all[i : i+1]
 }
 
 // calm waits until nothing on the page is about to change by itself.
