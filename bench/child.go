@@ -30,6 +30,8 @@ func runChild(ctx context.Context, args []string) error {
 		return untilEOF(serveShop())
 	case len(args) == 4 && args[0] == "plain":
 		return untilEOF(servePlain(args[1], args[2], args[3]))
+	case len(args) == 2 && args[0] == "coraza":
+		return untilEOF(serveCoraza(args[1]))
 	case len(args) == 1 && args[0] == "load":
 		return childLoad(ctx)
 	case len(args) == 1 && args[0] == "hold":
@@ -96,16 +98,21 @@ var shopPage = []byte("<!doctype html><title>Tea</title>\n" + strings.Repeat("<p
 
 // serveShop serves the shop behind every proxy and returns its address.
 func serveShop() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
 	length := fmt.Sprint(len(shopPage))
-	go http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	return serveOn(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		h := w.Header()
 		h["Content-Type"], h["Content-Length"] = []string{"text/html; charset=utf-8"}, []string{length}
 		w.Write(shopPage)
 	}))
+}
+
+// serveOn serves on a free port of loopback.
+func serveOn(h http.Handler) (addr string, err error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	go http.Serve(l, h)
 	return l.Addr().String(), nil
 }
 

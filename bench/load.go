@@ -30,6 +30,7 @@ type loadPlan struct {
 	Streams int           `json:"streams"` // requests at once on each
 	Warm    time.Duration `json:"warm"`
 	Window  time.Duration `json:"window"`
+	Mix     bool          `json:"mix"`  // a shop's mix instead of one page
 	PIDs    []int         `json:"pids"` // of the proxy, whose processor time is read
 }
 
@@ -130,7 +131,7 @@ func (w *worker) work(begin, end time.Time) {
 		if asked.After(end) {
 			return
 		}
-		res, err := w.ask(v.next)
+		res, err := w.ask(v.ready())
 		if err != nil {
 			w.err = err
 			return
@@ -148,8 +149,30 @@ func (w *worker) work(begin, end time.Time) {
 
 // visitor keeps the cookies it gets, like a browser.
 type visitor struct {
-	next *http.Request
-	jar  map[string]string
+	next  *http.Request
+	jar   map[string]string
+	turns []turn // of a mix; the next is first
+}
+
+// turn is one request of a mix.
+type turn struct{ method, path, kind, body string }
+
+// ready makes the next request of a mix.
+func (v *visitor) ready() *http.Request {
+	if len(v.turns) == 0 {
+		return v.next
+	}
+	t, r := v.turns[0], v.next
+	v.turns = append(v.turns[1:], t)
+	r.Method, r.Body, r.ContentLength = t.method, http.NoBody, 0
+	path, query, _ := strings.Cut(t.path, "?")
+	r.URL.Path, r.URL.RawQuery = path, query
+	r.Header.Del("Content-Type")
+	if t.body != "" {
+		r.Body, r.ContentLength = io.NopCloser(strings.NewReader(t.body)), int64(len(t.body))
+		r.Header.Set("Content-Type", t.kind)
+	}
+	return r
 }
 
 // visitorsEach is how many visitors take turns on a connection, so that nobody
@@ -171,6 +194,11 @@ func (p *loadPlan) visitors(conn, stream int) []*visitor {
 			r.Header.Set(h[0], h[1])
 		}
 		v := &visitor{next: r, jar: map[string]string{"eccube": fmt.Sprintf("session-%d-%d-%d-%d", p.Round, conn, stream, i)}}
+		if p.Mix {
+			n := conn*visitorsEach + i
+			turns := mixTurns(n)
+			v.turns = append(turns[n%len(turns):], turns[:n%len(turns)]...) // not all sign in at once
+		}
 		v.pack()
 		out = append(out, v)
 	}

@@ -65,7 +65,7 @@ func run(ctx context.Context, only []string) error {
 		do   func() error
 	}{
 		{"disk", b.disk}, {"decide", b.decide}, {"journal", b.measureJournal}, {"replay", b.replay}, {"start", b.start}, {"demo", b.demo},
-		{"proxy", b.proxy}, {"idle", b.idle}, {"console-search", b.consoleSearch}, {"console-pages", b.consolePages}, {"console-paint", b.consolePaint},
+		{"proxy", b.proxy}, {"firewall", b.firewall}, {"idle", b.idle}, {"console-search", b.consoleSearch}, {"console-pages", b.consolePages}, {"console-paint", b.consolePaint},
 	} {
 		if len(only) > 0 && !strings.Contains(" "+strings.Join(only, " ")+" ", " "+m.name+" ") {
 			continue

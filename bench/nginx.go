@@ -110,6 +110,8 @@ SecArgumentsLimit 1000
 SecPcreMatchLimit 100000
 SecPcreMatchLimitRecursion 100000
 SecUnicodeMapFile `+nginxUnicode+` 20127
+SecRule REQUEST_HEADERS:Content-Type "^(?:application(?:/soap\+|/)|text/)xml" "id:200000,phase:1,t:none,t:lowercase,pass,nolog,ctl:requestBodyProcessor=XML"
+SecRule REQUEST_HEADERS:Content-Type "^application/json" "id:200001,phase:1,t:none,t:lowercase,pass,nolog,ctl:requestBodyProcessor=JSON"
 SecDefaultAction "phase:1,log,noauditlog,pass"
 SecDefaultAction "phase:2,log,noauditlog,pass"
 SecAction "id:900990,phase:1,pass,t:none,nolog,setvar:tx.crs_setup_version=4250,setvar:tx.blocking_paranoia_level=1,setvar:tx.inbound_anomaly_score_threshold=5"

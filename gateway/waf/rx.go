@@ -54,7 +54,7 @@ type rx struct {
 }
 
 func (o *rx) Evaluate(tx plugintypes.TransactionState, v string) bool {
-	if o.running.over(tx) || !o.pattern.Match(v) {
+	if o.running.over(tx, v) || !o.pattern.Match(v) {
 		return false
 	}
 	if tx.Capturing() {
@@ -70,7 +70,7 @@ type byteRx struct {
 }
 
 func (o *byteRx) Evaluate(tx plugintypes.TransactionState, v string) bool {
-	if o.running.over(tx) {
+	if o.running.over(tx, v) {
 		return false
 	}
 	if !tx.Capturing() {
@@ -96,25 +96,42 @@ const DefaultBudget = 100 * time.Millisecond
 // budgetRule is named when a request took longer than its budget.
 const budgetRule = 100010
 
+// slowest is what the rules take for a byte at most. A request that has not had
+// its budget's worth of bytes looked at is late because the machine is busy, and
+// that is not its fault.
+const slowest = 100 * time.Nanosecond
+
 // running are the requests that an engine is looking at, by the number of their
-// transaction, with the time at which they have to be done.
+// transaction.
 type running struct {
 	last atomic.Uint64
-	ends sync.Map // string to time.Time
+	all  sync.Map // string to *spending
+}
+
+// spending is what a request may use and has used; one goroutine looks at it.
+type spending struct {
+	end   time.Time
+	bytes int // that may be looked at whatever the time
 }
 
 // start makes a transaction with a budget; done forgets it.
 func (n *running) start(engine coraza.WAF, budget time.Duration) (tx types.Transaction, done func()) {
 	id := strconv.FormatUint(n.last.Add(1), 36)
-	n.ends.Store(id, time.Now().Add(budget))
-	return engine.NewTransactionWithID(id), func() { n.ends.Delete(id) }
+	n.all.Store(id, &spending{time.Now().Add(budget), int(budget / slowest)})
+	return engine.NewTransactionWithID(id), func() { n.all.Delete(id) }
 }
 
-// over reports whether a request has used up its time. It is refused then: the
-// screen would have passed it if there were nothing to be seen.
-func (n *running) over(tx plugintypes.TransactionState) bool {
-	end, ok := n.ends.Load(tx.ID())
-	if !ok || time.Now().Before(end.(time.Time)) {
+// over reports whether a request has used up its budget, before v is looked at
+// for it. It is refused then: the screen would have passed it if there were
+// nothing to be seen.
+func (n *running) over(tx plugintypes.TransactionState, v string) bool {
+	found, ok := n.all.Load(tx.ID())
+	if !ok {
+		return false
+	}
+	s := found.(*spending)
+	if s.bytes > 0 || time.Now().Before(s.end) {
+		s.bytes -= len(v)
 		return false
 	}
 	tx.Interrupt(&types.Interruption{RuleID: budgetRule, Action: "deny", Status: 403})

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/corazawaf/coraza/v3"
 	"github.com/corazawaf/coraza/v3/debuglog"
@@ -197,7 +198,7 @@ func (v *sieve) judge(r *Request) (said screen.Verdict, err error) {
 	if err := feedHead(tx, r); err != nil {
 		return said, err
 	}
-	var req screen.Request
+	req := screen.Request{Private: len(r.Body) > 0 || oddCookies(r)}
 	req.Early = collect(state, v.early)
 	if err := feedBody(tx, r); err != nil {
 		return said, err
@@ -207,6 +208,19 @@ func (v *sieve) judge(r *Request) (said screen.Verdict, err error) {
 	}
 	req.Late = collect(state, v.late)
 	return v.screen.Judge(&req), nil
+}
+
+// oddCookies reports whether a cookie holds more than ASCII: its readings are
+// among the fields then (views).
+func oddCookies(r *Request) bool {
+	for _, line := range r.Header["Cookie"] {
+		for i := range len(line) {
+			if line[i] >= utf8.RuneSelf || line[i] == '%' && i+1 < len(line) && unhex(line[i+1]) >= 8 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func collect(tx plugintypes.TransactionState, vars []variables.RuleVariable) [][]screen.Value {

@@ -79,8 +79,9 @@ type Options struct {
 	// Wait is how long a request waits for a place; 0 means DefaultWait.
 	Wait time.Duration
 	// Budget is how long the rules may look at one request that the screen did not
-	// find clean; 0 means DefaultBudget. What takes longer is refused. It is looked
-	// at before each regular expression, so it may be exceeded by one of them.
+	// find clean; 0 means DefaultBudget. What takes longer, and has had so much
+	// looked at that it is not the machine that is slow, is refused. It is looked at
+	// before each regular expression, so it may be exceeded by one of them.
 	Budget time.Duration
 	// Rules are the shop's own, beside the shipped ones.
 	Rules []RuleFile

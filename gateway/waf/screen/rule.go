@@ -23,6 +23,7 @@ type rule struct {
 	// counted says that a rule before it may skip a number of rules, and that the
 	// engine would skip another if this one were left out.
 	counted bool
+	apart   int // the variable that alone decides it; -1: see apart
 }
 
 // link is one rule of a chain.

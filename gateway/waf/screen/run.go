@@ -146,6 +146,12 @@ func (x *run) matches(l *link) (found []match, ok bool) {
 			if x.work++; x.work > maxRuns || len(found) > maxMatches {
 				return nil, false
 			}
+			if len(l.steps) == 0 {
+				if op.match(v.Value) != l.neg {
+					found = append(found, l.match(src, v, v.Value, op))
+				}
+				continue
+			}
 			for _, s := range l.stages(v.Value) {
 				if op.match(s) != l.neg {
 					found = append(found, l.match(src, v, s, op))
@@ -192,13 +198,16 @@ func (x *run) values(src *source) (out []Value, known bool) {
 		if src.early {
 			all = x.req.Early
 		}
+		if src.sel.count {
+			return counted(&src.sel, src.sel.among(all[src.index])), true
+		}
+		if src.sel.all() {
+			return all[src.index], true
+		}
 		for _, v := range all[src.index] {
 			if src.sel.wants(v.Key) {
 				out = append(out, v)
 			}
-		}
-		if src.sel.count {
-			return []Value{{src.sel.key, strconv.Itoa(len(out))}}, true
 		}
 		return out, true
 	case emptyVar:
@@ -212,6 +221,9 @@ func (x *run) values(src *source) (out []Value, known bool) {
 	}
 	return nil, false
 }
+
+// counted is the one value of a variable that counts others.
+func counted(sel *selector, n int) []Value { return []Value{{sel.key, strconv.Itoa(n)}} }
 
 func (x *run) txValues(src *source) (out []Value, known bool) {
 	if x.wild {
@@ -235,9 +247,9 @@ func (x *run) txValues(src *source) (out []Value, known bool) {
 	case !known:
 		return nil, false
 	case src.sel.count && set:
-		return []Value{{src.sel.key, "1"}}, true
+		return counted(&src.sel, 1), true
 	case src.sel.count:
-		return []Value{{src.sel.key, "0"}}, true
+		return counted(&src.sel, 0), true
 	case set:
 		return []Value{{src.sel.key, v}}, true
 	}

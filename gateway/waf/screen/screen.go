@@ -2,6 +2,8 @@ package screen
 
 import (
 	"io/fs"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -17,14 +19,17 @@ type Screen struct {
 	early   []string
 	engine  []string
 	ids     []int
-	headers int    // the index of REQUEST_HEADERS
-	keep    []bool // by variable: its values may be remembered
+	headers int        // the index of REQUEST_HEADERS
+	keep    []memoized // by variable: which values may be remembered
 	memo    *memo
 	pool    sync.Pool
 }
 
 // Request holds the values of a request: by the order of Vars and EarlyVars.
-type Request struct{ Late, Early [][]Value }
+type Request struct {
+	Late, Early [][]Value
+	Private     bool // its fields may hold what a form or a cookie held; see remembered
+}
 
 // anyFold is the clause of characters outside ASCII that match ASCII letters
 // without case. A string that has one passes every filter.
@@ -47,6 +52,7 @@ func New(root fs.FS, patterns *Patterns, directives string, given ...string) (*S
 	for _, name := range s.vars {
 		s.keep = append(s.keep, remembered[name])
 	}
+	s.apart()
 	s.pool.New = func() any { return s.newScratch() }
 	return s, nil
 }
@@ -111,6 +117,18 @@ func (s *Screen) index() {
 	for i, all := range candidates {
 		s.plans[i] = s.tree.plan(all, s.words)
 	}
+	s.number()
+}
+
+// number tells the plans apart for the memo.
+func (s *Screen) number() {
+	n := 0
+	for i := range s.plans {
+		for _, p := range append(slices.Collect(maps.Values(s.plans[i].byKey)), s.plans[i].other) {
+			n++
+			p.id = n
+		}
+	}
 }
 
 // Verdict is what the screen can tell of a request.
@@ -133,7 +151,7 @@ func (s *Screen) Judge(req *Request) Verdict {
 	}()
 	for i, values := range req.Late {
 		for _, v := range values {
-			s.value(sc, i, v)
+			s.value(sc, i, req.Private, v)
 		}
 	}
 	if sc.hit < 0 {
@@ -150,8 +168,24 @@ func (s *Screen) Judge(req *Request) Verdict {
 func (s *Screen) follow(sc *scratch, req *Request) int {
 	x := &run{Screen: s, req: req}
 	for i, r := range s.rules {
-		if (!r.scanned || sc.flagged[i]) && x.rule(r) && r.marks {
+		if r.scanned && !sc.flagged[i] {
+			continue
+		}
+		if r.apart < 0 {
+			if x.rule(r) && r.marks {
+				return i
+			}
+			continue
+		}
+		k := s.apartKey(r, req.Late[r.apart])
+		if s.memo.has(k) {
+			continue
+		}
+		if x.rule(r) && r.marks {
 			return i
+		}
+		if !x.wild && !s.seenByOthers(r, x.tx) {
+			s.memo.add(k)
 		}
 	}
 	return -1
@@ -169,21 +203,34 @@ func (s *Screen) idle(sc *scratch) []int {
 }
 
 // value scans one value, unless it is remembered.
-func (s *Screen) value(sc *scratch, variable int, v Value) {
+func (s *Screen) value(sc *scratch, variable int, private bool, v Value) {
 	p, key := s.plans[variable].of(v.Key)
 	if len(p.levels) == 0 {
 		return
 	}
-	if !s.keep[variable] || len(v.Value)+len(v.Key) > memoBytes || variable == s.headers && !commonHeaders[key] {
+	if s.secret(variable, private, key, v) {
 		s.scan(sc, p, v)
 		return
 	}
-	place, clean := s.memo.find(p, v)
-	if clean {
+	k := s.memo.key(p.id, v)
+	if s.memo.has(k) {
 		return
 	}
 	sc.flags = 0
 	if s.scan(sc, p, v); sc.flags == 0 {
-		place.Store(&memoEntry{p, Value{strings.Clone(v.Key), strings.Clone(v.Value)}})
+		s.memo.add(k)
 	}
+}
+
+// secret reports whether a value must not be remembered, or is too long.
+func (s *Screen) secret(variable int, private bool, key string, v Value) bool {
+	switch s.keep[variable] {
+	case never:
+		return true
+	case public:
+		if private {
+			return true
+		}
+	}
+	return len(v.Value)+len(v.Key) > memoBytes || variable == s.headers && !commonHeaders[key]
 }

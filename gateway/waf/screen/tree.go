@@ -1,9 +1,6 @@
 package screen
 
-import (
-	"slices"
-	"strings"
-)
+import "slices"
 
 // tree holds the transformations of all rules, each step once.
 type tree struct {
@@ -69,7 +66,10 @@ type entry struct {
 
 // plan is what is looked for in the values of one variable, or of one key of
 // it: the places of the tree in an order in which parents come first.
-type plan struct{ levels []level }
+type plan struct {
+	levels []level
+	id     int // for the memo
+}
 
 type level struct {
 	node     int
@@ -89,7 +89,7 @@ func (p *plans) of(key string) (which *plan, lower string) {
 	if key == "" {
 		return p.other, ""
 	}
-	lower = strings.ToLower(key)
+	lower = lowerKey(key)
 	if plan, ok := p.byKey[lower]; ok {
 		return plan, lower
 	}

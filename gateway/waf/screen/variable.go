@@ -1,8 +1,10 @@
 package screen
 
 import (
+	"net/textproto"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 )
 
 // Value is one value of a variable, with its key if the variable has keys:
@@ -45,7 +47,10 @@ var classes = map[string]class{
 
 // wants reports whether the selector takes a value with this key.
 func (sel *selector) wants(key string) bool {
-	key = strings.ToLower(key)
+	if sel.all() {
+		return true
+	}
+	key = lowerKey(key)
 	switch {
 	case sel.rx != nil:
 		if !sel.rx.MatchString(key) {
@@ -62,6 +67,42 @@ func (sel *selector) wants(key string) bool {
 	}
 	return true
 }
+
+// all reports whether the selector takes every value.
+func (sel *selector) all() bool { return sel.rx == nil && sel.key == "" && len(sel.except) == 0 }
+
+// among is how many of the values the selector takes.
+func (sel *selector) among(values []Value) (n int) {
+	for i := range values {
+		if sel.wants(values[i].Key) {
+			n++
+		}
+	}
+	return n
+}
+
+// lowerKey is strings.ToLower, without a new string for the names that browsers
+// send with every request.
+func lowerKey(key string) string {
+	for i := range len(key) {
+		if c := key[i]; c >= 'A' && c <= 'Z' || c >= utf8.RuneSelf {
+			if lower, ok := lowerHeaders[key]; ok {
+				return lower
+			}
+			return strings.ToLower(key)
+		}
+	}
+	return key
+}
+
+// lowerHeaders are common headers as net/http writes them.
+var lowerHeaders = func() map[string]string {
+	m := map[string]string{"Cookie": "cookie", "Sec-Ch-Ua": "sec-ch-ua"}
+	for name := range commonHeaders {
+		m[textproto.CanonicalMIMEHeaderKey(name)] = name
+	}
+	return m
+}()
 
 // source is one variable of a compiled rule.
 type source struct {
