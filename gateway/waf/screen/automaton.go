@@ -121,10 +121,12 @@ type bits []uint64
 func (b bits) set(i uint16)      { b[i>>6] |= 1 << (i & 63) }
 func (b bits) has(i uint16) bool { return b[i>>6]&(1<<(i&63)) != 0 }
 
-// scan adds to found what clauses s has literals of.
-func (a *automaton) scan(s string, found bits) {
-	state := uint32(0)
+// scan adds to found what clauses s has literals of, and tells of which kinds of
+// bytes s is.
+func (a *automaton) scan(s string, found bits) kinds {
+	state, has := uint32(0), kindAny
 	for i := range len(s) {
+		has |= kindOf[s[i]]
 		state = a.next[state+uint32(a.class[s[i]])]
 		if state&hasOutput == 0 {
 			continue
@@ -134,4 +136,5 @@ func (a *automaton) scan(s string, found bits) {
 			found.set(id)
 		}
 	}
+	return has
 }

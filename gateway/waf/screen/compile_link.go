@@ -70,6 +70,7 @@ func (c *compiler) argument(l *link, raw *rawRule) error {
 		op.arg = plain
 	}
 	var err error
+	l.key = op.name + "\x00" + op.arg + "\x00" + raw.dir
 	l.op, l.clauses, err = c.operator(op, raw.dir)
 	if errors.Is(err, errBeyond) {
 		l.opaque, err = true, nil

@@ -31,6 +31,7 @@ type link struct {
 	sources []source
 	op      operator // nil with args: filled in at run time
 	clauses []clause
+	key     string // of the operator with its argument: the same for the same
 	name    string // of the operator, for args
 	args    macro
 	neg     bool

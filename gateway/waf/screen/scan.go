@@ -5,6 +5,8 @@ type scratch struct {
 	values  []string // by place of the plan
 	sets    []int    // by place: which set of clauses belongs to the string
 	found   []bits
+	kinds   []kinds  // by set: of which bytes the string is
+	asked   []uint64 // by set: which operators said no
 	used    int
 	flagged []bool // by rule: its first link matches
 	flags   int    // how often that was found
@@ -13,7 +15,7 @@ type scratch struct {
 
 func (s *Screen) newScratch() *scratch {
 	n := len(s.tree.nodes)
-	sc := &scratch{values: make([]string, n), sets: make([]int, n), found: make([]bits, n), flagged: make([]bool, len(s.rules)), hit: -1}
+	sc := &scratch{values: make([]string, n), sets: make([]int, n), found: make([]bits, n+1), kinds: make([]kinds, n+1), asked: make([]uint64, n+1), flagged: make([]bool, len(s.rules)), hit: -1}
 	for i := range sc.found {
 		sc.found[i] = make(bits, s.words)
 	}
@@ -33,19 +35,15 @@ func (s *Screen) scan(sc *scratch, p *plan, v Value) {
 		l := &p.levels[i]
 		same := false
 		if l.parent < 0 {
-			sc.values[i] = v.Value
+			sc.values[i], sc.sets[i] = v.Value, s.look(sc, v.Value)
 		} else {
-			before := sc.values[l.parent]
-			sc.values[i], _ = s.tree.nodes[l.node].apply(before)
-			same = sc.values[i] == before
-		}
-		if !same {
-			sc.sets[i] = -1
-		} else {
-			sc.sets[i] = sc.sets[l.parent]
+			same = s.step(sc, l, i)
 		}
 		if len(l.always)+len(l.filtered) == 0 {
 			continue
+		}
+		if sc.sets[i] < 0 {
+			sc.sets[i] = s.look(sc, sc.values[i])
 		}
 		s.level(sc, l, i, v.Key, same)
 		if same {
@@ -54,25 +52,49 @@ func (s *Screen) scan(sc *scratch, p *plan, v Value) {
 	}
 }
 
+// step makes the string of a place from that of its parent. same: they are the
+// same.
+func (s *Screen) step(sc *scratch, l *level, at int) (same bool) {
+	before, set, n := sc.values[l.parent], sc.sets[l.parent], &s.tree.nodes[l.node]
+	if set >= 0 && sc.kinds[set]&n.triggers == 0 {
+		sc.values[at], sc.sets[at] = before, set
+		return true
+	}
+	sc.values[at], _ = n.apply(before)
+	if sc.values[at] != before {
+		sc.sets[at] = -1
+		return false
+	}
+	sc.sets[at] = set
+	return true
+}
+
+// look finds the literals of a string that was not looked at yet.
+func (s *Screen) look(sc *scratch, v string) (set int) {
+	set = sc.used
+	sc.used++
+	clear(sc.found[set])
+	sc.kinds[set], sc.asked[set] = s.auto.scan(v, sc.found[set]), 0
+	return set
+}
+
 // level asks all rules at one place of the tree.
 // same: the step before it did not change the string.
 func (s *Screen) level(sc *scratch, l *level, at int, key string, same bool) {
-	v := sc.values[at]
+	v, set := sc.values[at], sc.sets[at]
 	for k := range l.always {
-		if e := &l.always[k]; !same || !e.again {
-			s.ask(sc, e, v, key)
+		e := &l.always[k]
+		if same && e.again || sc.asked[set]&e.bit != 0 {
+			continue
+		}
+		if s.ask(sc, e, v, key) {
+			sc.asked[set] |= e.bit
 		}
 	}
 	if len(l.filtered) == 0 {
 		return
 	}
-	if sc.sets[at] < 0 {
-		sc.sets[at] = sc.used
-		sc.used++
-		clear(sc.found[sc.sets[at]])
-		s.auto.scan(v, sc.found[sc.sets[at]])
-	}
-	found := sc.found[sc.sets[at]]
+	found := sc.found[set]
 	fold := found.has(anyFold)
 	if !fold && !overlap(found, l.mask) {
 		return
@@ -105,19 +127,24 @@ func (e *entry) passes(found bits, fold bool) bool {
 	return true
 }
 
-// ask puts the question of one rule to v, unless another value answered it.
-func (s *Screen) ask(sc *scratch, e *entry, v, key string) {
+// ask puts the question of one rule to v, unless another value answered it. no
+// says that its operator does not match.
+func (s *Screen) ask(sc *scratch, e *entry, v, key string) (no bool) {
 	r := s.rules[e.rule]
 	if sc.flagged[e.rule] {
 		sc.flags++
-		return
+		return false
 	}
-	if e.sel != nil && !e.sel.wants(key) || e.op != nil && e.op.match(v) == e.neg {
-		return
+	if e.sel != nil && !e.sel.wants(key) {
+		return false
+	}
+	if e.op != nil && e.op.match(v) == e.neg {
+		return true
 	}
 	sc.flagged[e.rule] = true
 	sc.flags++
 	if sc.hit < 0 && r.marks && len(r.links) == 1 {
 		sc.hit = e.rule
 	}
+	return false
 }

@@ -1,6 +1,7 @@
 package screen
 
 import (
+	"fmt"
 	"io/fs"
 	"maps"
 	"slices"
@@ -88,6 +89,14 @@ func (s *Screen) index() {
 		}
 		return id
 	}
+	asked := map[string]uint64{}
+	bit := func(l *link) uint64 {
+		key := fmt.Sprint(l.neg, l.key)
+		if _, ok := asked[key]; !ok {
+			asked[key] = 1 << len(asked) // 0 from the 65th on
+		}
+		return asked[key]
+	}
 	candidates := make([][]candidate, len(s.vars))
 	for i, r := range s.rules {
 		if !r.scanned {
@@ -102,6 +111,9 @@ func (s *Screen) index() {
 			if _, plain := l.op.(*literalsOnly); plain {
 				e.op = nil
 			}
+		}
+		if len(e.ids) == 0 {
+			e.bit = bit(l)
 		}
 		for n, place := range s.tree.places(l) {
 			e.place, e.again = place, n > 0

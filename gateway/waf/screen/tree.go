@@ -9,8 +9,9 @@ type tree struct {
 }
 
 type node struct {
-	parent int
-	apply  transformation
+	parent   int
+	apply    transformation
+	triggers kinds
 }
 
 func newTree() *tree { return &tree{[]node{{parent: -1}}, map[string]int{"": 0}} }
@@ -25,6 +26,7 @@ func (t *tree) places(l *link) []int {
 	path := []int{0}
 	for i, name := range l.path {
 		f := l.steps[i]
+		triggers := triggersOf(name)
 		if l.multi && slices.Contains(oddly, name) {
 			name, f = name+"!", unlessUnchanged(f)
 		}
@@ -32,7 +34,7 @@ func (t *tree) places(l *link) []int {
 		next, ok := t.index[key]
 		if !ok {
 			next = len(t.nodes)
-			t.nodes = append(t.nodes, node{at, f})
+			t.nodes = append(t.nodes, node{at, f, triggers})
 			t.index[key] = next
 		}
 		at = next
@@ -62,6 +64,7 @@ type entry struct {
 	sel   *selector // what the key must be, if that cannot be told before
 	again bool      // the rule looks at the string before this step too
 	place int
+	bit   uint64 // of the operator among those that are asked of every string; 0 if there are too many
 }
 
 // plan is what is looked for in the values of one variable, or of one key of
