@@ -2,7 +2,6 @@ package waf
 
 import (
 	"bytes"
-	"encoding/json"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -47,9 +46,27 @@ func views(r *Request) []arg {
 			add(name, value)
 		})
 	}
-	for _, line := range r.Header["Cookie"] {
-		eachPair(strings.ReplaceAll(line, "; ", ";"), ";", add)
+	// Cookies come as they were written, and so do addresses in a header: what an
+	// escape in them means is a reading already.
+	escaped := func(name, value string) {
+		if plain := Unescape(value); plain != value && telling(plain) {
+			out = append(out, arg{name, plain})
+		}
+		add(name, Unescape(value))
 	}
+	for _, line := range r.Header["Cookie"] {
+		eachRawPair(strings.ReplaceAll(line, "; ", ";"), ";", escaped)
+	}
+	for _, line := range r.Header["Referer"] {
+		escaped("referer", line)
+		if _, query, ok := strings.Cut(line, "?"); ok {
+			eachRawPair(query, "&", func(_, value string) { escaped("referer", value) })
+		}
+	}
+	for _, line := range r.Header["User-Agent"] {
+		add("user-agent", line)
+	}
+	out = append(out, structure(r)...)
 	eachBodyValue(r, add)
 	return out[:min(len(out), maxViews)]
 }
@@ -85,9 +102,14 @@ func japaneseEncoding(name string) encoding.Encoding {
 // eachPair calls f for each name and value of a form. Escapes that are not
 // valid stay as they are, as PHP and Coraza read them.
 func eachPair(form, separators string, f func(name, value string)) {
+	eachRawPair(form, separators, func(name, value string) { f(name, Unescape(value)) })
+}
+
+// eachRawPair is eachPair with the value as it was written.
+func eachRawPair(form, separators string, f func(name, value string)) {
 	for part := range strings.FieldsFuncSeq(form, func(r rune) bool { return strings.ContainsRune(separators, r) }) {
 		name, value, _ := strings.Cut(part, "=")
-		f(Unescape(name), Unescape(value))
+		f(Unescape(name), value)
 	}
 }
 
@@ -103,7 +125,7 @@ func eachBodyValue(r *Request, f func(name, value string)) {
 	switch {
 	case err == nil && media == "multipart/form-data":
 		eachPart(r.Body, params["boundary"], f)
-	case err == nil && (media == "application/json" || strings.HasSuffix(media, "+json")):
+	case err == nil && isJSON(media):
 		eachString(r.Body, f)
 	default:
 		eachPair(string(r.Body), "&", f)
@@ -128,22 +150,11 @@ func eachPart(body []byte, boundary string, f func(name, value string)) {
 	}
 }
 
-func eachString(body []byte, f func(name, value string)) {
-	d := json.NewDecoder(bytes.NewReader(body))
-	for {
-		tok, err := d.Token()
-		if err != nil {
-			return
-		}
-		if s, ok := tok.(string); ok {
-			f("json", s)
-		}
-	}
-}
-
-// readings are the other ways v may be read, without v itself.
+// readings are the other ways v may be read, without v itself: in other charsets
+// and folded, then with escapes undone, which may lie in each other.
 func readings(v string, legacy []encoding.Encoding) []string {
-	if isPlain(v) {
+	plain := isPlain(v)
+	if plain && !escapes(v) {
 		return nil
 	}
 	seen := []string{v}
@@ -155,12 +166,28 @@ func readings(v string, legacy []encoding.Encoding) []string {
 			seen = append(seen, folded)
 		}
 	}
+	if !plain {
+		inCharsets(v, legacy, add)
+	}
+	for i := 0; i < len(seen) && len(seen) < maxReadings; i++ {
+		if escapes(seen[i]) {
+			unescapings(seen[i], add)
+		}
+	}
+	return seen[1:]
+}
+
+// maxReadings bounds those of one value.
+const maxReadings = 12
+
+// inCharsets adds what v is in other charsets than UTF-8.
+func inCharsets(v string, legacy []encoding.Encoding, add func(string)) {
 	add(v)
 	if utf8.ValidString(v) {
 		if strings.ContainsAny(v, "¼¾") {
 			add(sevenBit.Replace(v))
 		}
-		return seen[1:]
+		return
 	}
 	if len(legacy) == 0 {
 		legacy = []encoding.Encoding{japanese.ShiftJIS, japanese.EUCJP}
@@ -172,7 +199,6 @@ func readings(v string, legacy []encoding.Encoding) []string {
 			add(s)
 		}
 	}
-	return seen[1:]
 }
 
 func isPlain(s string) bool {
