@@ -196,7 +196,3 @@ func base64Value(c byte) int {
 	}
 	return -1
 }
-
-// telling reports whether s holds a sign that has a meaning in some language: what
-// has none is the same to the rules, escaped or not.
-func telling(s string) bool { return strings.ContainsAny(s, "'\"<>;|&$`(){}[]\\\r\n\x00") || strings.Contains(s, "//") }

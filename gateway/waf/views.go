@@ -46,22 +46,12 @@ func views(r *Request) []arg {
 			add(name, value)
 		})
 	}
-	// Cookies come as they were written, and so do addresses in a header: what an
-	// escape in them means is a reading already.
-	escaped := func(name, value string) {
-		if plain := Unescape(value); plain != value && telling(plain) {
-			out = append(out, arg{name, plain})
-		}
-		add(name, Unescape(value))
-	}
 	for _, line := range r.Header["Cookie"] {
-		eachRawPair(strings.ReplaceAll(line, "; ", ";"), ";", escaped)
+		eachPair(strings.ReplaceAll(line, "; ", ";"), ";", add)
 	}
 	for _, line := range r.Header["Referer"] {
-		escaped("referer", line)
-		if _, query, ok := strings.Cut(line, "?"); ok {
-			eachRawPair(query, "&", func(_, value string) { escaped("referer", value) })
-		}
+		_, query, _ := strings.Cut(line, "?")
+		eachPair(query, "&", func(_, value string) { add("referer", value) })
 	}
 	for _, line := range r.Header["User-Agent"] {
 		add("user-agent", line)
@@ -102,14 +92,9 @@ func japaneseEncoding(name string) encoding.Encoding {
 // eachPair calls f for each name and value of a form. Escapes that are not
 // valid stay as they are, as PHP and Coraza read them.
 func eachPair(form, separators string, f func(name, value string)) {
-	eachRawPair(form, separators, func(name, value string) { f(name, Unescape(value)) })
-}
-
-// eachRawPair is eachPair with the value as it was written.
-func eachRawPair(form, separators string, f func(name, value string)) {
 	for part := range strings.FieldsFuncSeq(form, func(r rune) bool { return strings.ContainsRune(separators, r) }) {
 		name, value, _ := strings.Cut(part, "=")
-		f(Unescape(name), value)
+		f(Unescape(name), Unescape(value))
 	}
 }
 
