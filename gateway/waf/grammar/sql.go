@@ -63,6 +63,9 @@ func (r *sqlReader) breaksOut() bool {
 	if r.number && t.kind == sqlWord && !sqlClause.has(t.text) && !sqlOperands.has(t.text) && !sqlCalls.has(t.text) && len(t.text) > 30 {
 		return false
 	}
+	if !r.number && (t.text == ">" || t.text == "<") && t.kind == sqlSign {
+		return false // the end of a tag
+	}
 	if !r.number && t.kind == sqlWord && !sqlGoesOn.has(t.text) {
 		return false
 	}

@@ -57,7 +57,7 @@ func (l *sqlLexer) next() sqlToken {
 			if !l.past(2, "*/") {
 				return sqlToken{kind: sqlOpen}
 			}
-		case strings.HasPrefix(rest, "--") || c == '#':
+		case strings.HasPrefix(rest, "--") || c == '#' && (len(rest) == 1 || !isWord(rest[1])): // #ff0000, &#12316;
 			if !l.past(1, "\n") {
 				return sqlToken{kind: sqlComment}
 			}
@@ -90,7 +90,7 @@ func (l *sqlLexer) token(rest string) sqlToken {
 		kind, n = sqlNumber, wordLen(rest, ".")
 	case isWord(c) || c == '@' || c == '$' && len(rest) > 1 && isWord(rest[1]):
 		kind, n = sqlWord, 1+wordLen(rest[1:], ".@$")
-	case c >= 0x80 || strings.IndexByte("{}?\\$", c) >= 0:
+	case c >= 0x80 || strings.IndexByte("{}?\\$#", c) >= 0:
 		kind = sqlBad
 	case len(rest) > 1 && strings.Contains("|| && <= >= <> != == :: << >> :=", rest[:2]) && !strings.ContainsAny(rest[:2], " "):
 		n = 2
