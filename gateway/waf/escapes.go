@@ -18,7 +18,21 @@ func escapes(v string) bool {
 		return true
 	}
 	at := strings.IndexByte(v, '+')
-	return at >= 0 && strings.Contains(v[at:], "+A")
+	return at >= 0 && (strings.Contains(v[at:], "+A") || plusWords(v))
+}
+
+// plusWords reports whether v is SQL with + for spaces, and nothing else escaped.
+func plusWords(v string) bool {
+	if strings.Count(v, "+") < 2 || strings.IndexByte(v, ' ') >= 0 {
+		return false
+	}
+	for word := range strings.SplitSeq(v, "+") {
+		switch strings.ToLower(word) {
+		case "or", "and", "union", "select", "from", "like", "order", "by", "limit", "in", "is", "not", "having":
+			return true
+		}
+	}
+	return false
 }
 
 // unescapings adds what v is with each kind of escape undone, if that changes it.
@@ -34,6 +48,9 @@ func unescapings(v string, add func(string)) {
 // in forms.
 func unescapePercent(s string) string {
 	if strings.IndexByte(s, '%') < 0 {
+		if plusWords(s) {
+			return strings.ReplaceAll(s, "+", " ")
+		}
 		return s
 	}
 	if u := unescapeUnits(s, "%u"); u != s {

@@ -27,7 +27,7 @@ func structure(r *Request) (out []arg) {
 	case media == "text/xml" || media == "application/xml" || strings.HasSuffix(media, "+xml"):
 		for _, sign := range xmlSigns {
 			if at := bytes.Index(r.Body, sign); at >= 0 {
-				out = append(out, arg{"xml", string(r.Body[at:min(len(r.Body), at+maxDoctype)])})
+				out = append(out, arg{"xml", string(r.Body[max(0, at-64):min(len(r.Body), at+maxDoctype)])})
 			}
 		}
 	}
@@ -40,9 +40,11 @@ const (
 	maxDoctype   = 4 << 10
 )
 
-var xmlSigns = [][]byte{[]byte("<!DOCTYPE"), []byte("<!ENTITY"), []byte("http://www.w3.org/2001/XInclude")}
+var xmlSigns = [][]byte{[]byte("<!DOCTYPE"), []byte("<!ENTITY"), []byte("/XInclude"), []byte("<?xml-stylesheet"), []byte("java.beans.XMLDecoder"), []byte("<dynamic-proxy")}
 
-func isJSON(media string) bool { return media == "application/json" || strings.HasSuffix(media, "+json") }
+func isJSON(media string) bool {
+	return media == "application/json" || strings.HasSuffix(media, "+json")
+}
 
 // eachString calls f for every text of a JSON document, keys too.
 func eachString(body []byte, f func(name, value string)) {

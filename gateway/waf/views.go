@@ -47,7 +47,11 @@ func views(r *Request) []arg {
 		})
 	}
 	for _, line := range r.Header["Cookie"] {
+		// Some read a + in a cookie as a space, some as itself.
 		eachPair(strings.ReplaceAll(line, "; ", ";"), ";", add)
+		if strings.Contains(line, "+A") {
+			eachPair(strings.ReplaceAll(strings.ReplaceAll(line, "; ", ";"), "+", "%2B"), ";", add)
+		}
 	}
 	for _, line := range r.Header["Referer"] {
 		_, query, _ := strings.Cut(line, "?")

@@ -24,13 +24,15 @@ func Tests() []Test {
 		{"sql", []string{"'", "\"", "`", ";", "(", " or ", " and ", "\tor", "\tand", "\nor", "\nand", "or(", "*/", "--", "||", "&&", " union", "offset", "limit"}, SQL},
 		{"xpath", []string{"'", "\"", "]"}, XPath},
 		{"script", []string{"'", "\"", "`", ";", "${", "("}, Script},
+		{"php", []string{"'", "\"", ";", "`", "$_"}, PHP},
+		{"ldap", []string{")"}, LDAP},
 		{"shell", []string{";", "|", "&", "`", "\n", "$(", "${"}, Shell},
 		{"template", []string{"{", "<%", "@(", "<#", "#set", "#include", "#parse", "#evaluate", "#foreach", "#if", "#define", "$class", "$!class", "$request", "$context", "$application", "$session", "getclass", "java.lang", ".class."}, Template},
 		{"fetch", []string{":", "//", `\\`}, Fetch},
 		{"host", nil, Host},
 		{"header", []string{"\r", "\n"}, Header},
 		{"object", objectNeeds, Object},
-		{"xml", []string{"<!doctype", "<!entity", "xinclude"}, XML},
+		{"xml", []string{"<!doctype", "<!entity", "xinclude", "xml-stylesheet"}, XML},
 		{"graphql", []string{"{"}, GraphQL},
 	}
 }

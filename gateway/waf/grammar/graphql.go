@@ -7,10 +7,11 @@ import (
 
 // Bounds beyond which a document is no shop's page any more.
 const (
-	maxDepth      = 15
-	maxAliases    = 30   // of one selection
+	maxDepth      = 12
+	maxAliases    = 20   // of one selection
+	maxFields     = 150  // of one selection
 	maxDirectives = 8    // of one field
-	maxTake       = 5000 // of one list
+	maxTake       = 1000 // of one list
 )
 
 // GraphQL reports whether s is a document that asks what the interface looks like,
@@ -21,7 +22,7 @@ func GraphQL(s string) bool {
 	if !hasAnyPrefix(s, "{", "query", "mutation", "subscription", "fragment", "#") {
 		return false
 	}
-	g := graphReader{spreads: map[string][]string{}, aliases: make([]int, maxDepth+2)}
+	g := graphReader{spreads: map[string][]string{}, aliases: make([]int, maxDepth+2), fields: make([]int, maxDepth+2)}
 	for i := 0; i < len(s); {
 		n, found := g.read(s[i:])
 		if found {
@@ -34,7 +35,7 @@ func GraphQL(s string) bool {
 
 type graphReader struct {
 	depth, parens, directives int
-	aliases                   []int // by depth, of the selection that is open
+	aliases, fields           []int // by depth, of the selection that is open
 	prev                      string
 	fragment                  string // whose definition is read
 	spreads                   map[string][]string
@@ -58,7 +59,7 @@ func (g *graphReader) read(s string) (n int, found bool) {
 		if g.depth++; g.depth > maxDepth {
 			return 1, true
 		}
-		g.aliases[g.depth], g.directives = 0, 0
+		g.aliases[g.depth], g.fields[g.depth], g.directives = 0, 0, 0
 	case c == '}' && g.parens == 0:
 		if g.depth = max(0, g.depth-1); g.depth == 0 {
 			g.fragment = ""
@@ -106,6 +107,9 @@ func (g *graphReader) name(w string) (n int, found bool) {
 	default:
 		g.directives = 0
 		if w == "__schema" || w == "__type" {
+			return n, true
+		}
+		if g.fields[g.depth]++; g.fields[g.depth] > maxFields {
 			return n, true
 		}
 	}

@@ -21,6 +21,9 @@ func Header(s string) bool {
 		for colon < len(s) && colon-end < 8 && (s[colon] == ' ' || s[colon] == '\t') {
 			colon++
 		}
+		if strings.HasPrefix(s[at:], "HTTP/1.") || end > at && hasAnyPrefix(s[end:], " TO:", " FROM:", " To:", " From:", " to:", " from:") && (strings.EqualFold(s[at:end], "rcpt") || strings.EqualFold(s[at:end], "mail")) {
+			return true
+		}
 		if colon < len(s) && s[colon] == ':' && headerHas(strings.ToLower(s[at:end]), s[colon+1:min(len(s), colon+maxHeader)]) {
 			return true
 		}

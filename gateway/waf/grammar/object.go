@@ -1,14 +1,16 @@
 package grammar
 
 import (
+	"compress/gzip"
 	"encoding/base64"
+	"io"
 	"strings"
 )
 
 // objectNeeds: the beginnings of serialised objects and of their base64, and what
 // makes a text build one.
 var objectNeeds = []string{"o:", "c:", "a:", "tzo", "qzo", "ytox", "yt", "ro0ab", "aced0005", "\xac\xed", "aaeaaad", "c__", "cos", "cposix", "csubprocess", "cbuiltin", "csys", "cnt", "y2", "y1", "y3", "bah", "\x04\x08",
-	"gas", "gaj", "gan", "gar", "gau", "h4si", "!ruby", "!!", "nd_func", "com.", "org.", "ch.qos", "java", "br.com", "oracle.", "weblogic", "system.", "microsoft.", "net.sf", "\x80\x02", "\x80\x03", "\x80\x04", "\x80\x05", "/wey", "/we", "py/", "__js_function", "kgl", "cdill", "c_", "ccommands", "i("}
+	"gas", "gaj", "gan", "gar", "gau", "h4si", "!ruby", "!!", "nd_func", "com.", "org.", "ch.qos", "java", "br.com", "oracle.", "weblogic", "system.", "microsoft.", "net.sf", "\x80\x02", "\x80\x03", "\x80\x04", "\x80\x05", "_cryo_", "dynamic-proxy", "/wey", "/we", "py/", "__js_function", "kgl", "cdill", "c_", "ccommands", "i("}
 
 // Object reports whether s is, or holds, an object of PHP, Java, .NET, Python, Ruby
 // or Node in the form in which those languages bring it to life, or names a class
@@ -50,15 +52,27 @@ func objectBytes(t string) bool {
 		return strings.IndexByte("oUuICSce", b[2]) >= 0 && b[2] != 'I' || strings.IndexByte("[{I", b[2]) >= 0 && strings.ContainsAny(b, "oUu") && strings.Contains(b, ":") && b[2] != 'I'
 	case b[0] == 0x80: // Python, protocols 2 to 5
 		return b[1] >= 2 && b[1] <= 5 && (strings.Contains(b, "\nsystem\n") || strings.Contains(b, "\x93") || strings.Contains(b, "R.") || pickleGlobal(b[2:]))
-	case strings.HasPrefix(b, "\x1f\x8b"): // packed: nobody sends that in a field
-		return false
+	case strings.HasPrefix(b, "\x1f\x8b"):
+		return packedObject(b)
 	}
 	return objectText(b) || pickleGlobal(b)
 }
 
+// packedObject looks at the beginning of what gzip packed.
+func packedObject(b string) bool {
+	r, err := gzip.NewReader(strings.NewReader(b))
+	if err != nil {
+		return false
+	}
+	head := make([]byte, 256)
+	n, _ := io.ReadFull(r, head) // the end is cut off, and not needed
+	plain := string(head[:n])
+	return strings.HasPrefix(plain, "\xac\xed\x00\x05") || strings.HasPrefix(plain, "\x00\x01\x00\x00\x00\xff\xff\xff\xff") || objectText(plain)
+}
+
 // objectText finds what is readable.
 func objectText(s string) bool {
-	return phpObject(s) || pickleGlobal(s) || strings.Contains(s, "_$$ND_FUNC$$_") || strings.Contains(s, "__js_function") || yamlObject(s) || className(s) ||
+	return phpObject(s) || pickleGlobal(s) || strings.Contains(s, "_$$ND_FUNC$$_") || strings.Contains(s, "__js_function") || yamlObject(s) || className(s) || strings.Contains(s, "java.beans.XMLDecoder") || strings.Contains(s, "<dynamic-proxy") || strings.Contains(s, "_CRYO_") ||
 		strings.Contains(s, `"py/object"`) || strings.Contains(s, `"py/reduce"`)
 }
 
@@ -158,5 +172,5 @@ func className(s string) bool {
 			return false
 		}
 	}
-	return strings.ToUpper(last) != last || len(last) > 3
+	return strings.ToUpper(last) != last || len(last) > 3 || strings.HasPrefix(s, "java") // not com.example.PDF
 }

@@ -25,6 +25,8 @@ func Script(s string) bool {
 // database gives it.
 var scriptRoots = wordList("alert confirm prompt eval fetch settimeout setinterval function import document window location top self parent frames globalthis print require process sleep this db constructor console xmlhttprequest navigator localstorage sessionstorage atob object reflect array string new throw emit tojson printjson importscripts open name cookie return global buffer child_process var let const while for if do")
 
+var mongoKeys = wordList("where or and nor not ne eq gt gte lt lte in nin regex exists expr type")
+
 // scriptCalls reads an operator and what follows it.
 func scriptCalls(s string, i int) bool {
 	for i < len(s) && (s[i] == ')' || s[i] == ']' || s[i] == '}' || isSpace(s[i])) {
@@ -34,7 +36,18 @@ func scriptCalls(s string, i int) bool {
 	for i < len(s) && strings.IndexByte("+-*/%&|^?,;=<>:", s[i]) >= 0 {
 		i, n = skipSpace(s, i+1), n+1
 	}
-	return n > 0 && n < 8 && scriptOperand(s, i)
+	if n == 0 || n > 8 {
+		return false
+	}
+	if i < len(s) && (s[i] == '"' || s[i] == '\'') {
+		i++
+	}
+	if i < len(s) && s[i] == '$' { // another key of a query to MongoDB
+		name := word(s[:min(len(s), i+20)], i+1)
+		rest := strings.TrimLeft(s[i+1+len(name):min(len(s), i+40)], " '\"")
+		return mongoKeys.has(name) && strings.HasPrefix(rest, ":")
+	}
+	return scriptOperand(s, i)
 }
 
 func scriptOperand(s string, i int) bool {

@@ -41,6 +41,7 @@ var (
 func shellCommand(s string, i int, sep byte) bool {
 	spaced := i < len(s) && isSpace(s[i])
 	i = shellSpace(s, i)
+	braces := i < len(s) && s[i] == '{'
 	for i < len(s) && (s[i] == '(' || s[i] == '{' || s[i] == '!' || s[i] == '@') {
 		i = shellSpace(s, i+1)
 	}
@@ -61,7 +62,13 @@ func shellCommand(s string, i int, sep byte) bool {
 		}
 		return false
 	}
+	if braces && end+1 < len(s) && s[end] == ',' { // {cat,/etc/passwd}
+		return (shellOthers[name] || shellAlone[name] || shellSpoken[name]) && strings.IndexByte(s[end:min(len(s), end+maxShell)], '}') > 0
+	}
 	path := strings.LastIndexByte(name, '/')
+	if path == 0 && strings.Contains(name, "?") || path > 0 && strings.ContainsAny(name, "?*") {
+		return strings.Count(name, "/") > 1 // /???/c?t
+	}
 	name = name[path+1:]
 	if sep == '`' && strings.IndexByte(s[end:min(len(s), end+maxShell)], '`') < 0 {
 		return false
@@ -116,7 +123,7 @@ func shellArgument(name, arg string, sep byte) bool {
 		w := arg[:strings.IndexFunc(arg+" ", func(r rune) bool { return r <= ' ' || r >= 0x80 || strings.ContainsRune(shellSeparators, r) })]
 		plain := strings.NewReplacer("'", "", `"`, "", `\`, "").Replace(w)
 		shaped = strings.Contains(plain, "://") || strings.Contains(plain, ".") && len(plain) > 3 && !strings.HasSuffix(plain, ".") && isWord(plain[0]) ||
-			strings.Contains(plain, "/") && isWord(plain[0])
+			strings.Contains(plain, "/") && isWord(plain[0]) || len(w) > 2 && isLetter(w[0]) && w[1] == ':' && (w[2] == '\\' || w[2] == '/')
 		if shellCounted[name] {
 			shaped = shaped || plain != "" && isDigit(plain[0])
 		}
@@ -173,6 +180,7 @@ func shellWord(s string, i int) (name string, end int) {
 			}
 			b = append(b, inside...)
 			i += len(inside) + 1
+		case c == '^' && len(b) > 0 && i+1 < len(s) && isLetter(s[i+1]): // Windows
 		case c == '\\':
 			if i+1 < len(s) && s[i+1] == '\n' {
 				i++

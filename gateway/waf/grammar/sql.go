@@ -27,12 +27,13 @@ func SQL(s string) bool {
 }
 
 var (
-	sqlGoesOn   = wordList("or and xor not union like rlike regexp glob in is between collate order group having limit offset procedure into div mod returning except intersect where")
+	sqlGoesOn   = wordList("or and xor not union like rlike regexp glob in is between collate order group having limit offset procedure into div mod returning except intersect where waitfor")
 	sqlBinary   = wordList("or and xor like ilike rlike regexp glob in is between div mod collate escape similar match")
 	sqlBoolean  = wordList("or and xor || &&")
-	sqlClause   = wordList("union all distinct select from where group order by having limit offset into procedure join left right inner outer cross natural on using as case when then else values set table exists interval returning not except intersect top with delay binary")
+	sqlClause   = wordList("union all distinct select from where group order by having limit offset into procedure join left right inner outer cross natural on using as case when then else values set table exists interval returning not except intersect top with delay binary waitfor exists")
 	sqlOperands = wordList("end null true false unknown asc desc current_user current_timestamp nocase")
 	sqlCompare  = wordList("= < > <= >= <> != ==")
+	sqlStrong   = wordList("sleep benchmark pg_sleep waitfor load_file extractvalue updatexml randomblob group_concat load_extension database version dbms_pipe.receive_message utl_http.request name_const get_lock query_to_xml")
 	sqlCalls    = wordList("sleep benchmark pg_sleep waitfor substr substring ascii ord char chr concat concat_ws group_concat version user database schema load_file extractvalue updatexml randomblob hex unhex mid left right length char_length if ifnull nullif iif coalesce md5 sha1 count sum min max avg cast convert elt make_set rand floor exp row_count last_insert_id lower upper like zeroblob sqlite_version load_extension current_setting query_to_xml xmltype dbms_pipe.receive_message utl_http.request utl_inaddr.get_host_address exec xp_cmdshell master..xp_cmdshell json_extract instr strcmp find_in_set lpad rpad reverse replace quote printf typeof total string_agg array_agg to_char position get_lock name_const polygon geometrycollection multipoint")
 )
 
@@ -42,10 +43,10 @@ type sqlReader struct {
 	lex    *sqlLexer
 	number bool // the value stands where a number or a name does
 
-	operand bool // the last token was one: an operator must follow
-	from    bool // a table may have a second name
-	prev    sqlToken
-	boolean, compare, call, truth, subquery, clause, union, comma bool
+	operand                                                               bool // the last token was one: an operator must follow
+	from                                                                  bool // a table may have a second name
+	prev                                                                  sqlToken
+	boolean, compare, call, strong, truth, subquery, clause, union, comma bool
 }
 
 // maxSQLTokens bounds how far one place is read.
@@ -112,6 +113,7 @@ func (r *sqlReader) sign(t sqlToken) bool {
 			if r.prev.kind != sqlWord {
 				return false
 			}
+			r.strong = r.strong || sqlStrong.has(r.prev.text)
 			r.call = r.call || sqlCalls.has(r.prev.text) || r.boolean && len(r.prev.text) > 2
 		}
 		r.operand = false
@@ -144,7 +146,7 @@ func (r *sqlReader) word(t sqlToken) bool {
 		if r.operand {
 			return false
 		}
-		r.operand = true
+		r.operand, r.strong = true, r.strong || sqlStrong[w]
 	case sqlBinary[w]:
 		if !r.operand && w != "in" && w != "like" && !(r.prev.kind == sqlWord) {
 			return false
@@ -166,7 +168,7 @@ func (r *sqlReader) word(t sqlToken) bool {
 		r.truth = r.truth || (w == "true" || w == "false" || w == "null") && sqlBoolean.has(r.prev.text)
 		r.operand = true
 	case r.operand:
-		if !r.from {
+		if !r.from && r.prev.text != ")" {
 			return false // a sentence
 		}
 		r.from = false
@@ -189,7 +191,7 @@ func (r *sqlReader) evident(hidden bool) bool {
 	case r.union, r.subquery, r.boolean && (r.compare || r.call):
 		return true
 	case r.number:
-		return r.call || r.boolean && r.truth && strings.ContainsAny(r.lex.s[:1], "0123456789")
+		return r.call && (isDigit(r.lex.s[0]) || r.strong) || r.boolean && r.truth && strings.ContainsAny(r.lex.s[:1], "0123456789")
 	case r.comma && !hidden:
 		return false
 	}

@@ -44,7 +44,9 @@ var templateForms = [...]templateForm{
 	{"~{", "}", func(s string) bool { return strings.Contains(s, "::") || expression(s) }},
 	{"@{", "}", expression},
 	{"@(", ")", func(s string) bool { return computes(s, "*+%") || calls(s+")") }},
-	{"<%", "%>", func(s string) bool { return expression(s) || strings.HasPrefix(s, "import ") || strings.HasPrefix(s, "@ ") }},
+	{"<%", "%>", func(s string) bool {
+		return expression(s) || strings.HasPrefix(s, "import ") || strings.HasPrefix(s, "@ ")
+	}},
 	{"{", "}", smarty},
 	{"<#", ">", func(s string) bool {
 		return hasAnyPrefix(s, "assign ", "include ", "import ", "list ", "if ", "function ", "macro ", "setting ", "--") && !strings.HasPrefix(s, "--")
@@ -85,7 +87,10 @@ func smarty(s string) bool {
 	return len(name) > 2 && phpCalls[name] && strings.HasPrefix(s[len(name):], "(")
 }
 
-var phpCalls = wordList("system exec passthru shell_exec popen proc_open eval assert file_get_contents phpinfo include require readfile show_source highlight_file base64_decode call_user_func array_map print_r var_dump")
+// goCalls are functions of Go's templates.
+var goCalls = wordList("printf print println call index define template html js len urlquery block")
+
+var phpCalls = wordList("system exec passthru shell_exec popen proc_open eval assert file_get_contents phpinfo include require readfile show_source highlight_file base64_decode call_user_func call_user_func_array array_map array_filter usort print_r var_dump pcntl_exec create_function file_put_contents fopen fwrite unlink copy rename move_uploaded_file base64_decode gzinflate str_rot13 include_once require_once putenv mail error_log ini_set dl symlink scandir glob parse_ini_file simplexml_load_file curl_exec preg_replace ob_start register_shutdown_function md5 die exit print printf sprintf getenv get_current_user getcwd phpversion php_uname hex2bin chr implode strrev")
 
 // templateRoots are names at the beginning of an expression that lead to the engine
 // or the program itself.
@@ -98,7 +103,13 @@ func expression(s string) bool {
 	if computes(s, "*+-/%^") || calls(s) {
 		return true
 	}
+	if s != "" && (s[0] == '\'' || s[0] == '"') && strings.ContainsAny(s, "|~") {
+		return true
+	}
 	name := word(s, 0)
+	if rest := strings.TrimSpace(s[len(name):]); rest != "" && len(rest) < len(s)-len(name) && (goCalls[name] || phpCalls[name]) && (rest[0] == '"' || rest[0] == '\'' || rest[0] == '.' || rest[0] == '`') {
+		return true
+	}
 	after := first(strings.TrimSpace(s[len(name):]))
 	if templateRoots.has(name) && (after == 0 || after == '.' || after == '[' || after == '|' || after == '}') {
 		return name != "param" && name != "params" && name != "app" && name != "cookie" && name != "this" && name != "file" && name != "object" || after == '.' || after == '['

@@ -25,17 +25,17 @@ func XML(s string) bool {
 			}
 		}
 	}
-	at := strings.Index(s, "2001/XInclude")
-	return at >= 0 && strings.Contains(s, "include")
+	return strings.Contains(s, "/XInclude") && strings.Contains(s, "include") || strings.Contains(s, "<?xml-stylesheet") && strings.Contains(s, "href")
 }
 
 const maxDeclaration = 4 << 10
 
 func doctype(s string) bool {
 	name := strings.ToLower(word(s, skipSpace(s, 0)))
-	if name == "" || strings.HasPrefix(name, "html") {
-		return strings.Contains(s[:min(len(s), 512)], "<!ENTITY")
+	if name == "" || strings.HasPrefix(name, "html") || name == "svg" {
+		head := s[:min(len(s), 512)]
+		return strings.Contains(head, "<!ENTITY") || strings.Contains(head, "PUBLIC") && !strings.Contains(head, "//W3C//") || strings.Contains(head, "SYSTEM") && !strings.Contains(head, "about:legacy-compat")
 	}
 	s = strings.TrimSpace(s[skipSpace(s, 0)+len(name):])
-	return strings.HasPrefix(s, "SYSTEM") || strings.HasPrefix(s, "PUBLIC") && name != "svg" || strings.HasPrefix(s, "[") || name != "svg" && strings.Contains(s[:min(len(s), 256)], "SYSTEM")
+	return hasAnyPrefix(s, "SYSTEM", "PUBLIC", "[") || strings.Contains(s[:min(len(s), 256)], "SYSTEM")
 }

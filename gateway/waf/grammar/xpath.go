@@ -81,6 +81,8 @@ func xpathIn(s string) bool {
 			continue
 		case c >= 0x80:
 			return false
+		case operand && (strings.HasPrefix(s[i:], "../") || c == '@' && i+1 < len(s) && isLetter(s[i+1]) || strings.HasPrefix(s[i:], "./")):
+			return true
 		case c == '/' && operand && i+1 < len(s) && (s[i+1] == '/' || s[i+1] == '*' || isLetter(s[i+1])):
 			return true
 		case !isSpace(c):
