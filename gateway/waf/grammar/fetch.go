@@ -41,7 +41,8 @@ func Fetch(s string) bool {
 	}, s[:min(len(s), maxURL)])
 	slashes := len(s) - len(strings.TrimLeft(s, `/\`))
 	if slashes > 0 && fetchSchemes[scheme] {
-		return true
+		rest := s[slashes:] // file:///C:/Users is what a browser shows of a customer's own file
+		return scheme != "file" || len(rest) < 2 || !isLetter(rest[0]) || rest[1] != ':'
 	}
 	switch scheme {
 	case "":
@@ -62,7 +63,7 @@ func Fetch(s string) bool {
 const maxURL = 2 << 10
 
 // fetchSchemes lead to files or other services wherever they point.
-var fetchSchemes = wordList("gopher dict ldap ldaps ldapi rmi iiop jar tftp file phar php expect zip ogg glob data+ sftp netdoc smb imap pop3 telnet ssh2 mongodb redis mysql jdbc ogg rtsp smtp ws+unix unix")
+var fetchSchemes = wordList("gopher dict ldap ldaps ldapi rmi iiop jar tftp file phar php expect zip ogg glob data+ sftp netdoc smb imap pop3 telnet ssh2 mongodb redis mysql jdbc smtp ws+unix unix")
 
 // Host reports whether s, the whole value of a field that names a machine, is one
 // of the inside.

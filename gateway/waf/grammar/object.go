@@ -148,7 +148,7 @@ func yamlObject(s string) bool {
 	return false
 }
 
-// className finds a value that begins with a class of a package as only Java and
+// className finds a value that is a class of a package as only Java and
 // .NET have them: com.sun.rowset.JdbcRowSetImpl.
 func className(s string) bool {
 	s = strings.TrimLeft(s, " \t\r\n[\"'!")
@@ -158,6 +158,10 @@ func className(s string) bool {
 	end := 0
 	for end < len(s) && (isWord(s[end]) || s[end] == '.' || s[end] == '$') {
 		end++
+	}
+	// The name of an error is what a customer saw on the page.
+	if after := strings.TrimLeft(s[end:], "\"' ]\t\r\n"); after != "" && strings.IndexByte(",{[", after[0]) < 0 || strings.HasSuffix(s[:end], "Exception") || strings.HasSuffix(s[:end], "Error") {
+		return false
 	}
 	parts := strings.Split(s[:end], ".")
 	last := parts[len(parts)-1]

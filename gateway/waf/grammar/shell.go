@@ -74,6 +74,9 @@ func shellCommand(s string, i int, sep byte) bool {
 		return false
 	}
 	next := shellSpace(s, end)
+	if sep == '`' && shellAlone[name] && strings.Count(s, "`") > 2 {
+		return false // names between backticks, as in SQL and Markdown
+	}
 	if shellAlone[name] && shellEnds(s, next, end) && (len(name) > 1 || sep == '`' || sep == '(') {
 		// &id; is an entity, and ?a=1&id a parameter.
 		return sep != '&' || spaced || i > 1 && s[i-2] == '&' || !strings.ContainsAny(s[max(0, i-maxShell):i], "?=") && (next >= len(s) || s[next] != ';')

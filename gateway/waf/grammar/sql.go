@@ -46,6 +46,7 @@ type sqlReader struct {
 	operand                                                               bool // the last token was one: an operator must follow
 	from                                                                  bool // a table may have a second name
 	prev                                                                  sqlToken
+	depth                                                                 int // of parentheses
 	boolean, compare, call, strong, truth, subquery, clause, union, comma bool
 }
 
@@ -73,7 +74,7 @@ func (r *sqlReader) breaksOut() bool {
 	for range maxSQLTokens {
 		switch t.kind {
 		case sqlEnd:
-			return r.number && r.evident(false)
+			return r.number && r.depth <= 0 && r.evident(false)
 		case sqlComment:
 			return r.evident(true)
 		case sqlOpen:
@@ -109,6 +110,7 @@ func (r *sqlReader) operandAllowed() bool { return !r.operand }
 func (r *sqlReader) sign(t sqlToken) bool {
 	switch t.text {
 	case "(":
+		r.depth++
 		if r.operand { // a call, IN (…), or a table's columns
 			if r.prev.kind != sqlWord {
 				return false
@@ -118,6 +120,7 @@ func (r *sqlReader) sign(t sqlToken) bool {
 		}
 		r.operand = false
 	case ")":
+		r.depth--
 		r.operand = true
 	case "*":
 		r.operand = !r.operand // all columns, or times
