@@ -14,6 +14,8 @@ import (
 	"github.com/corazawaf/coraza/v3/types"
 	"rsc.io/binaryregexp"
 
+	"noren"
+	"noren/gateway/waf/grammar"
 	"noren/gateway/waf/screen"
 )
 
@@ -29,6 +31,30 @@ type ruleFS struct {
 // useOperators puts our @rx in the place of Coraza's, for engines made from now
 // on.
 var useOperators = sync.OnceFunc(func() { plugins.RegisterOperator("rx", newRx) })
+
+// useGrammar adds @grammar, which our own rules ask.
+var useGrammar = sync.OnceFunc(func() { plugins.RegisterOperator("grammar", newGrammar) })
+
+func newGrammar(o plugintypes.OperatorOptions) (plugintypes.Operator, error) {
+	t, ok := grammar.Named(o.Arguments)
+	if !ok {
+		return nil, noren.Errorf(noren.Invalid, "no grammar %.40q", o.Arguments)
+	}
+	n := &running{}
+	if root, ok := o.Root.(*ruleFS); ok {
+		n = root.running
+	}
+	return &grammarOp{t, n}, nil
+}
+
+type grammarOp struct {
+	test    grammar.Test
+	running *running
+}
+
+func (o *grammarOp) Evaluate(tx plugintypes.TransactionState, v string) bool {
+	return !o.running.over(tx, v) && o.test.Match(v)
+}
 
 // newRx makes an @rx that gives Coraza's verdicts with automata instead of
 // package regexp, and looks at the time its request has.

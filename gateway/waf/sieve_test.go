@@ -129,7 +129,7 @@ func TestScreenNeverPassesWhatTheEngineMarks(t *testing.T) {
 			c.add(t, s.name, s.r)
 		}
 		t.Log(&c)
-		if c.requests < 4600 || c.clean < 1700 {
+		if c.requests < 4600 || c.clean < 1600 {
 			t.Errorf("fewer requests than before: %+v", c)
 		}
 	})

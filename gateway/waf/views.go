@@ -2,7 +2,6 @@ package waf
 
 import (
 	"bytes"
-	"encoding/json"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -48,8 +47,20 @@ func views(r *Request) []arg {
 		})
 	}
 	for _, line := range r.Header["Cookie"] {
+		// Some read a + in a cookie as a space, some as itself.
 		eachPair(strings.ReplaceAll(line, "; ", ";"), ";", add)
+		if strings.Contains(line, "+A") {
+			eachPair(strings.ReplaceAll(strings.ReplaceAll(line, "; ", ";"), "+", "%2B"), ";", add)
+		}
 	}
+	for _, line := range r.Header["Referer"] {
+		_, query, _ := strings.Cut(line, "?")
+		eachPair(query, "&", func(_, value string) { add("referer", value) })
+	}
+	for _, line := range r.Header["User-Agent"] {
+		add("user-agent", line)
+	}
+	out = append(out, structure(r)...)
 	eachBodyValue(r, add)
 	return out[:min(len(out), maxViews)]
 }
@@ -103,7 +114,7 @@ func eachBodyValue(r *Request, f func(name, value string)) {
 	switch {
 	case err == nil && media == "multipart/form-data":
 		eachPart(r.Body, params["boundary"], f)
-	case err == nil && (media == "application/json" || strings.HasSuffix(media, "+json")):
+	case err == nil && isJSON(media):
 		eachString(r.Body, f)
 	default:
 		eachPair(string(r.Body), "&", f)
@@ -128,22 +139,11 @@ func eachPart(body []byte, boundary string, f func(name, value string)) {
 	}
 }
 
-func eachString(body []byte, f func(name, value string)) {
-	d := json.NewDecoder(bytes.NewReader(body))
-	for {
-		tok, err := d.Token()
-		if err != nil {
-			return
-		}
-		if s, ok := tok.(string); ok {
-			f("json", s)
-		}
-	}
-}
-
-// readings are the other ways v may be read, without v itself.
+// readings are the other ways v may be read, without v itself: in other charsets
+// and folded, then with escapes undone, which may lie in each other.
 func readings(v string, legacy []encoding.Encoding) []string {
-	if isPlain(v) {
+	plain := isPlain(v)
+	if plain && !escapes(v) {
 		return nil
 	}
 	seen := []string{v}
@@ -155,12 +155,28 @@ func readings(v string, legacy []encoding.Encoding) []string {
 			seen = append(seen, folded)
 		}
 	}
+	if !plain {
+		inCharsets(v, legacy, add)
+	}
+	for i := 0; i < len(seen) && len(seen) < maxReadings; i++ {
+		if escapes(seen[i]) {
+			unescapings(seen[i], add)
+		}
+	}
+	return seen[1:]
+}
+
+// maxReadings bounds those of one value.
+const maxReadings = 12
+
+// inCharsets adds what v is in other charsets than UTF-8.
+func inCharsets(v string, legacy []encoding.Encoding, add func(string)) {
 	add(v)
 	if utf8.ValidString(v) {
 		if strings.ContainsAny(v, "¼¾") {
 			add(sevenBit.Replace(v))
 		}
-		return seen[1:]
+		return
 	}
 	if len(legacy) == 0 {
 		legacy = []encoding.Encoding{japanese.ShiftJIS, japanese.EUCJP}
@@ -172,7 +188,6 @@ func readings(v string, legacy []encoding.Encoding) []string {
 			add(s)
 		}
 	}
-	return seen[1:]
 }
 
 func isPlain(s string) bool {

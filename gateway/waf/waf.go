@@ -40,6 +40,9 @@ var setupConf string
 //go:embed noren.conf
 var norenConf string
 
+//go:embed detect.conf
+var detectConf string
+
 // ruleFiles are the request rules of the Core Rule Set in their order. 905 is
 // left out: it switches the rules off for requests from loopback, where a
 // front-end's requests may come from. Responses are not inspected here.
@@ -146,6 +149,7 @@ func build(o Options, adjustments string) (*WAF, error) {
 	if o.Budget <= 0 {
 		o.Budget = DefaultBudget
 	}
+	useGrammar()
 	if !o.NoScreen {
 		useOperators()
 	}
@@ -202,6 +206,7 @@ func directives(adjustments string, own []RuleFile) string {
 		fmt.Fprintf(&b, "\nInclude @owasp_crs/REQUEST-%s.conf\n", f)
 	}
 	b.WriteString(adjustments)
+	b.WriteString(detectConf)
 	// What was checked goes in, line by line, and not the file.
 	for _, f := range own {
 		for _, directive := range directiveLines(string(f.Data)) {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"noren"
 )
@@ -19,7 +20,7 @@ import (
 const browser = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36"
 
 // shared compiles the rules once for all tests of the package.
-var shared = sync.OnceValues(func() (*WAF, error) { return New(Options{Slots: 64}) })
+var shared = sync.OnceValues(func() (*WAF, error) { return New(Options{Slots: 64, Budget: time.Hour}) })
 
 func engine(t testing.TB) *WAF {
 	t.Helper()

@@ -14,6 +14,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/corazawaf/libinjection-go"
+
+	"noren/gateway/waf/grammar"
 )
 
 // operator is what a rule asks of a string.
@@ -58,6 +60,8 @@ func (c *compiled) compileOperator(op rawOp, dir string) (o operator, clauses []
 	case "validatebyterange":
 		o, err = compileByteRange(op.arg)
 		return o, nil, err
+	case "grammar":
+		return compileGrammar(op.arg)
 	case "ipmatch":
 		return compileIPMatch(op.arg), nil, nil
 	}
@@ -66,6 +70,19 @@ func (c *compiled) compileOperator(op rawOp, dir string) (o operator, clauses []
 		return nil, nil, fmt.Errorf("operator @%s: %w", op.name, errBeyond)
 	}
 	return f, nil, nil
+}
+
+// compileGrammar compiles a test of package grammar. What it needs is found by the
+// scan with the literals of all rules.
+func compileGrammar(name string) (operator, []clause, error) {
+	t, ok := grammar.Named(name)
+	if !ok {
+		return nil, nil, fmt.Errorf("operator @grammar %.40q: %w", name, errBeyond)
+	}
+	if t.Needs == nil {
+		return operatorFunc(t.Match), nil, nil
+	}
+	return operatorFunc(t.Match), []clause{t.Needs}, nil
 }
 
 // comparison are the operators that need no preparation.
