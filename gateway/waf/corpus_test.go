@@ -26,7 +26,7 @@ var updateCorpus = flag.Bool("update", false, "accept better counts of the corpo
 // NOREN_CORPUS=full sends each in all of them. The table is printed with -v;
 // NOREN_CORPUS_MISSES=1 prints every miss of the part that may be tuned on.
 func TestCorpus(t *testing.T) {
-	w, err := New(Options{Wait: time.Minute})
+	w, err := New(Options{Wait: time.Minute, Budget: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -113,7 +113,7 @@ func New(o Options) (*WAF, error) {
 	if err := CheckRules(o.Rules); err != nil {
 		return nil, err
 	}
-	return build(o, norenConf)
+	return build(o, packages())
 }
 
 // Close gives back what the engine shares with others like it. Inspections
@@ -148,7 +148,12 @@ func build(o Options, adjustments string) (*WAF, error) {
 	if !o.NoScreen {
 		useOperators()
 	}
+	useInert()
 	root := &ruleFS{coreruleset.FS, screen.NewPatterns(), &running{}}
+	adjustments, err := expand(root, adjustments)
+	if err != nil {
+		return nil, fmt.Errorf("the shipped rule packages: %w", err)
+	}
 	var loaded []int
 	text := directives(adjustments, o.Rules)
 	config := experimental.WAFConfigWithRuleObserver(coraza.NewWAFConfig().
