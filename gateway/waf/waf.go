@@ -59,6 +59,9 @@ const judgeFile = "949-BLOCKING-EVALUATION"
 // know of every variable that is set besides the rules.
 const zoneVariable = "noren_zone"
 
+// shopVariable holds what the shop runs on, for the packages of rules/platforms.
+const shopVariable = "noren_shop"
+
 // ErrOverload says that no place to inspect came free in time. The request was
 // not inspected.
 var ErrOverload = errors.New("waf: no place to inspect came free in time")
@@ -232,6 +235,7 @@ type Request struct {
 	// Reduce.
 	Body []byte
 	Zone noren.Zone
+	Shop string // what the shop runs on, by the name of its preset
 	// Own is the shop's host and port when visitors reach it by address, and
 	// the caller knows that this is its own listener; "" for names.
 	Own string
@@ -343,6 +347,7 @@ func feedHead(tx types.Transaction, r *Request) error {
 		return noren.Errorf(noren.Internal, "waf: this Coraza hides its variables")
 	}
 	state.Variables().TX().Set(zoneVariable, []string{string(r.Zone)})
+	state.Variables().TX().Set(shopVariable, []string{r.Shop})
 	tx.ProcessConnection(r.Addr.Addr().Unmap().WithZone("").String(), int(r.Addr.Port()), "", 0)
 	tx.ProcessURI(r.URI, r.Method, r.Proto)
 	for _, v := range views(r) {

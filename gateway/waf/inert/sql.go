@@ -72,8 +72,9 @@ func closing(v string, quote byte, mysql bool) (rest string, closed bool) {
 
 // deadTail looks at what stands behind the end of a string.
 func deadTail(head, rest string, quote byte, mysql bool) bool {
-	if accident(head, rest, quote) {
-		return true
+	if text, ok := accident(head, rest, quote); ok {
+		more, closed := closing(text, quote, mysql)
+		return !closed || deadTail(text[:len(text)-len(more)], more, quote, mysql)
 	}
 	// The string's own end comes behind the value.
 	return (&sqlReader{s: rest + string(quote), mysql: mysql, state: hasOperand, behind: 's'}).dead()
@@ -82,9 +83,10 @@ func deadTail(head, rest string, quote byte, mysql bool) bool {
 // accident: signs between two pieces of Japanese. ロゴの'&'が剥げた computes
 // 'ロゴの' & 'が剥げた', which is zero and tells nobody anything; クーポン"<69>"が likewise.
 // Where the answer to a question of a sign-in hangs on it, rule 100214 looks again.
-func accident(head, rest string, quote byte) bool {
+// The text behind them is within a string again.
+func accident(head, rest string, quote byte) (text string, ok bool) {
 	signs, text, ok := strings.Cut(rest, string(quote))
-	return ok && calculation.MatchString(signs) && hasWide(head) && hasWide(text) && !strings.ContainsAny(text, `'"`+"`\\")
+	return text, ok && calculation.MatchString(signs) && hasWide(head) && hasWide(text)
 }
 
 var calculation = regexp.MustCompile(`^\s*[&+*/%^<>-]\s*(?:[0-9]{1,6}\s*[&+*/%^<>-])?\s*$`)
@@ -214,6 +216,9 @@ func (r *sqlReader) number() bool {
 	}
 	text := strings.ToLower(r.s[:i])
 	r.s = r.s[i:]
+	if r.last == "from" || r.last == "join" || r.last == "into" {
+		return true // no table is called so: select from 3種類
+	}
 	dead := r.operand('n')
 	r.meat = true
 	// 1or, 1union: the number ends where the word begins.

@@ -28,7 +28,7 @@ var (
 	// defining open a part of a statement in which names are defined.
 	defining = set(`select with from as join into update table declare create insert`)
 	// naming stand before a name that is given.
-	naming = set(`as with from join into table update recursive`)
+	naming = set(`as with recursive`)
 )
 
 // name is a word: a keyword, or what something is called.

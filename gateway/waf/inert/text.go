@@ -179,11 +179,12 @@ func Placeholder(v string) bool {
 	return left != v && hasWide(left) && !strings.ContainsAny(left, "${}()<>`;|&/\\")
 }
 
-var mailWord = regexp.MustCompile(`\$\{[a-z]+(?:_[a-z0-9]+)+\}`)
+var mailWord = regexp.MustCompile(`\$\{(?:[a-z]+(?:_[a-z0-9]+)+|[^\x00-\x7f]+)\}`)
 
 // List reports whether v lists goods with semicolons between them, in which a
 // rule found the command cd: お米;CD;ローラーを各1個.
 func List(v string) bool {
+	v = farCharacter.ReplaceAllString(andCD.ReplaceAllString(letters(v), ""), "")
 	if !hasWide(v) || strings.ContainsAny(v, "|&`$") {
 		return false
 	}
@@ -195,5 +196,71 @@ func List(v string) bool {
 	return true
 }
 
+// andCD: 椅子&CD.HEIC.
+var andCD = regexp.MustCompile(`(?i)[^\x00-\x7f]&cd(?:\.[a-z]{3,4})?$`)
+
+// farCharacter is how a page sends a character that its encoding lacks.
+var farCharacter = regexp.MustCompile(`&#[0-9]{4,6};`)
+
+// letters takes the second bytes that look like ASCII out of Shift_JIS: ポ is 83 7C.
+func letters(v string) string {
+	if utf8.ValidString(v) {
+		return v
+	}
+	b := []byte(v)
+	for i := 0; i+1 < len(b); i++ {
+		if c := b[i]; c >= 0x81 && c <= 0x9f || c >= 0xe0 && c <= 0xfc {
+			i++
+			b[i] |= 0x80
+		}
+	}
+	return string(b)
+}
+
 // wideWord: the first word is not of ASCII alone.
 func wideWord(s string) bool { return hasWide(word(s)) }
+
+// Expression is Placeholder, or a face that reads like bash's <(command): in
+// <平常心>＼(^o^)／ the command would be a single letter.
+func Expression(v string) bool {
+	if Placeholder(v) {
+		return true
+	}
+	if !hasWide(v) || strings.ContainsAny(v, "$`") || indexed.MatchString(v) {
+		return false
+	}
+	for _, m := range substitution.FindAllStringSubmatch(v, -1) {
+		if aCommand.MatchString(m[1]) {
+			return false
+		}
+	}
+	return true
+}
+
+var (
+	indexed      = regexp.MustCompile(`/\w*\[[^\]]+\]`)
+	substitution = regexp.MustCompile(`[<>]\(([^)]*)`)
+	aCommand     = regexp.MustCompile(`[0-9A-Za-z./]{2,}|^\s*w\s*$|\[`)
+)
+
+// Called reports whether what reads like PHP's (name)(arguments) names no
+// function: 御成システムズ(株)(担当:西村).
+func Called(v string) bool {
+	if strings.ContainsAny(v, "$'\"`\\[{") {
+		return false
+	}
+	found := false
+	for i := range len(v) {
+		if v[i] == '(' {
+			before := strings.TrimRight(v[:i], " \t\r\n")
+			if strings.HasSuffix(before, ")") {
+				before = strings.TrimRight(before[:len(before)-1], " ")
+				if before == "" || !wide(before[len(before)-1]) {
+					return false
+				}
+				found = true
+			}
+		}
+	}
+	return found
+}
