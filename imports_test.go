@@ -39,7 +39,7 @@ var house = map[string]room{
 	"gateway/h3":       {"HTTP/3 for the gateway's handler", nil},
 	"gateway/pagewalk": {"walks a shop's own pages for parts and forms that go by plain http", []string{"noren"}},
 	"acme":             {"certificates obtained and renewed by ACME, kept sealed in SQL", []string{"noren", "db"}},
-	"gateway/waf":      {"the web application firewall; the one importer of Coraza", []string{"noren", "gateway/waf/screen", "gateway/waf/grammar"}},
+	"gateway/waf":      {"the web application firewall; the one importer of Coraza", []string{"noren", "gateway/waf/screen", "gateway/waf/grammar", "gateway/waf/inert"}},
 	"sampleshop":       {"a small real shop for demo, tests and replays", nil},
 	"lab/peer":         {"real servers of their own for labs, benches and tests", []string{"noren", "db"}},
 	"lab":              {"seeded simulations and attack replays", []string{"*"}},
@@ -53,8 +53,9 @@ var house = map[string]room{
 	"gateway/waf/corpus":       {"what honest customers write and attacks that work, to measure the firewall with", []string{"noren"}},
 	"gateway/waf/corpus/prove": {"weak programs that show of each attack that it works, and of each honest line that it does not", []string{"noren", "gateway/waf/corpus"}},
 
-	"gateway/waf/screen":  {"the firewall's rules compiled into one quick pass that finds requests which none of them matches", []string{"noren", "gateway/waf/grammar"}},
+	"gateway/waf/screen":  {"the firewall's rules compiled into one quick pass that finds requests which none of them matches", []string{"noren", "gateway/waf/grammar", "gateway/waf/inert"}},
 	"gateway/waf/grammar": {"second opinions on values: read in the language they would attack", []string{"noren"}},
+	"gateway/waf/inert":   {"what can do nothing although a firewall rule matches it", nil},
 
 	"console":    {"pages for the people of a shop", []string{"noren", "console/ui", "journal", "policy", "gateway", "settings", "staff", "vault", "notify", "yamlfile", "docs"}},
 	"console/ui": {"the look of the console: layout, components, how times and numbers are written", []string{"noren"}},

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/corazawaf/coraza-coreruleset/v4/tests"
 	"github.com/goccy/go-yaml"
@@ -115,7 +116,19 @@ func orElse(s, other string) string {
 // the adjustments, and why that is right.
 var givenUp = map[string]string{
 	"941310-12/0": "¼test¾ in US-ASCII: a tag that is none; with script in it it is blocked",
+	"920121-1/0":  "a file called te;st.txt; 920121 is of paranoia level 2, and was here because 920120 blocked the same",
+	"920121-2/0":  "a file called te'st.txt; the same",
+	"942151-13/0": "a sentence, which the test itself wants to pass: (‘Restrictive Byway’/RB)",
+	"942420-3/0":  typographic,
+	"942420-4/0":  typographic,
+	"942430-3/0":  typographic,
+	"942430-4/0":  typographic,
+	"942431-4/0":  typographic,
+	"942440-10/0": typographic,
+	"942440-11/0": typographic,
 }
+
+const typographic = "‘ or ’ for an apostrophe, in a test of a higher paranoia level: no database ends a string with them"
 
 // TestAdjustmentsLoseNoAttack runs the Core Rule Set's own suite, some 4,700
 // requests, with and without noren.conf.
@@ -123,10 +136,17 @@ func TestAdjustmentsLoseNoAttack(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes about ten seconds")
 	}
-	stock, err := build(Options{}, "")
+	patient := Options{Budget: time.Minute}
+	stock, err := build(patient, "")
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer stock.Close()
+	ours, err := New(patient)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ours.Close()
 	var lost []string
 	blocked := 0
 	for _, s := range suite(t) {
@@ -134,7 +154,10 @@ func TestAdjustmentsLoseNoAttack(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", s.name, err)
 		}
-		after := inspect(t, s.r)
+		after, err := ours.Inspect(t.Context(), s.r)
+		if err != nil {
+			t.Fatalf("%s: %v", s.name, err)
+		}
 		if after.Blocked {
 			blocked++
 		}
@@ -159,4 +182,4 @@ func TestAdjustmentsLoseNoAttack(t *testing.T) {
 
 // suiteBlocked is how many requests of the suite are blocked at paranoia level
 // 1. The rest is for higher levels, below the threshold, or harmless.
-const suiteBlocked = 2668
+const suiteBlocked = 2658

@@ -133,7 +133,7 @@ func (w *WAF) compare(r *Request) (res Result, marked bool) {
 }
 
 func newSieve(root *ruleFS, directives string, loaded []int) (*sieve, error) {
-	s, err := screen.New(root, root.patterns, directives, zoneVariable)
+	s, err := screen.New(root, root.patterns, directives, zoneVariable, shopVariable)
 	if err != nil {
 		return nil, err
 	}

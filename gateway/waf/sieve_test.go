@@ -274,7 +274,7 @@ func TestScreenThatIsWrongIsSwitchedOff(t *testing.T) {
 	if s := w.Screening(); s.On || s.Disagreed != 1 {
 		t.Errorf("screening: %+v", s)
 	}
-	if !strings.Contains(log.String(), "rule=941") || strings.Contains(log.String(), "secret") {
+	if !strings.Contains(log.String(), "rule=100220") || strings.Contains(log.String(), "secret") {
 		t.Errorf("log: %q", log.String())
 	}
 	if res, err := w.Inspect(t.Context(), attack); err != nil || !res.Blocked {

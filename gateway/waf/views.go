@@ -178,15 +178,23 @@ func inCharsets(v string, legacy []encoding.Encoding, add func(string)) {
 		}
 		return
 	}
-	if len(legacy) == 0 {
+	named := len(legacy) > 0
+	if !named {
 		legacy = []encoding.Encoding{japanese.ShiftJIS, japanese.EUCJP}
 		add(stripHighBits(v))
 	}
-	add(DecodeOverlong(v))
+	known := false // it is text in an encoding that the site has
 	for _, e := range legacy {
-		if s, err := e.NewDecoder().String(v); err == nil {
-			add(s)
+		s, err := e.NewDecoder().String(v)
+		if err != nil {
+			continue
 		}
+		add(s)
+		known = known || !strings.ContainsRune(s, utf8.RuneError)
+	}
+	if !named || !known {
+		// In EUC-JP and Shift_JIS these bytes are letters: だい holds C0 A4, ﾀｼ is C0 BC.
+		add(DecodeOverlong(v))
 	}
 }
 

@@ -62,6 +62,9 @@ const judgeFile = "949-BLOCKING-EVALUATION"
 // know of every variable that is set besides the rules.
 const zoneVariable = "noren_zone"
 
+// shopVariable holds what the shop runs on, for the packages of rules/platforms.
+const shopVariable = "noren_shop"
+
 // ErrOverload says that no place to inspect came free in time. The request was
 // not inspected.
 var ErrOverload = errors.New("waf: no place to inspect came free in time")
@@ -117,7 +120,7 @@ func New(o Options) (*WAF, error) {
 	if err := CheckRules(o.Rules); err != nil {
 		return nil, err
 	}
-	return build(o, norenConf)
+	return build(o, packages())
 }
 
 // Close gives back what the engine shares with others like it. Inspections
@@ -153,7 +156,12 @@ func build(o Options, adjustments string) (*WAF, error) {
 	if !o.NoScreen {
 		useOperators()
 	}
+	useInert()
 	root := &ruleFS{coreruleset.FS, screen.NewPatterns(), &running{}}
+	adjustments, err := expand(root, adjustments)
+	if err != nil {
+		return nil, fmt.Errorf("the shipped rule packages: %w", err)
+	}
 	var loaded []int
 	text := directives(adjustments, o.Rules)
 	config := experimental.WAFConfigWithRuleObserver(coraza.NewWAFConfig().
@@ -233,6 +241,7 @@ type Request struct {
 	// Reduce.
 	Body []byte
 	Zone noren.Zone
+	Shop string // what the shop runs on, by the name of its preset
 	// Own is the shop's host and port when visitors reach it by address, and
 	// the caller knows that this is its own listener; "" for names.
 	Own string
@@ -344,6 +353,7 @@ func feedHead(tx types.Transaction, r *Request) error {
 		return noren.Errorf(noren.Internal, "waf: this Coraza hides its variables")
 	}
 	state.Variables().TX().Set(zoneVariable, []string{string(r.Zone)})
+	state.Variables().TX().Set(shopVariable, []string{r.Shop})
 	tx.ProcessConnection(r.Addr.Addr().Unmap().WithZone("").String(), int(r.Addr.Port()), "", 0)
 	tx.ProcessURI(r.URI, r.Method, r.Proto)
 	for _, v := range views(r) {

@@ -77,11 +77,10 @@ var benignForms = []struct{ name, path, form string }{
 // benignRest counts the lines of a corpus that still block in one of the forms.
 // The counts may only go down.
 var benignRest = map[string]int{
-	// "パスワードは' or 1=1 ではありません" is the attack itself, quoted.
-	"ja_waf_benign.tsv": 1,
-	// "ｓｅｌｅｃｔ　ｆｒｏｍ　３種類" folds to SQL, "http://192.168.1.10/ は…" is an
-	// address to include from, "${商品名}" is a variable of shell and PHP.
-	"benign_more.tsv": 3,
+	"ja_waf_benign.tsv": 0,
+	// "http://192.168.1.10/ は…" is an address to include from: what fetches it
+	// takes no notice of what stands behind the space.
+	"benign_more.tsv": 1,
 }
 
 func TestJapaneseTextPasses(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"github.com/corazawaf/libinjection-go"
 
 	"noren/gateway/waf/grammar"
+	"noren/gateway/waf/inert"
 )
 
 // operator is what a rule asks of a string.
@@ -124,6 +125,9 @@ func comparison(name, arg string) (operatorFunc, bool) {
 		return func(s string) bool { found, _ := libinjection.IsSQLi(s); return found }, true
 	case "detectxss":
 		return libinjection.IsXSS, true
+	case "inert":
+		f, ok := inert.Of(arg)
+		return f, ok
 	}
 	return nil, false
 }
