@@ -34,12 +34,12 @@ var house = map[string]room{
 	"orient":           {"event to facts: profiles, counters, lists, address knowledge", []string{"noren", "db", "kv"}},
 	"notify":           {"mail, webhook, chat: an outbox in SQL, groups, quiet hours, acknowledgement, escalation", []string{"noren", "db", "yamlfile"}},
 	"settings":         {"settings sets: versions, import, export, diff", []string{"noren", "db"}},
-	"gateway":          {"reverse proxy, TLS, shop map, limits, bans, block pages, access log", []string{"noren", "db", "kv", "gateway/waf", "gateway/grade", "gateway/h3", "yamlfile"}},
+	"gateway":          {"reverse proxy, TLS, shop map, limits, bans, block pages, access log", []string{"noren", "db", "kv", "gateway/waf", "gateway/waf/exclusion", "gateway/grade", "gateway/h3", "yamlfile"}},
 	"gateway/grade":    {"what a site's TLS is worth to visitors, as one letter with reasons and mends", []string{"noren"}},
 	"gateway/h3":       {"HTTP/3 for the gateway's handler", nil},
 	"gateway/pagewalk": {"walks a shop's own pages for parts and forms that go by plain http", []string{"noren"}},
 	"acme":             {"certificates obtained and renewed by ACME, kept sealed in SQL", []string{"noren", "db"}},
-	"gateway/waf":      {"the web application firewall; the one importer of Coraza", []string{"noren", "gateway/waf/screen"}},
+	"gateway/waf":      {"the web application firewall; the one importer of Coraza", []string{"noren", "gateway/waf/screen", "gateway/waf/exclusion"}},
 	"sampleshop":       {"a small real shop for demo, tests and replays", nil},
 	"lab/peer":         {"real servers of their own for labs, benches and tests", []string{"noren", "db"}},
 	"lab":              {"seeded simulations and attack replays", []string{"*"}},
@@ -53,9 +53,12 @@ var house = map[string]room{
 	"gateway/waf/corpus":       {"what honest customers write and attacks that work, to measure the firewall with", []string{"noren"}},
 	"gateway/waf/corpus/prove": {"weak programs that show of each attack that it works, and of each honest line that it does not", []string{"noren", "gateway/waf/corpus"}},
 
+	"gateway/waf/exclusion": {"what a shop took out of the firewall for customers stopped by mistake: the model, its narrowest proposal, what it did in the past", []string{"noren", "yamlfile"}},
+	"gateway/waf/rehearse":  {"an exclusion tried on the kept corpora before it is in force", []string{"noren", "gateway/waf", "gateway/waf/corpus", "gateway/waf/exclusion"}},
+
 	"gateway/waf/screen": {"the firewall's rules compiled into one quick pass that finds requests which none of them matches", []string{"noren"}},
 
-	"console":    {"pages for the people of a shop", []string{"noren", "console/ui", "journal", "policy", "gateway", "settings", "staff", "vault", "notify", "yamlfile", "docs"}},
+	"console":    {"pages for the people of a shop", []string{"noren", "console/ui", "journal", "policy", "gateway", "gateway/waf/exclusion", "settings", "staff", "vault", "notify", "yamlfile", "docs"}},
 	"console/ui": {"the look of the console: layout, components, how times and numbers are written", []string{"noren"}},
 
 	"docs": {"the pages of the documentation, to be read in the console", nil},
