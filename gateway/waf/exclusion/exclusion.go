@@ -34,6 +34,21 @@ type Exclusion struct {
 	ApprovedBy string `yaml:"approved_by" json:"approved_by,omitempty"`
 	ApprovedAt Time   `yaml:"approved_at" json:"approved_at,omitzero"`
 	Until      Time   `yaml:"until" json:"until"`
+	// Tried is what was seen before it was asked for, so that who approves need not
+	// believe.
+	Tried Tried `yaml:"tried" json:"tried,omitzero"`
+}
+
+// Tried is how an exclusion did on the kept samples and on the site's own record.
+type Tried struct {
+	At       Time  `yaml:"at" json:"at"`
+	Attacks  int64 `yaml:"attacks" json:"attacks"`   // kept attacks, each written into each field
+	Opened   int64 `yaml:"opened" json:"opened"`     // of those, how many would pass that were stopped
+	Benign   int64 `yaml:"benign" json:"benign"`     // kept honest lines
+	Saved    int64 `yaml:"saved" json:"saved"`       // of those, how many would pass that were stopped
+	Events   int64 `yaml:"events" json:"events"`     // stopped requests of 30 days that would pass
+	Visitors int64 `yaml:"visitors" json:"visitors"` // who sent them
+	Buyers   int64 `yaml:"buyers" json:"buyers"`     // of those, who bought or signed in
 }
 
 // Target is one rule at one field, both as the journal names them: 942100 at

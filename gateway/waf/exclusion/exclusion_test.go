@@ -139,8 +139,9 @@ func TestFormatIsRead(t *testing.T) {
 	waits := some()
 	waits.ID, waits.ApprovedBy, waits.ApprovedAt, waits.Reason = "01W", "", Time{}, "\"quoted\": #1\n- 二行目 \u202e"
 	list := []Exclusion{some(), waits}
+	list[0].Tried = Tried{At(day), 3900, 2, 5000, 1, 12, 3, 2}
 	got, err := Parse("sites/a/exclusions.yaml", Format(list))
-	if err != nil || len(got) != 2 || !bytes.Equal(Format(got), Format(list)) || got[1].Reason != waits.Reason {
+	if err != nil || len(got) != 2 || !bytes.Equal(Format(got), Format(list)) || got[1].Reason != waits.Reason || got[0].Tried != list[0].Tried {
 		t.Errorf("%v\n%s", err, Format(list))
 	}
 	if got, err := Parse("x", Format(nil)); err != nil || len(got) != 0 {

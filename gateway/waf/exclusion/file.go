@@ -72,6 +72,10 @@ func (x *Exclusion) write(b *bytes.Buffer) {
 		fmt.Fprintf(b, "    approved_by: %s\n    approved_at: %s\n", text(x.ApprovedBy), at(x.ApprovedAt))
 	}
 	fmt.Fprintf(b, "    until: %s\n", at(x.Until))
+	if t := x.Tried; !t.At.IsZero() {
+		fmt.Fprintf(b, "    tried: {at: %s, attacks: %d, opened: %d, benign: %d, saved: %d, events: %d, visitors: %d, buyers: %d}\n",
+			at(t.At), t.Attacks, t.Opened, t.Benign, t.Saved, t.Events, t.Visitors, t.Buyers)
+	}
 }
 
 func text(s string) string {
