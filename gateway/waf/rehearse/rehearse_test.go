@@ -30,7 +30,7 @@ func TestRun(t *testing.T) {
 		}
 		t.Logf("%s: attacks %d opened %d (held out %d of %d), honest %d saved %d in %s", c.target, got.Attacks, got.Opened, got.HeldOpened, got.HeldAttacks, got.Benign, got.Saved, time.Since(began))
 		if (got.Opened > 0) != c.opens || c.saves && got.Saved == 0 || c.opens && (len(got.Samples) == 0 || len(got.ByClass) == 0) {
-			t.Errorf("%s: %q", c.target, got)
+			t.Errorf("%s: %+v", c.target, got)
 		}
 	}
 	bad := exclusion.Exclusion{Path: "/a", Zone: noren.ZoneCheckout, Targets: []exclusion.Target{{Rule: 949110, Field: "ARGS:a"}}}
