@@ -69,7 +69,14 @@ func (in *instance) rehearse(ctx context.Context, site string, x *exclusion.Excl
 	}
 	o := rehearse.Options{Rules: firewallFiles(set), Progress: progress}
 	if i := slices.IndexFunc(in.present().Sites, func(s gateway.Site) bool { return s.Name == site }); i >= 0 {
-		o.Charsets = in.present().Sites[i].Encodings
+		site := &in.present().Sites[i]
+		if o.Charsets = site.Encodings; len(o.Charsets) == 0 {
+			preset, err := gateway.LookupPreset(site.Preset)
+			if err != nil {
+				return exclusion.Rehearsed{}, err
+			}
+			o.Charsets = preset.Encodings
+		}
 	}
 	return rehearse.Run(ctx, x, o)
 }
