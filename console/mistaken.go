@@ -64,9 +64,9 @@ type cellRow struct {
 // ruleRow is what one rule stopped.
 type ruleRow struct {
 	exclusion.RuleImpact
-	What   noren.Text
-	Badge  ui.Badge
-	Newest string
+	What  noren.Text
+	Badge ui.Badge
+	URL   string // of the newest example
 }
 
 const (
