@@ -57,6 +57,8 @@ func accessRows() []accessRow {
 		{"GET /s/{site}/events", "oswv", ""}, {"GET /s/{site}/events.csv", "oswv", ""}, {"GET /s/{site}/events/{id}", "oswv", "event"}, {"GET /s/{site}/events/{id}/why", "oswv", "event"},
 		{"GET /s/{site}/events/{id}/try", "oswv", "event"}, {"GET /s/{site}/events/{id}/free", "osw", "event"}, {"POST /s/{site}/events/{id}/free", "osw", "event"},
 		{"GET /s/{site}/events/{id}/ban", "osw", "event"}, {"POST /s/{site}/events/{id}/ban", "osw", "event"}, {"POST /s/{site}/events/{id}/lift", "osw", "event"},
+		{"GET /s/{site}/mistaken", "oswv", ""}, {"GET /s/{site}/mistaken/{id}", "oswv", "event"}, {"POST /s/{site}/mistaken/{id}/try", "osw", "event"}, {"POST /s/{site}/mistaken/{id}/ask", "osw", "event"},
+		{"GET /s/{site}/exclusions/{id}", "oswv", "exclusion"}, {"POST /s/{site}/exclusions/{id}/approve", "os", "exclusion"}, {"POST /s/{site}/exclusions/{id}/lift", "osw", "exclusion"},
 		{"GET /s/{site}/visitor", "oswv", ""}, {"GET /s/{site}/ticket", "oswv", ""}, {"POST /s/{site}/reveal", "osw", ""}, {"POST /s/{site}/conceal", "oswv", ""}, {"GET /s/{site}/glossary", "oswv", ""},
 		{"GET /s/{site}/site", "oswv", ""}, {"POST /s/{site}/site/check", "osw", ""}, {"GET /s/{site}/places", "oswv", ""}, {"POST /s/{site}/places", "os", ""}, {"POST /s/{site}/places/admin", "os", ""},
 		{"GET /s/{site}/stopping", "oswv", ""}, {"POST /s/{site}/stopping/admin", "os", ""}, {"POST /s/{site}/stopping/policies", "os", ""},
@@ -123,7 +125,7 @@ func openShops(t *testing.T) (w *world, ids map[string]map[string]string) {
 	t.Helper()
 	cat := noren.NewCatalogue(noren.EventFacts(), []noren.Family{noren.EntityFacts()})
 	w = openWorld(t, func(w *world, o *Options) {
-		o.Settings, o.Desk = w.settings, plainDesk{w, cat}
+		o.Settings, o.Desk, o.Firewall = w.settings, plainDesk{w, cat}, &storedFirewall{w: w}
 		o.SettingsInForce = func() string { h, _ := w.settings.CurrentHash(context.Background()); return h }
 		load := func() *policy.Set {
 			s, err := policy.Load([]policy.File{{Name: "policies/a.yaml", Data: []byte(testPolicy)}}, cat)
@@ -159,7 +161,7 @@ func openShops(t *testing.T) (w *world, ids map[string]map[string]string) {
 		w.console.rehearsals.begin(r)
 		place, _, err := w.places.Set(ctx, gateway.NamedPlace{Site: site, Name: word, Networks: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/28")}, Author: "test", Reason: word}, false)
 		must(err)
-		ids[site] = map[string]string{"place": place.ID, "entry": e.ID, "event": ev.ID, "replay": r.ID, "notice": w.told(site, word)}
+		ids[site] = map[string]string{"place": place.ID, "entry": e.ID, "event": ev.ID, "replay": r.ID, "notice": w.told(site, word), "exclusion": w.excluded(site, word)}
 		if site == otherSite {
 			set, err := w.settings.Current(ctx)
 			must(err)

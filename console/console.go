@@ -65,6 +65,7 @@ type Options struct {
 
 	// Settings and Desk are for the pages of policies; SettingsInForce is the version
 	// that this process runs.
+	Firewall        Firewall
 	Settings        *settings.Store
 	Desk            Desk
 	SettingsInForce func() string
@@ -92,6 +93,8 @@ type Console struct {
 	stop       context.CancelFunc
 	rehearsals rehearsals
 	census     census
+	harms      harms
+	cases      cases
 	trying     chan struct{} // who compiles a draft
 
 	last         sync.Mutex

@@ -11,6 +11,7 @@ import (
 	"noren"
 	"noren/console/ui"
 	"noren/gateway"
+	"noren/gateway/waf/exclusion"
 	"noren/journal"
 	"noren/staff"
 )
@@ -50,7 +51,7 @@ type eventPage struct {
 // eventCan is what can be done from here.
 type eventCan struct {
 	Free, Ban, Why, Try bool
-	Story               string
+	Story, Mistaken     string
 }
 
 // sawPage is what the visitor was shown.
@@ -205,6 +206,9 @@ func (c *Console) can(v *visit, s *journal.Stored) (can eventCan) {
 	act := v.may(staff.Act)
 	can.Free, can.Ban = act && (known || ev.Entities[noren.EntitySession] != ""), act && known
 	can.Why = known
+	if c.o.Firewall != nil && exclusion.Stopped(ev, firewallStops) {
+		can.Mistaken = v.casePath(ev.ID)
+	}
 	can.Try = !s.Erased && s.Entry.Part == "" && c.o.Policies != nil && ev.Payload != nil
 	for _, field := range []string{noren.EntityAccount, noren.EntityDevice, noren.EntitySession, noren.EntityAddress} {
 		if ev.Entities[field] != "" {

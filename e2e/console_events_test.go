@@ -69,6 +69,7 @@ func openServed(t *testing.T) (h *house, link string) {
 	shop, pages := freePort(t), freePort(t)
 	h = &house{t: t, shop: fmt.Sprintf("http://127.0.0.1:%d", shop), pages: fmt.Sprintf("http://127.0.0.1:%d", pages)}
 	config := filepath.Join(dir, "noren.yaml")
+	h.config = config
 	text := fmt.Sprintf(`version: 1
 listen: {http: "127.0.0.1:%d"}
 console: {listen: "127.0.0.1:%d"}

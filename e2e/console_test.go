@@ -22,6 +22,7 @@ type house struct {
 	pages  string // the console
 	secret string // of the owner's second factor
 	used   string // the last code that was typed; each counts once
+	config string // noren.yaml, where there is one
 }
 
 const (

@@ -18,6 +18,7 @@ import (
 
 	"noren"
 	"noren/gateway/waf"
+	"noren/gateway/waf/exclusion"
 	"noren/kv"
 )
 
@@ -91,6 +92,9 @@ type Settings struct {
 	// Access says who may enter; SiteAccess replaces it for single sites, by name.
 	Access     AccessRules
 	SiteAccess map[string]AccessRules
+	// Exclusions are what sites took out of the firewall for customers whom it stopped
+	// by mistake, by name.
+	Exclusions map[string][]exclusion.Exclusion
 	// OriginSecrets are the sites' origin secrets, by name.
 	OriginSecrets map[string]string
 	// Inspector replaces that of Options from now on; nil keeps it.
@@ -233,6 +237,7 @@ func (g *Gateway) compile(s Settings) (*state, error) {
 			errs = append(errs, validAccess(own)...)
 		}
 		sh.access = access.byZone()
+		sh.exclusions = exclusion.NewSet(s.Exclusions[site.Name])
 		st.shops[site.Name] = sh
 		errs = append(errs, st.addHosts(sh)...)
 	}

@@ -75,6 +75,7 @@ func (x *exchange) wafRequest() *waf.Request {
 		Addr: netip.AddrPortFrom(x.client, x.peer.Port()), Method: x.r.Method, URI: x.r.RequestURI, Proto: x.r.Proto,
 		Host: x.r.Host, Header: x.r.Header, Zone: x.place.Zone, Shop: x.shop.Preset, Charsets: x.shop.encodings,
 		Own:     ownHost(x.r),
+		Without: x.shop.exclusions.For(x.place.Zone, x.path, x.at.Time),
 		Chunked: x.body != nil && x.body.stream != nil && x.r.ContentLength < 0,
 	}
 	if x.body != nil {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"noren"
+	"noren/gateway/waf/exclusion"
 )
 
 // shop is a site, compiled.
@@ -25,6 +26,8 @@ type shop struct {
 	cards     *cardMap
 	signs     *ShopGuard
 	signIn    *zoneMap
+
+	exclusions *exclusion.Set // nil without any
 
 	originSecret string // "" without one
 }

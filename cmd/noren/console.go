@@ -96,7 +96,7 @@ func (s *server) openConsole() (*console.Console, error) {
 		Settings: in.settings, Desk: desk{s}, SettingsInForce: in.rulesHash, PoliciesInForce: in.policiesOf,
 		EventOptions: in.eventPages(),
 		Matters:      []func(context.Context, string) []console.Matter{checkMatters(s.checks.Last)},
-		Checks:       s.checks, House: h, Gate: h, Bell: h, Trial: trial{s},
+		Checks:       s.checks, House: h, Gate: h, Bell: h, Trial: trial{s}, Firewall: exclusions{s},
 	}, in.feed)
 	if err == nil {
 		in.onClose(func(context.Context) error { c.Close(); return nil }) // before what it reads

@@ -78,7 +78,7 @@ type cli struct {
 	Notify    notifyCmd    `cmd:"" group:"daily" help:"Notices to people: try the ways, list what was told, acknowledge."`
 
 	Settings settingsCmd `cmd:"" group:"rules" help:"Export, import or compare the settings set."`
-	WAF      wafCmd      `cmd:"" group:"rules" name:"waf" help:"Try requests against the web application firewall."`
+	WAF      wafCmd      `cmd:"" group:"rules" name:"waf" help:"Try requests against the firewall, and what it leaves out for customers stopped by mistake."`
 	Replay   replayCmd   `cmd:"" group:"rules" help:"Decide past events again, in simulated time, without side effects."`
 
 	Journal journalCmd `cmd:"" group:"record" help:"Verify, export or prove the record."`

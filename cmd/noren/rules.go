@@ -11,6 +11,7 @@ import (
 	"noren"
 	"noren/gateway"
 	"noren/gateway/waf"
+	"noren/gateway/waf/exclusion"
 	"noren/loop"
 	"noren/notify"
 	"noren/orient"
@@ -27,7 +28,10 @@ const (
 	limitsFile  = "limits.yaml"
 	accessFile  = "access.yaml"
 	notifyFile  = "notify.yaml"
-	sitesDir    = "sites/"
+	// exclusionsFile stands under sites/NAME only: what one shop's customers are
+	// spared is no other's.
+	exclusionsFile = "exclusions.yaml"
+	sitesDir       = "sites/"
 )
 
 // rules are a compiled settings set.
@@ -37,8 +41,9 @@ type rules struct {
 	limits   map[string][]gateway.Limit // by site; "" for sites without their own
 	firewall []waf.RuleFile
 	access   accessBySite
-	notify   map[string]*notify.Rules // by site; "" for sites without their own
-	rows     []policy.RowResult       // how the test rows of the policies went
+	excluded map[string][]exclusion.Exclusion // by site
+	notify   map[string]*notify.Rules         // by site; "" for sites without their own
+	rows     []policy.RowResult               // how the test rows of the policies went
 }
 
 // shippedSettings is the set a new instance starts with.
@@ -116,6 +121,8 @@ func (r *rules) compile(set settings.Set, sites []string, cat *noren.Catalogue) 
 			r.limits[site] = limits
 		}
 	}
+	r.excluded, err = readExclusions(set, sites)
+	errs = append(errs, err)
 	r.firewall = firewallFiles(set)
 	errs = append(errs, waf.CheckRules(r.firewall), strayFiles(set, sites))
 	if err := errors.Join(errs...); err != nil {
@@ -179,10 +186,12 @@ func strayFiles(set settings.Set, sites []string) error {
 				errs = append(errs, fmt.Errorf("%s: the configuration has no site %q", name, site))
 				continue
 			}
-			rest = inside
+			if rest = inside; rest == exclusionsFile {
+				continue
+			}
 		}
 		if rest != limitsFile && rest != accessFile && rest != notifyFile && !(strings.HasPrefix(rest, policiesDir) && strings.HasSuffix(rest, ".yaml")) {
-			errs = append(errs, fmt.Errorf("%s: expected policies/NAME.yaml, limits.yaml, access.yaml or notify.yaml, at the top or under sites/SITE/, or firewall/NAME.conf at the top", name))
+			errs = append(errs, fmt.Errorf("%s: expected policies/NAME.yaml, limits.yaml, access.yaml or notify.yaml, at the top or under sites/SITE/, or firewall/NAME.conf at the top, or sites/SITE/exclusions.yaml", name))
 		}
 	}
 	return errors.Join(errs...)

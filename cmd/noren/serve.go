@@ -178,7 +178,7 @@ func (in *instance) openGateway() (*gateway.Gateway, *gateway.AccessLog, error) 
 // gatewaySettings reads the sites' origin secrets, again with every reload.
 func (in *instance) gatewaySettings(cfg *Config, r *rules) (gateway.Settings, error) {
 	secrets, err := originSecrets(cfg.Sites, in.getenv)
-	return gateway.Settings{Sites: cfg.Sites, Limits: r.limits[""], SiteLimits: r.limits, Access: r.access[""], SiteAccess: r.access, OriginSecrets: secrets, Connections: connectionsFor(cfg.Connections, in.memory), Certificates: cfg.Console.pairs()}, err
+	return gateway.Settings{Sites: cfg.Sites, Limits: r.limits[""], SiteLimits: r.limits, Access: r.access[""], SiteAccess: r.access, Exclusions: r.excluded, OriginSecrets: secrets, Connections: connectionsFor(cfg.Connections, in.memory), Certificates: cfg.Console.pairs()}, err
 }
 
 func originSecrets(sites []gateway.Site, getenv func(string) string) (map[string]string, error) {

@@ -22,11 +22,17 @@ import (
 	"noren"
 	"noren/gateway"
 	"noren/gateway/waf"
+	"noren/gateway/waf/exclusion"
 	"noren/settings"
 )
 
 type wafCmd struct {
-	Check wafCheckCmd `cmd:"" help:"Say for each request whether it would pass, and which rules matched."`
+	Check   wafCheckCmd   `cmd:"" help:"Say for each request whether it would pass, and which rules matched."`
+	List    wafListCmd    `cmd:"" help:"What was taken out of the firewall for customers stopped by mistake."`
+	Try     wafTryCmd     `cmd:"" help:"What would have to be left out for a stopped request to pass, and what that would open."`
+	Propose wafProposeCmd `cmd:"" help:"Ask for the narrowest exclusion of a stopped request."`
+	Approve wafApproveCmd `cmd:"" help:"Put an exclusion in force that waits for approval."`
+	Lift    wafLiftCmd    `cmd:"" help:"Take an exclusion away: everything is inspected again."`
 }
 
 type wafCheckCmd struct {
@@ -75,7 +81,7 @@ func (c wafCheckCmd) Run(e *env) error {
 		}
 		site.Hosts = []string{"*"}
 	}
-	own, err := c.ownRules(e, cfg)
+	own, excluded, err := c.ownRules(e, cfg, site.Name)
 	if err != nil {
 		return err
 	}
@@ -87,7 +93,7 @@ func (c wafCheckCmd) Run(e *env) error {
 	out := make(chan *checkJob, 64)
 	var workers sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
-		checker, err := newChecker(site, engine)
+		checker, err := newChecker(site, engine, excluded)
 		if err != nil {
 			return err
 		}
@@ -116,15 +122,19 @@ func (c wafCheckCmd) Run(e *env) error {
 	return err
 }
 
-// ownRules are the firewall rules of the set that was named, else of the settings in
-// force: what the gateway would say is asked for.
-func (c wafCheckCmd) ownRules(e *env, cfg *Config) ([]waf.RuleFile, error) {
+// ownRules are the firewall rules and the site's exclusions of the set that was
+// named, else of the settings in force: what the gateway would say is asked for.
+func (c wafCheckCmd) ownRules(e *env, cfg *Config, site string) ([]waf.RuleFile, map[string][]exclusion.Exclusion, error) {
 	if c.Set != "" {
 		set, err := settings.ReadDir(c.Set)
-		return firewallFiles(set), err
+		if err != nil {
+			return nil, nil, err
+		}
+		excluded, err := readExclusions(set, []string{site})
+		return firewallFiles(set), excluded, err
 	}
 	if cfg == nil {
-		return nil, nil
+		return nil, nil, nil
 	}
 	var fs findings
 	set, d := e.checkDatabase(&fs, cfg)
@@ -140,7 +150,8 @@ func (c wafCheckCmd) ownRules(e *env, cfg *Config) ([]waf.RuleFile, error) {
 	for _, f := range own {
 		fmt.Fprintf(e.io.err, "with %s of the settings in force\n", f.Name)
 	}
-	return own, nil
+	excluded, err := readExclusions(set, []string{site})
+	return own, excluded, err
 }
 
 // checkJob keeps input order although several work at once.
@@ -320,10 +331,10 @@ func (reached) RoundTrip(r *http.Request) (*http.Response, error) {
 		Header: http.Header{}, Body: http.NoBody, Request: r}, nil
 }
 
-func newChecker(site gateway.Site, engine *waf.WAF) (*checker, error) {
+func newChecker(site gateway.Site, engine *waf.WAF, excluded map[string][]exclusion.Exclusion) (*checker, error) {
 	c := &checker{}
 	g, err := gateway.New(gateway.Options{
-		Settings: gateway.Settings{Sites: []gateway.Site{site}}, Decider: &c.last, Inspector: engine, Transport: reached{},
+		Settings: gateway.Settings{Sites: []gateway.Site{site}, Exclusions: excluded}, Decider: &c.last, Inspector: engine, Transport: reached{},
 	})
 	c.g = g
 	return c, err

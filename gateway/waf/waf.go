@@ -31,6 +31,7 @@ import (
 	"github.com/corazawaf/coraza/v3/types"
 
 	"noren"
+	"noren/gateway/waf/exclusion"
 	"noren/gateway/waf/screen"
 )
 
@@ -109,6 +110,7 @@ type WAF struct {
 	wait    time.Duration
 	budget  time.Duration
 	running *running
+	fits    *fitness // nil: every rule keeps its fields
 	log     *slog.Logger
 	owns    sync.Map // *regexp.Regexp by Request.Own: the listeners' addresses
 
@@ -179,8 +181,13 @@ func build(o Options, adjustments string) (*WAF, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compile the WAF rules: %w", err)
 	}
+	fits, err := fitnessOf(root, text)
+	if err != nil {
+		return nil, fmt.Errorf("read the WAF rules: %w", err)
+	}
 	return &WAF{
 		engine:  engine,
+		fits:    fits,
 		sieve:   sieveFor(o, root, text, loaded),
 		light:   newLane(o.Slots),
 		heavy:   newLane(max(1, o.Slots/4)),
@@ -248,6 +255,8 @@ type Request struct {
 	// Charsets are the encodings the site reads form values in, as in a
 	// Content-Type; nil means UTF-8 only.
 	Charsets []string
+	// Without are the fields that rules are not run over; see without.go.
+	Without []exclusion.Target
 }
 
 // Result is what the rules say about a request.
@@ -319,6 +328,7 @@ func (w *WAF) run(r *Request, idle []int) (res Result, err error) {
 		}
 	}()
 	leaveOut(tx, idle)
+	w.without(tx, r.Without)
 	if err := process(tx, r); err != nil {
 		return Result{}, err
 	}
