@@ -7,6 +7,8 @@ type scratch struct {
 	found   []bits
 	kinds   []kinds  // by set: of which bytes the string is
 	asked   []uint64 // by set: which operators said no
+	keyed   bool     // wanted is known
+	wanted  uint64   // the selectors that want this value's key
 	used    int
 	flagged []bool // by rule: its first link matches
 	flags   int    // how often that was found
@@ -30,7 +32,7 @@ func (sc *scratch) reset() {
 
 // scan looks at one value and flags the rules that match it.
 func (s *Screen) scan(sc *scratch, p *plan, v Value) {
-	sc.used = 0
+	sc.used, sc.keyed = 0, false
 	for i := range p.levels {
 		l := &p.levels[i]
 		same := false
@@ -135,7 +137,7 @@ func (s *Screen) ask(sc *scratch, e *entry, v, key string) (no bool) {
 		sc.flags++
 		return false
 	}
-	if e.sel != nil && !e.sel.wants(key) {
+	if e.sel != nil && !s.wants(sc, e, key) {
 		return false
 	}
 	if e.op != nil && e.op.match(v) == e.neg {
@@ -147,4 +149,15 @@ func (s *Screen) ask(sc *scratch, e *entry, v, key string) (no bool) {
 		sc.hit = e.rule
 	}
 	return false
+}
+
+// wants reports whether an entry looks at values with this key.
+func (s *Screen) wants(sc *scratch, e *entry, key string) bool {
+	if e.who == 0 {
+		return e.sel.wants(key)
+	}
+	if !sc.keyed {
+		sc.keyed, sc.wanted = true, s.keys.wanted(key)
+	}
+	return sc.wanted&e.who != 0
 }

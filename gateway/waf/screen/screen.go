@@ -23,6 +23,7 @@ type Screen struct {
 	headers int        // the index of REQUEST_HEADERS
 	keep    []memoized // by variable: which values may be remembered
 	memo    *memo
+	keys    *keys
 	pool    sync.Pool
 }
 
@@ -45,7 +46,7 @@ func New(root fs.FS, patterns *Patterns, directives string, given ...string) (*S
 	if err != nil {
 		return nil, err
 	}
-	s := &Screen{rules: c.rules, tree: newTree(), engine: c.engine, ids: c.ids}
+	s := &Screen{rules: c.rules, tree: newTree(), engine: c.engine, ids: c.ids, keys: newKeys()}
 	s.headers = c.need(&c.vars, "REQUEST_HEADERS")
 	s.vars, s.early = c.vars, c.early
 	s.index()
@@ -132,13 +133,18 @@ func (s *Screen) index() {
 	s.number()
 }
 
-// number tells the plans apart for the memo.
+// number tells the plans apart for the memo, and finds the selectors that say
+// the same.
 func (s *Screen) number() {
 	n := 0
 	for i := range s.plans {
 		for _, p := range append(slices.Collect(maps.Values(s.plans[i].byKey)), s.plans[i].other) {
 			n++
 			p.id = n
+			for k := range p.levels {
+				s.keys.number(p.levels[k].always)
+				s.keys.number(p.levels[k].filtered)
+			}
 		}
 	}
 }

@@ -62,6 +62,7 @@ type entry struct {
 	op    operator // nil: the clauses decide
 	neg   bool
 	sel   *selector // what the key must be, if that cannot be told before
+	who   uint64    // the bit of sel among all that say the same; 0 if there are too many
 	again bool      // the rule looks at the string before this step too
 	place int
 	bit   uint64 // of the operator among those that are asked of every string; 0 if there are too many

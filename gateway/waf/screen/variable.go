@@ -1,6 +1,7 @@
 package screen
 
 import (
+	"fmt"
 	"net/textproto"
 	"regexp"
 	"strings"
@@ -70,6 +71,16 @@ func (sel *selector) wants(key string) bool {
 
 // all reports whether the selector takes every value.
 func (sel *selector) all() bool { return sel.rx == nil && sel.key == "" && len(sel.except) == 0 }
+
+// text tells selectors apart that want other keys.
+func (sel *selector) text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%q %v", sel.key, sel.rx)
+	for i := range sel.except {
+		fmt.Fprintf(&b, " but %q %v", sel.except[i].key, sel.except[i].rx)
+	}
+	return b.String()
+}
 
 // among is how many of the values the selector takes.
 func (sel *selector) among(values []Value) (n int) {
