@@ -45,4 +45,3 @@ func TestAttackAfterMuchText(t *testing.T) {
 		}
 	}
 }
-
