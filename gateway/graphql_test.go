@@ -138,7 +138,8 @@ func TestGraphQLZones(t *testing.T) {
 	}{
 		{"browsing", "/shop-api", json, posted("{ products { items { name } } }", nil), noren.ZoneStorefront, 200},
 		{"search", "/shop-api", json, posted(`{ search(input: {term: "tea"}) { totalItems } }`, nil), noren.ZoneSearch, 200},
-		{"introspection", "/shop-api", json, posted("{ __schema { types { name } } }", nil), noren.ZoneSearch, 200},
+		{"introspection", "/shop-api", json, posted("{ __schema { types { name } } }", nil), noren.ZoneSearch, 403},
+		{"introspection by the shop's people", "/admin-api", json, posted("{ __schema { types { name } } }", nil), noren.ZoneAdmin, 200},
 		{"cart", "/shop-api", json, posted(`mutation { addItemToOrder(productVariantId: 1, quantity: 1) { __typename } }`, nil), noren.ZoneCart, 200},
 		{"two steps of a checkout", "/shop-api", json, posted(`mutation { setOrderShippingAddress(input: {}) { __typename } setOrderShippingMethod(id: 1) { __typename } }`, nil), noren.ZoneCheckout, 200},
 		{"the strictest of two", "/shop-api", json, posted(`mutation { addItemToOrder(id: 1) { id } transitionOrderToState(state: "x") { id } }`, nil), noren.ZoneCheckout, 200},

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"mime"
 	"strings"
+
+	"noren/gateway/waf/grammar"
 )
 
 // structure gives the rules what Coraza leaves out when it takes a body apart and
@@ -41,6 +43,10 @@ const (
 )
 
 var xmlSigns = [][]byte{[]byte("<!DOCTYPE"), []byte("<!ENTITY"), []byte("/XInclude"), []byte("<?xml-stylesheet"), []byte("java.beans.XMLDecoder"), []byte("<dynamic-proxy")}
+
+// Costly reports whether a GraphQL document asks for the interface or is made to
+// cost, for the caller who shows the firewall less than the document otherwise.
+func Costly(document string) bool { return grammar.GraphQL(document) }
 
 func isJSON(media string) bool {
 	return media == "application/json" || strings.HasSuffix(media, "+json")

@@ -33,6 +33,13 @@ func inside(host string) bool {
 	return false
 }
 
+// neighbour reports whether host is an address of a private network in its usual
+// form, or a name of one.
+func neighbour(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.Is4() && a.IsPrivate() || strings.HasSuffix(host, ".local") || strings.HasSuffix(host, ".lan")
+}
+
 // insideName finds the address in a name like app.127-0-0-1 or 0a000001.
 func insideName(name string) bool {
 	labels := strings.FieldsFunc(name, func(r rune) bool { return r == '.' || r == '-' })

@@ -6,7 +6,18 @@ import "strings"
 // its neighbours or what a cloud keeps for its machines, in any spelling that a
 // program which fetches addresses understands, or with a scheme for other things
 // than pages. An address in the middle of a text is one.
+//
+// The plain addresses of a home's network are left to Neighbour: customers ask
+// about the one their router has.
 func Fetch(s string) bool {
+	return fetches(s, func(host string) bool { return inside(host) && !neighbour(host) })
+}
+
+// Neighbour reports whether s begins with an address of a private network, plainly
+// written.
+func Neighbour(s string) bool { return fetches(s, neighbour) }
+
+func fetches(s string, wanted func(host string) bool) bool {
 	s = strings.TrimLeft(s, " \t\r\n\x00\"'<(")
 	lower := strings.ToLower(s[:min(len(s), 32)])
 	for again := true; again; {
@@ -56,7 +67,7 @@ func Fetch(s string) bool {
 	default:
 		return false
 	}
-	return inside(authority(s[slashes:]))
+	return wanted(authority(s[slashes:]))
 }
 
 // maxURL is longer than what is needed to read the host of an address.

@@ -7,7 +7,10 @@
 // (@grammar sql), the engine and the screen alike.
 package grammar
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Test is one opinion.
 type Test struct {
@@ -22,13 +25,14 @@ type Test struct {
 func Tests() []Test {
 	return []Test{
 		{"sql", []string{"'", "\"", "`", ";", "(", " or ", " and ", "\tor", "\tand", "\nor", "\nand", "or(", "*/", "--", "||", "&&", " union", "offset", "limit"}, SQL},
-		{"xpath", []string{"'", "\"", "]"}, XPath},
+		{"xpath", []string{"'", "\"", "]", " or", " and", "\tor", "\tand", "\nor", "\nand"}, XPath},
 		{"script", []string{"'", "\"", "`", ";", "${", "("}, Script},
 		{"php", []string{"'", "\"", ";", "`", "$_"}, PHP},
 		{"ldap", []string{")"}, LDAP},
 		{"shell", []string{";", "|", "&", "`", "\n", "$(", "${"}, Shell},
 		{"template", []string{"{", "<%", "@(", "<#", "#set", "#include", "#parse", "#evaluate", "#foreach", "#if", "#define", "$class", "$!class", "$request", "$context", "$application", "$session", "getclass", "java.lang", ".class."}, Template},
 		{"fetch", []string{":", "//", `\\`}, Fetch},
+		{"neighbour", []string{":", "//", `\\`}, Neighbour},
 		{"host", nil, Host},
 		{"header", []string{"\r", "\n"}, Header},
 		{"object", objectNeeds, Object},
@@ -40,11 +44,37 @@ func Tests() []Test {
 // Named finds a test.
 func Named(name string) (Test, bool) {
 	for _, t := range Tests() {
-		if t.Name == name {
-			return t, true
+		if t.Name != name {
+			continue
 		}
+		if match := t.Match; t.Needs != nil {
+			t.Match = func(s string) bool { return t.possible(s) && match(s) }
+		}
+		return t, true
 	}
 	return Test{}, false
+}
+
+// possible reports whether one of the texts is there that the test needs. The
+// screen has looked for them when it asks; so they are part of the answer, whoever
+// asks.
+func (t *Test) possible(s string) bool {
+	lower := asciiLower(s)
+	return slices.ContainsFunc(t.Needs, func(n string) bool { return strings.Contains(lower, n) })
+}
+
+func asciiLower(s string) string {
+	at := strings.IndexFunc(s, func(r rune) bool { return r >= 'A' && r <= 'Z' })
+	if at < 0 {
+		return s
+	}
+	b := []byte(s)
+	for i := at; i < len(b); i++ {
+		if b[i] >= 'A' && b[i] <= 'Z' {
+			b[i] += 'a' - 'A'
+		}
+	}
+	return string(b)
 }
 
 func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }

@@ -74,7 +74,7 @@ func shellCommand(s string, i int, sep byte) bool {
 		return false
 	}
 	next := shellSpace(s, end)
-	if sep == '`' && shellAlone[name] && strings.Count(s, "`") > 2 {
+	if sep == '`' && shellAlone[name] && strings.Count(s[max(0, i-maxShell):min(len(s), i+maxShell)], "`") > 2 {
 		return false // names between backticks, as in SQL and Markdown
 	}
 	if shellAlone[name] && shellEnds(s, next, end) && (len(name) > 1 || sep == '`' || sep == '(') {
@@ -119,6 +119,10 @@ func shellEnds(s string, i, end int) bool {
 }
 
 func shellArgument(name, arg string, sep byte) bool {
+	if !shellOthers[name] && !shellCounted[name] && !shellSpoken[name] && !shellAlone[name] {
+		return false
+	}
+	arg = arg[:min(len(arg), maxShell)]
 	c := arg[0]
 	shaped := c == '-' && len(arg) > 1 && (isLetter(arg[1]) || arg[1] == '-') || c == '/' || c == '~' || c == '$' && len(arg) > 1 && (isWord(arg[1]) || arg[1] == '{' || arg[1] == '(') ||
 		strings.HasPrefix(arg, "../") || strings.HasPrefix(arg, "./") || strings.HasPrefix(arg, "*")
@@ -171,7 +175,7 @@ const shellName = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345678
 // backslashes and empty expansions fall away.
 func shellWord(s string, i int) (name string, end int) {
 	var b []byte
-	for i < len(s) && len(b) < 64 {
+	for s = s[:min(len(s), i+maxShell)]; i < len(s) && len(b) < 64; {
 		c := s[i]
 		switch {
 		case isWord(c) || c == '/' || c == '.' || c == '-':

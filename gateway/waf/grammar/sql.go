@@ -51,7 +51,7 @@ type sqlReader struct {
 }
 
 // maxSQLTokens bounds how far one place is read.
-const maxSQLTokens = 160
+const maxSQLTokens = 96
 
 func (r *sqlReader) breaksOut() bool {
 	t := r.lex.next()
@@ -71,7 +71,13 @@ func (r *sqlReader) breaksOut() bool {
 	if !r.number && t.kind == sqlWord && !sqlGoesOn.has(t.text) {
 		return false
 	}
-	for range maxSQLTokens {
+	for n := range maxSQLTokens {
+		if r.lex.tired() {
+			return true
+		}
+		if r.comma && n > 12 && !r.clause && !r.call {
+			return false // a list of texts
+		}
 		switch t.kind {
 		case sqlEnd:
 			return r.number && r.depth <= 0 && r.evident(false)

@@ -28,6 +28,7 @@ type sqlLexer struct {
 	i    int
 	last [3]int // where the last of each quote is
 	ends map[string]int
+	work int
 }
 
 const sqlQuotes = "'\"`"
@@ -40,7 +41,19 @@ func newSQLLexer(s string) *sqlLexer {
 	return l
 }
 
+// next reads a token, and counts what that cost.
 func (l *sqlLexer) next() sqlToken {
+	from := l.i
+	t := l.read()
+	l.work += l.i - from + 1
+	return t
+}
+
+// tired reports whether the value was read so many times over that it is made for
+// that.
+func (l *sqlLexer) tired() bool { return l.work > 64<<10+32*len(l.s) }
+
+func (l *sqlLexer) read() sqlToken {
 	for l.i < len(l.s) {
 		rest := l.s[l.i:]
 		switch c := rest[0]; {
@@ -107,17 +120,20 @@ func wordLen(s, also string) int {
 	return n
 }
 
+// maxDoubled is how many doubled quotes one string may have.
+const maxDoubled = 32
+
 // quoted reads a string. A doubled quote belongs to it; a backslash guards what
 // follows in some databases only and is not looked at.
 func (l *sqlLexer) quoted(quote byte, k int) sqlToken {
 	from := l.i + 1
-	for {
+	for n := 0; ; n++ {
 		if l.i++; l.i > l.last[k] {
 			l.i = len(l.s)
 			return sqlToken{kind: sqlOpen, text: l.s[from:]}
 		}
 		l.i += strings.IndexByte(l.s[l.i:], quote) + 1
-		if l.i >= len(l.s) || l.s[l.i] != quote {
+		if l.i >= len(l.s) || l.s[l.i] != quote || n > maxDoubled {
 			return sqlToken{sqlString, l.s[from : l.i-1]}
 		}
 	}

@@ -28,7 +28,7 @@ func XML(s string) bool {
 	return strings.Contains(s, "/XInclude") && strings.Contains(s, "include") || strings.Contains(s, "<?xml-stylesheet") && strings.Contains(s, "href")
 }
 
-const maxDeclaration = 4 << 10
+const maxDeclaration = 512
 
 func doctype(s string) bool {
 	name := strings.ToLower(word(s, skipSpace(s, 0)))

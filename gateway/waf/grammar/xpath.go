@@ -51,7 +51,7 @@ func xpathGoesOn(s string, i int) bool {
 }
 
 // maxXPath is how far behind a place is read.
-const maxXPath = 512
+const maxXPath = 128
 
 // xpathIn finds a call of one of XPath's functions, an axis or a path from the root
 // where an operand begins.
