@@ -112,6 +112,9 @@ func (c *Console) approve(v *visit) error {
 	if v.again() {
 		return v.redirect(to, "again")
 	}
+	if err := c.settled(v); err != nil {
+		return err
+	}
 	if err := v.record(actApprove, exclusionWords(x), 1, reason); err != nil {
 		return err
 	}
@@ -167,6 +170,9 @@ func (c *Console) liftExcluded(v *visit) error {
 }
 
 func (c *Console) liftExclusion(ctx context.Context, v *visit, id string) error {
+	if err := c.settled(v); err != nil {
+		return err
+	}
 	if err := v.record(actLift, id, 1, ""); err != nil {
 		return err
 	}
@@ -178,6 +184,9 @@ func (c *Console) putBackExclusion(ctx context.Context, v *visit, x exclusion.Ex
 	act := actAsk
 	if x.ApprovedBy != "" {
 		act = actApprove
+	}
+	if err := c.settled(v); err != nil {
+		return err
 	}
 	if err := v.record(act, exclusionWords(&x), 1, x.Reason); err != nil {
 		return err

@@ -253,6 +253,9 @@ func (c *Console) storeExclusion(v *visit, x *exclusion.Exclusion, act, reason s
 	if err := x.Valid(); err != nil {
 		return noren.Errorf(noren.Invalid, "%w", err)
 	}
+	if err := c.settled(v); err != nil {
+		return err
+	}
 	if err := v.record(act, exclusionWords(x), 1, reason); err != nil {
 		return err
 	}
