@@ -196,9 +196,9 @@ func (c *Console) askCase(v *visit) error {
 		return v.redirect(p.Path, "again")
 	}
 	x := c.asked(v, p.X, run, reason, span.Span)
-	act := actAsk
+	act := exclusion.ActAsk
 	if approve {
-		x.ApprovedBy, x.ApprovedAt, act = x.AskedBy, x.AskedAt, actApprove
+		x.ApprovedBy, x.ApprovedAt, act = x.AskedBy, x.AskedAt, exclusion.ActApprove
 	}
 	if err := c.storeExclusion(v, &x, act, reason); err != nil {
 		return err
@@ -209,13 +209,6 @@ func (c *Console) askCase(v *visit) error {
 	}
 	return v.redirect(v.path("/exclusions/"+x.ID), "exclusion-asked", "undo", id)
 }
-
-// Acts as the record names them.
-const (
-	actAsk     = "firewall.exclusion.ask"
-	actApprove = "firewall.exclusion.approve"
-	actLift    = "firewall.exclusion.lift"
-)
 
 func exclusionSpanOf(name string) (actSpan, bool) {
 	for _, s := range exclusionSpans() {
@@ -256,7 +249,7 @@ func (c *Console) storeExclusion(v *visit, x *exclusion.Exclusion, act, reason s
 	if err := c.settled(v); err != nil {
 		return err
 	}
-	if err := v.record(act, exclusionWords(x), 1, reason); err != nil {
+	if err := v.record(act, exclusionWords(x), 0, reason); err != nil {
 		return err
 	}
 	return c.o.Firewall.Exclude(v.r.Context(), v.site, func(list []exclusion.Exclusion) ([]exclusion.Exclusion, error) {

@@ -218,7 +218,7 @@ func (c wafProposeCmd) Run(e *env) error {
 		if err := x.Valid(); err != nil {
 			return noren.Errorf(noren.Invalid, "%w", err)
 		}
-		if err := in.excludeBy(e, ctx, site, "firewall.exclusion.ask", &x, c.Reason, func(list []exclusion.Exclusion) ([]exclusion.Exclusion, error) {
+		if err := in.excludeBy(e, ctx, site, exclusion.ActAsk, &x, c.Reason, func(list []exclusion.Exclusion) ([]exclusion.Exclusion, error) {
 			return append(list, x), nil
 		}); err != nil {
 			return err
@@ -251,7 +251,7 @@ func (c wafApproveCmd) Run(e *env) error {
 		if err := in.mayApprove(ctx, site, &x, operator()); err != nil {
 			return err
 		}
-		err = in.excludeBy(e, ctx, site, "firewall.exclusion.approve", &x, c.Reason, func(list []exclusion.Exclusion) ([]exclusion.Exclusion, error) {
+		err = in.excludeBy(e, ctx, site, exclusion.ActApprove, &x, c.Reason, func(list []exclusion.Exclusion) ([]exclusion.Exclusion, error) {
 			i := slices.IndexFunc(list, func(y exclusion.Exclusion) bool { return y.ID == c.ID })
 			if i < 0 || list[i].State(time.Now()) != exclusion.Waiting {
 				return nil, noren.Errorf(noren.Conflict, "%s was changed meanwhile", c.ID)
@@ -296,7 +296,7 @@ func (c wafLiftCmd) Run(e *env) error {
 		if err != nil {
 			return err
 		}
-		err = in.excludeBy(e, ctx, site, "firewall.exclusion.lift", &x, c.Reason, func(list []exclusion.Exclusion) ([]exclusion.Exclusion, error) {
+		err = in.excludeBy(e, ctx, site, exclusion.ActLift, &x, c.Reason, func(list []exclusion.Exclusion) ([]exclusion.Exclusion, error) {
 			return slices.DeleteFunc(list, func(y exclusion.Exclusion) bool { return y.ID == c.ID }), nil
 		})
 		if err == nil {
@@ -334,7 +334,7 @@ func (in *instance) excludeBy(e *env, ctx context.Context, site, act string, x *
 		return err
 	}
 	_, err := in.loop.Decide(ctx, noren.Event{Kind: noren.StaffAction, Site: site, Entities: noren.Entities{noren.EntityStaff: operator()},
-		Payload: &noren.Operation{Action: act, Object: x.ID + " " + x.Path, Records: 1, Reason: reason}})
+		Payload: &noren.Operation{Action: act, Object: x.ID + " " + x.Path, Reason: reason}})
 	if err != nil {
 		return fmt.Errorf("record the act: %w", err)
 	}
