@@ -121,7 +121,7 @@ func (p *actPage) freed(ev *noren.Event, addr netip.Addr) {
 		return
 	}
 	caution := map[noren.Cause]noren.Text{
-		noren.CauseWAF:       {Ja: "止めた理由は「攻撃の文字列」です。その検査は、通すようにした方にも続けます。お客様に、別の書き方で送り直していただくようお伝えください。", En: "It was stopped for text that looks like an attack. That is looked for in everybody's requests, also after this. Ask the customer to write it differently."},
+		noren.CauseWAF:       {Ja: "止めた理由は「攻撃の文字列」です。その検査は、通すようにした方にも続けます。まちがいなら、できごとの画面の「これは正しいお客様です」からお進みください。", En: "It was stopped for text that looks like an attack. That is looked for in everybody's requests, also after this. If it was a mistake, use “This is a real customer” on the page of the event."},
 		noren.CauseForbidden: {Ja: "止めた理由は「触れてはいけない場所」です。そこは、誰にもお見せしません。", En: "It was stopped because the place is shown to nobody. That stays so."},
 		noren.CauseAccess:    {Ja: "止めた理由は「入れる場所ではない」です。スタッフの方なら、場所の登録をしてください。", En: "It was stopped because of who may enter there. For people of the shop, add a place instead."},
 		noren.CausePolicy:    {Ja: "止めた理由は「お店の方針」です。方針が同じ判断をすると、また止まることがあります。", En: "A policy stopped it, and may do so again."},

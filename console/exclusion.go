@@ -112,7 +112,10 @@ func (c *Console) approve(v *visit) error {
 	if v.again() {
 		return v.redirect(to, "again")
 	}
-	if err := v.record(actApprove, exclusionWords(x), 1, reason); err != nil {
+	if err := c.settled(v); err != nil {
+		return err
+	}
+	if err := v.record(exclusion.ActApprove, exclusionWords(x), 0, reason); err != nil {
 		return err
 	}
 	err = c.changeExclusion(v.r.Context(), v, x.ID, reason, func(y *exclusion.Exclusion) (keep bool, err error) {
@@ -167,7 +170,10 @@ func (c *Console) liftExcluded(v *visit) error {
 }
 
 func (c *Console) liftExclusion(ctx context.Context, v *visit, id string) error {
-	if err := v.record(actLift, id, 1, ""); err != nil {
+	if err := c.settled(v); err != nil {
+		return err
+	}
+	if err := v.record(exclusion.ActLift, id, 0, ""); err != nil {
 		return err
 	}
 	return c.changeExclusion(ctx, v, id, "除外を取り消し (exclusion lifted)", func(*exclusion.Exclusion) (bool, error) { return false, nil })
@@ -175,11 +181,14 @@ func (c *Console) liftExclusion(ctx context.Context, v *visit, id string) error 
 
 // putBackExclusion undoes a lift. What waited waits again.
 func (c *Console) putBackExclusion(ctx context.Context, v *visit, x exclusion.Exclusion) error {
-	act := actAsk
+	act := exclusion.ActAsk
 	if x.ApprovedBy != "" {
-		act = actApprove
+		act = exclusion.ActApprove
 	}
-	if err := v.record(act, exclusionWords(&x), 1, x.Reason); err != nil {
+	if err := c.settled(v); err != nil {
+		return err
+	}
+	if err := v.record(act, exclusionWords(&x), 0, x.Reason); err != nil {
 		return err
 	}
 	return c.o.Firewall.Exclude(ctx, v.site, func(list []exclusion.Exclusion) ([]exclusion.Exclusion, error) {

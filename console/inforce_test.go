@@ -201,7 +201,7 @@ func TestWouldBe(t *testing.T) {
 		{"the admin from elsewhere", ev(noren.HTTPRequest, noren.ZoneAdmin, &noren.Request{AccessShadow: "a"}), wouldAdmin},
 		{"another zone's rule", ev(noren.HTTPRequest, noren.ZoneLogin, &noren.Request{AccessShadow: "a"}), ""},
 		{"below the score", ev(noren.HTTPRequest, noren.ZoneSearch, &noren.Request{Score: firewallStops - 1}), ""},
-		{"an attack", ev(noren.HTTPRequest, noren.ZoneSearch, &noren.Request{Score: firewallStops}), wouldFirewall},
+		{"an attack", ev(noren.HTTPRequest, noren.ZoneSearch, &noren.Request{Score: firewallStops}), wouldFirewall + "," + wouldFirewall + "search"},
 		{"stopped already", ev(noren.HTTPBlocked, noren.ZoneAdmin, &noren.Blocked{Request: noren.Request{AccessShadow: "a", Score: 9}}), ""},
 	} {
 		if got := strings.Join(wouldBe(tt.ev), ","); got != tt.want {

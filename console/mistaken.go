@@ -134,7 +134,31 @@ type harm struct {
 	least   bool // a bound was met
 	since   time.Time
 	read    int64
-	h       *exclusion.History
+	h       *exclusion.History // nil once what it says is summed up
+	sum     harmSum
+}
+
+// harmSum is what the record says, without whom it is about.
+type harmSum struct {
+	cells                   []exclusion.CellImpact // those that hit buyers
+	rules                   []exclusion.RuleImpact
+	stopped, counted, sales int64
+	full                    bool
+}
+
+func (h *harm) summed() harmSum {
+	if h.h == nil {
+		return h.sum
+	}
+	s := harmSum{rules: h.h.Rules(), stopped: h.h.Stopped, counted: h.h.Counted, sales: h.h.Sales, full: h.h.Full}
+	for _, x := range h.h.Cells() {
+		if x.Buyers == 0 || len(s.cells) >= cellsShown {
+			break
+		}
+		s.cells = append(s.cells, x)
+	}
+	s.rules = s.rules[:min(len(s.rules), rulesShown)]
+	return s
 }
 
 // harms are those of this process, by site.
@@ -188,7 +212,7 @@ func (h *harm) run(ctx context.Context, w walker, log *slog.Logger) {
 		return h.read < censusMost
 	})
 	switch {
-	case ctx.Err() != nil || err == nil && h.read >= censusMost:
+	case ctx.Err() != nil || err == nil && h.many():
 		h.end(false, true, time.Time{})
 	case err != nil:
 		log.Error("console: look back at whom the firewall stopped", "site", w.site, "err", err)
@@ -198,10 +222,17 @@ func (h *harm) run(ctx context.Context, w walker, log *slog.Logger) {
 	}
 }
 
+func (h *harm) many() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.read >= censusMost
+}
+
 func (h *harm) end(failed, least bool, since time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.running, h.failed, h.least = false, failed, least
+	h.sum, h.h = h.summed(), nil
 	if !since.IsZero() {
 		h.since = since
 	}
@@ -211,18 +242,13 @@ func (h *harm) end(failed, least bool, since time.Time) {
 func (h *harm) show(v *visit, p *mistakenPage) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	p.Counting, p.Failed, p.Least, p.Since = h.running, h.failed, h.least || h.h.Full, noren.At(h.since)
-	p.Stopped, p.Counted, p.SalesKnown = h.h.Stopped, h.h.Counted, h.h.Sales > 0
-	for _, x := range h.h.Cells() {
-		if x.Buyers == 0 || len(p.Cells) >= cellsShown {
-			break
-		}
+	sum := h.summed()
+	p.Counting, p.Failed, p.Least, p.Since = h.running, h.failed, h.least || sum.full, noren.At(h.since)
+	p.Stopped, p.Counted, p.SalesKnown = sum.stopped, sum.counted, sum.sales > 0
+	for _, x := range sum.cells {
 		p.Cells = append(p.Cells, cellRow{x, partMeaning(x.Field), ruleMeaning(x.Rule), zoneName(x.Zone), v.casePath(x.Newest.ID)})
 	}
-	for _, x := range h.h.Rules() {
-		if len(p.Rules) >= rulesShown {
-			break
-		}
+	for _, x := range sum.rules {
 		p.Rules = append(p.Rules, ruleRow{x, ruleMeaning(x.Rule), ruleBadge(x.Impact), v.casePath(x.Newest.ID)})
 	}
 }
@@ -254,6 +280,27 @@ func (c *Console) approvers(v *visit) (others int, err error) {
 		}
 	}
 	return others, nil
+}
+
+// settled refuses, before anything is recorded, what could not be stored: while a
+// change of the settings waits for its confirmation there is no other.
+func (c *Console) settled(v *visit) error {
+	if c.settingsAreFiles() {
+		return noren.WithText(noren.Errorf(noren.Denied, "the settings are files"), noren.Text{Ja: "このお店の設定はファイルで管理されているため、画面からは変えられません。", En: "The settings of this shop are files, so they cannot be changed here."})
+	}
+	if c.o.Settings == nil {
+		return nil
+	}
+	open, err := c.o.Settings.Trials(v.r.Context())
+	if err != nil {
+		return err
+	}
+	for _, t := range open {
+		if t.Kind == settings.TrialSettings {
+			return noren.WithText(settings.SettingsOnTrial(), noren.Text{Ja: "確定を待っている設定の変更があります。上の帯で確定するか元に戻してから、もう一度お試しください。", En: "A change of the settings waits for its confirmation. Keep it or take it back first, then try again."})
+		}
+	}
+	return nil
 }
 
 // settingsAreFiles reports whether exclusions cannot be made here.

@@ -179,7 +179,7 @@ func TestOwnerAloneApproves(t *testing.T) {
 	if got := b.post("/s/shop/undo", "undo", id, "to", "/s/shop/mistaken"); got.status != http.StatusSeeOther || f.states(t) != "" {
 		t.Errorf("not undone: %d %q", got.status, f.states(t))
 	}
-	for _, act := range []string{actApprove, actLift} {
+	for _, act := range []string{exclusion.ActApprove, exclusion.ActLift} {
 		if !w.acted(act) {
 			t.Errorf("%s is not in the record", act)
 		}

@@ -27,6 +27,7 @@ type casePage struct {
 	Star           bool
 	Run            *caseSeen
 	Have           []exclusionRow // of this event
+	Active         bool           // one of them waits or is in force
 	May, Alone     bool           // ask; approve at once, because nobody else could
 	MayApprove     bool
 	Files          bool
@@ -42,9 +43,9 @@ type casePage struct {
 // foundLine is one rule at one field, in words.
 type foundLine struct {
 	exclusion.Found
-	Where, What noren.Text
-	Goes        bool
-	Kept        noren.Text // why it cannot be left out
+	Where, What, Says noren.Text
+	Goes              bool
+	Kept              noren.Text // why it cannot be left out
 }
 
 func exclusionSpans() []actSpan {
@@ -95,6 +96,7 @@ func (c *Console) caseOf(v *visit) (*casePage, error) {
 			p.Have = append(p.Have, c.exclusionRow(v, &list[i], time.Now()))
 		}
 	}
+	p.Active = active(p.Have)
 	c.propose(p, &s)
 	p.Run = c.cases.seen(v.site, ev.ID)
 	return p, nil
@@ -124,7 +126,7 @@ func (c *Console) propose(p *casePage, s *journal.Stored) {
 	}
 	found, _ := exclusion.Finds(ev)
 	for _, f := range found {
-		l := foundLine{Found: f, Where: partMeaning(f.Field), What: ruleMeaning(f.Rule), Goes: err == nil && slices.Contains(x.Targets, f.Target)}
+		l := foundLine{Found: f, Where: partMeaning(f.Field), What: ruleMeaning(f.Rule), Says: whyStopped(f.Rule), Goes: err == nil && slices.Contains(x.Targets, f.Target)}
 		if why, ok := noren.TextOf(f.Valid()); ok && f.Valid() != nil {
 			l.Kept = why
 		}
@@ -169,7 +171,7 @@ func (c *Console) askCase(v *visit) error {
 		err = wrong("reason", "先に「過去の記録と見本で試す」を押して、何が通るようになるかを確かめてください。", "Please try it first, and see what it would open.")
 	case !ok:
 		err = wrong("for", "期限を選んでください。", "Please choose an end.")
-	case active(p.Have):
+	case p.Active:
 		err = wrong("reason", "このできごとの除外は、もうあります。", "There is an exclusion of this event already.")
 	case approve && !p.Alone:
 		err = wrong("reason", "承認できる方がほかにいるので、その方に承認してもらってください。", "Somebody else may approve; please have them do it.")
@@ -194,9 +196,9 @@ func (c *Console) askCase(v *visit) error {
 		return v.redirect(p.Path, "again")
 	}
 	x := c.asked(v, p.X, run, reason, span.Span)
-	act := actAsk
+	act := exclusion.ActAsk
 	if approve {
-		x.ApprovedBy, x.ApprovedAt, act = x.AskedBy, x.AskedAt, actApprove
+		x.ApprovedBy, x.ApprovedAt, act = x.AskedBy, x.AskedAt, exclusion.ActApprove
 	}
 	if err := c.storeExclusion(v, &x, act, reason); err != nil {
 		return err
@@ -207,13 +209,6 @@ func (c *Console) askCase(v *visit) error {
 	}
 	return v.redirect(v.path("/exclusions/"+x.ID), "exclusion-asked", "undo", id)
 }
-
-// Acts as the record names them.
-const (
-	actAsk     = "firewall.exclusion.ask"
-	actApprove = "firewall.exclusion.approve"
-	actLift    = "firewall.exclusion.lift"
-)
 
 func exclusionSpanOf(name string) (actSpan, bool) {
 	for _, s := range exclusionSpans() {
@@ -251,7 +246,10 @@ func (c *Console) storeExclusion(v *visit, x *exclusion.Exclusion, act, reason s
 	if err := x.Valid(); err != nil {
 		return noren.Errorf(noren.Invalid, "%w", err)
 	}
-	if err := v.record(act, exclusionWords(x), 1, reason); err != nil {
+	if err := c.settled(v); err != nil {
+		return err
+	}
+	if err := v.record(act, exclusionWords(x), 0, reason); err != nil {
 		return err
 	}
 	return c.o.Firewall.Exclude(v.r.Context(), v.site, func(list []exclusion.Exclusion) ([]exclusion.Exclusion, error) {

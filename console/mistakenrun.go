@@ -23,12 +23,35 @@ type caseRun struct {
 	percent   int
 	looking   bool // at the record; the samples are done
 	rehearsed exclusion.Rehearsed
-	h         *exclusion.History
+	h         *exclusion.History // nil once what it says is summed up
+	sum       caseSum
 	erased    int64
 	lookedTo  time.Time
 	ended     time.Time
 	partial   bool // the time was over
 	failed    bool
+}
+
+// caseSum is what the record says, without whom it is about.
+type caseSum struct {
+	would, impact exclusion.Impact
+	examples      []exclusion.Example
+	sales, full   bool
+	counted       int64
+}
+
+// summed is the sum so far.
+func (r *caseRun) summed() caseSum {
+	if r.h == nil {
+		return r.sum
+	}
+	s := caseSum{would: r.h.Opened(), examples: append([]exclusion.Example(nil), r.h.Examples...), sales: r.h.Sales > 0, full: r.h.Full, counted: r.h.Counted}
+	for _, t := range r.x.Targets {
+		if i := r.h.Of(exclusion.Cell{Target: t, Path: r.x.Path, Zone: r.x.Zone}); i.Times > s.impact.Times {
+			s.impact = i
+		}
+	}
+	return s
 }
 
 // Shares of the way, and how long it may take.
@@ -138,6 +161,7 @@ func (r *caseRun) end(err error, partial bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.ended, r.partial, r.failed = time.Now(), partial, err != nil && !partial
+	r.sum, r.h = r.summed(), nil // fifty of them are kept for an hour
 	r.cancel()
 }
 
@@ -159,7 +183,7 @@ func (r *caseRun) done() bool {
 func (r *caseRun) tried() exclusion.Tried {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	o := r.h.Opened()
+	o := r.summed().would
 	return exclusion.Tried{At: exclusion.At(r.ended), Attacks: r.rehearsed.Attacks, Opened: r.rehearsed.Opened, Benign: r.rehearsed.Benign, Saved: r.rehearsed.Saved,
 		Events: o.Times, Visitors: int64(o.Visitors), Buyers: int64(o.Buyers)}
 }
@@ -187,16 +211,11 @@ func (cs *cases) seen(site, event string) *caseSeen {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := &caseSeen{Running: r.ended.IsZero(), Looking: r.looking, Failed: r.failed, Partial: r.partial, Percent: r.percent, Rehearsed: r.rehearsed, Would: r.h.Opened(),
-		Examples: r.h.Examples, SalesKnown: r.h.Sales > 0, Full: r.h.Full, Erased: r.erased, Counted: r.h.Counted, Days: mistakenDays}
+	sum := r.summed()
+	s := &caseSeen{Running: r.ended.IsZero(), Looking: r.looking, Failed: r.failed, Partial: r.partial, Percent: r.percent, Rehearsed: r.rehearsed, Would: sum.would, Impact: sum.impact,
+		Examples: sum.examples, SalesKnown: sum.sales, Full: sum.full, Erased: r.erased, Counted: sum.counted, Days: mistakenDays}
 	if !r.lookedTo.IsZero() {
 		s.LookedTo = noren.At(r.lookedTo)
 	}
-	for _, t := range r.x.Targets {
-		if i := r.h.Of(exclusion.Cell{Target: t, Path: r.x.Path, Zone: r.x.Zone}); i.Times > s.Impact.Times {
-			s.Impact = i
-		}
-	}
-	s.Examples = append([]exclusion.Example(nil), s.Examples...)
 	return s
 }

@@ -26,6 +26,7 @@ type stoppingPage struct {
 	Days      int
 	Admin     stoppingAdmin
 	Firewall  counts
+	Zones     []stoppingZone // where the firewall only records, and found something
 	Lines     []copyable
 	Policies  []stoppingPolicy
 	Base      string
@@ -77,7 +78,8 @@ func (c *Console) showStopping(v *visit, status int, p stoppingPage) error {
 	p.Admin.counts, p.Firewall = n.counts(wouldAdmin), n.counts(wouldFirewall)
 	p.Admin.Who = v.wouldBeOut(n)
 	if site, err := c.siteOf(v.site); err == nil {
-		p.Lines = linesFor(stepGuard, &setupState{Site: site})
+		p.Zones = firewallZones(&site, n, p.Would.Counting)
+		p.Lines = append(zoneLines(&site, p.Zones), linesFor(stepGuard, &setupState{Site: site})...)
 	}
 	if p.MayChange {
 		var err error
@@ -132,7 +134,7 @@ func wouldBe(ev *noren.Event) (out []string) {
 		out = append(out, wouldAdmin)
 	}
 	if p.Score >= firewallStops {
-		out = append(out, wouldFirewall)
+		out = append(out, wouldFirewall, wouldFirewall+string(ev.Zone))
 	}
 	return out
 }

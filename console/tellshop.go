@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"noren"
+	"noren/gateway/waf/exclusion"
 )
 
 // ofShop tells what customers and the shop's people did.
@@ -155,8 +156,12 @@ func operations() map[string]noren.Text {
 func (t *teller) operation(ev *noren.Event, p *noren.Operation) noren.Text {
 	who := t.people.author("staff:" + ev.Entities[noren.EntityStaff])
 	did := textOr(operations(), p.Action, noren.Text{Ja: "操作しました", En: "did something"})
+	_, known := operations()[p.Action]
+	if excluded, ok := exclusion.ActText(p.Action); ok {
+		did, known = excluded, true
+	}
 	text := fill("%s が%s", "%s %s", who, did)
-	if _, known := operations()[p.Action]; !known {
+	if !known {
 		text = fill("%s の操作: %s", "%s did: %s", who, did)
 	}
 	if p.Records > 0 {

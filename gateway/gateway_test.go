@@ -20,6 +20,7 @@ import (
 
 	"noren"
 	"noren/gateway/waf"
+	"noren/gateway/waf/exclusion"
 )
 
 func TestOrdinaryRequestsPassUnchanged(t *testing.T) {
@@ -589,6 +590,68 @@ func TestFirewallInShadowRecordsAndPasses(t *testing.T) {
 	}
 	if got := s.loop.of(noren.HTTPRequest)[0].Payload.(*noren.Request); got.Score < 5 || len(got.Hits) == 0 {
 		t.Errorf("the finding is not in the event: %+v", got)
+	}
+}
+
+// A site goes from recording to stopping zone by zone.
+func TestFirewallByZone(t *testing.T) {
+	s := stand(t, func(o *Options) {
+		site := &o.Settings.Sites[0]
+		site.WAF, site.WAFZones = WAFShadow, map[noren.Zone]WAFMode{noren.ZoneCheckout: WAFOn}
+		site.Zones = map[noren.Zone][]string{noren.ZoneCheckout: {"/checkout", "/checkout/*"}}
+	})
+	const attack = "?id=1%27%20OR%20%271%27=%271"
+	for path, want := range map[string]int{"/": 200, "/checkout": 403} {
+		if res, _ := s.do("GET", path+attack, ""); res.StatusCode != want {
+			t.Errorf("%s: %d, want %d", path, res.StatusCode, want)
+		}
+	}
+	for _, zones := range []map[noren.Zone]WAFMode{{"nowhere": WAFOn}, {noren.ZoneCheckout: WAFOff}, {noren.ZoneCheckout: "loud"}} {
+		site := s.Sites()[0]
+		if site.WAFZones = zones; site.Valid() == nil {
+			t.Errorf("%v is accepted", zones)
+		}
+	}
+}
+
+// An exclusion holds for its site, page, zone, field and rule, until its second.
+func TestExclusions(t *testing.T) {
+	now := time.Now()
+	x := exclusion.Exclusion{ID: "1", Path: "/search", Zone: noren.ZoneStorefront, Targets: []exclusion.Target{{Rule: 942100, Field: "ARGS:id"}}, Event: "e", Reason: "r",
+		AskedBy: "a", AskedAt: exclusion.At(now.Add(-time.Hour)), ApprovedBy: "b", ApprovedAt: exclusion.At(now.Add(-time.Hour)), Until: exclusion.At(now.Add(time.Hour))}
+	s := stand(t, func(o *Options) {
+		x.Zone = noren.ZoneStorefront
+		o.Settings.Exclusions = map[string][]exclusion.Exclusion{o.Settings.Sites[0].Name: {x}}
+	})
+	const attack = "1%27%20OR%20%271%27=%271"
+	status := func(target string) int {
+		t.Helper()
+		res, _ := s.do("GET", target, "")
+		return res.StatusCode
+	}
+	// Only rule 942100 is about this value, so without it the request passes.
+	if got := status("/search?id=" + attack); got != 200 {
+		t.Errorf("the excluded field: %d", got)
+	}
+	for _, target := range []string{"/search?q=" + attack, "/search/?id=" + attack, "/%73earch?id=" + attack, "/other?id=" + attack} {
+		if got := status(target); got != 403 {
+			t.Errorf("%s: %d", target, got)
+		}
+	}
+	next := Settings{Sites: s.Sites(), Exclusions: map[string][]exclusion.Exclusion{"another": {x}}}
+	if err := s.Apply(next); err != nil {
+		t.Fatal(err)
+	}
+	if got := status("/search?id=" + attack); got != 403 {
+		t.Errorf("an exclusion of another site: %d", got)
+	}
+	x.Until = exclusion.At(now.Add(-time.Second))
+	next.Exclusions = map[string][]exclusion.Exclusion{s.Sites()[0].Name: {x}}
+	if err := s.Apply(next); err != nil {
+		t.Fatal(err)
+	}
+	if got := status("/search?id=" + attack); got != 403 {
+		t.Errorf("one that is over: %d", got)
 	}
 }
 

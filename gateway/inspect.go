@@ -31,7 +31,7 @@ func (x *exchange) inspect() *stop {
 	if s := x.bodyOverride(); s != nil {
 		return s
 	}
-	if x.st.waf == nil || x.shop.WAF == WAFOff {
+	if x.st.waf == nil || x.shop.WAFIn(x.place.Zone) == WAFOff {
 		return nil
 	}
 	if x.r.Context().Err() != nil {
@@ -43,7 +43,7 @@ func (x *exchange) inspect() *stop {
 	if err != nil {
 		return x.notInspected(err)
 	}
-	if !x.result.Blocked || x.shop.WAF == WAFShadow {
+	if !x.result.Blocked || x.shop.WAFIn(x.place.Zone) == WAFShadow {
 		return nil
 	}
 	s := &stop{cause: noren.CauseWAF, rule: topRule(x.result.Hits), status: http.StatusForbidden}

@@ -46,9 +46,12 @@ type Site struct {
 	InspectLimit   int64          `yaml:"inspect_limit" json:"inspect_limit,omitempty" jsonschema:"description=Largest form or JSON in bytes; default 64 KiB\\, four times as much in the admin"`
 	AttackMode     AttackMode     `yaml:"attack_mode" json:"attack_mode,omitempty" jsonschema:"enum=auto,enum=by_hand,default=auto,description=Whether the site switches itself to the attack mode when very many strangers make it slow"`
 	WAF            WAFMode        `yaml:"waf" json:"waf,omitempty" jsonschema:"enum=on,enum=shadow,enum=off,default=on,description=Web application firewall: on stops what it finds; shadow records it and lets it pass"`
-	DeviceCookie   *bool          `yaml:"device_cookie" json:"device_cookie,omitempty" jsonschema:"description=Give visitors a signed first-party cookie that tells their device apart,default=true"`
-	Contact        noren.Text     `yaml:"contact" json:"contact,omitempty" jsonschema:"description=How a visitor who was stopped reaches the shop\\, printed on the page they see"`
-	Title          noren.Text     `yaml:"title" json:"title,omitempty" jsonschema:"description=The shop's name on the page of a visitor who was stopped"`
+	// WAFZones is the same for single zones, so that a site goes from recording to
+	// stopping zone by zone.
+	WAFZones     map[noren.Zone]WAFMode `yaml:"waf_zones" json:"waf_zones,omitempty" jsonschema:"description=The same for single zones (on or shadow)\\, such as {checkout: on} while the rest only records"`
+	DeviceCookie *bool                  `yaml:"device_cookie" json:"device_cookie,omitempty" jsonschema:"description=Give visitors a signed first-party cookie that tells their device apart,default=true"`
+	Contact      noren.Text             `yaml:"contact" json:"contact,omitempty" jsonschema:"description=How a visitor who was stopped reaches the shop\\, printed on the page they see"`
+	Title        noren.Text             `yaml:"title" json:"title,omitempty" jsonschema:"description=The shop's name on the page of a visitor who was stopped"`
 }
 
 // KeyPair names a certificate and its key, PEM files, or says that they are
@@ -88,6 +91,17 @@ const (
 	maxInspectLimit = 512 << 10
 )
 
+// WAFIn is what the firewall does in a zone.
+func (s *Site) WAFIn(z noren.Zone) WAFMode {
+	if m, ok := s.WAFZones[z]; ok {
+		return m
+	}
+	if s.WAF == "" {
+		return WAFOn
+	}
+	return s.WAF
+}
+
 // Valid reports everything that is wrong with s, joined.
 func (s *Site) Valid() error {
 	var errs []error
@@ -109,6 +123,11 @@ func (s *Site) Valid() error {
 	case "", WAFOn, WAFShadow, WAFOff:
 	default:
 		fault("waf %q is not on, shadow or off", s.WAF)
+	}
+	for z, m := range s.WAFZones {
+		if _, ok := z.Info(); !ok || m != WAFOn && m != WAFShadow {
+			fault("waf_zones: %s: %q: expected a zone, and on or shadow", z, m)
+		}
 	}
 	switch s.AttackMode {
 	case "", AttackAuto, AttackByHand:

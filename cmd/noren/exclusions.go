@@ -67,6 +67,7 @@ func (in *instance) rehearse(ctx context.Context, site string, x *exclusion.Excl
 	if err != nil {
 		return exclusion.Rehearsed{}, err
 	}
+	defer func() { go giveBackMemory() }() // a firewall of its own was compiled
 	o := rehearse.Options{Rules: firewallFiles(set), Progress: progress}
 	if i := slices.IndexFunc(in.present().Sites, func(s gateway.Site) bool { return s.Name == site }); i >= 0 {
 		site := &in.present().Sites[i]

@@ -2,6 +2,7 @@ package main
 
 import (
 	"noren"
+	"noren/gateway/waf/exclusion"
 	"noren/staff"
 )
 
@@ -17,6 +18,9 @@ func staffHappened(ev *noren.Event, lang string) string {
 		return text
 	case *noren.Operation:
 		what, ok := staff.ActText(p.Action)
+		if !ok {
+			what, ok = exclusion.ActText(p.Action)
+		}
 		if !ok {
 			return ""
 		}

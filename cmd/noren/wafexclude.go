@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"noren/gateway/waf"
 	"noren/gateway/waf/exclusion"
 	"noren/journal"
+	"noren/settings"
 	"noren/staff"
 	"noren/yamlfile"
 )
@@ -216,7 +218,7 @@ func (c wafProposeCmd) Run(e *env) error {
 		if err := x.Valid(); err != nil {
 			return noren.Errorf(noren.Invalid, "%w", err)
 		}
-		if err := in.excludeBy(ctx, site, "firewall.exclusion.ask", &x, c.Reason, func(list []exclusion.Exclusion) ([]exclusion.Exclusion, error) {
+		if err := in.excludeBy(e, ctx, site, exclusion.ActAsk, &x, c.Reason, func(list []exclusion.Exclusion) ([]exclusion.Exclusion, error) {
 			return append(list, x), nil
 		}); err != nil {
 			return err
@@ -249,7 +251,7 @@ func (c wafApproveCmd) Run(e *env) error {
 		if err := in.mayApprove(ctx, site, &x, operator()); err != nil {
 			return err
 		}
-		err = in.excludeBy(ctx, site, "firewall.exclusion.approve", &x, c.Reason, func(list []exclusion.Exclusion) ([]exclusion.Exclusion, error) {
+		err = in.excludeBy(e, ctx, site, exclusion.ActApprove, &x, c.Reason, func(list []exclusion.Exclusion) ([]exclusion.Exclusion, error) {
 			i := slices.IndexFunc(list, func(y exclusion.Exclusion) bool { return y.ID == c.ID })
 			if i < 0 || list[i].State(time.Now()) != exclusion.Waiting {
 				return nil, noren.Errorf(noren.Conflict, "%s was changed meanwhile", c.ID)
@@ -294,7 +296,7 @@ func (c wafLiftCmd) Run(e *env) error {
 		if err != nil {
 			return err
 		}
-		err = in.excludeBy(ctx, site, "firewall.exclusion.lift", &x, c.Reason, func(list []exclusion.Exclusion) ([]exclusion.Exclusion, error) {
+		err = in.excludeBy(e, ctx, site, exclusion.ActLift, &x, c.Reason, func(list []exclusion.Exclusion) ([]exclusion.Exclusion, error) {
 			return slices.DeleteFunc(list, func(y exclusion.Exclusion) bool { return y.ID == c.ID }), nil
 		})
 		if err == nil {
@@ -320,10 +322,19 @@ func (in *instance) exclusionByID(ctx context.Context, site, id string) (string,
 	return site, list[i], nil
 }
 
-// excludeBy records an act of the operator, then changes the exclusions.
-func (in *instance) excludeBy(ctx context.Context, site, act string, x *exclusion.Exclusion, reason string, edit func([]exclusion.Exclusion) ([]exclusion.Exclusion, error)) error {
+// excludeBy records an act of the operator, then changes the exclusions. Where the
+// settings are files it prints the patch instead.
+func (in *instance) excludeBy(e *env, ctx context.Context, site, act string, x *exclusion.Exclusion, reason string, edit func([]exclusion.Exclusion) ([]exclusion.Exclusion, error)) error {
+	if in.settings.Mode() == settings.Files { // nothing happens, so nothing is recorded
+		err := in.exclude(ctx, site, edit, operator(), reason)
+		if refused, ok := errors.AsType[*settings.Refused](err); ok {
+			fmt.Fprint(e.io.out, refused.Patch)
+			return noren.WithHint(noren.Errorf(noren.Denied, "the settings are files in %s", refused.Dir), "apply the patch above there")
+		}
+		return err
+	}
 	_, err := in.loop.Decide(ctx, noren.Event{Kind: noren.StaffAction, Site: site, Entities: noren.Entities{noren.EntityStaff: operator()},
-		Payload: &noren.Operation{Action: act, Object: x.ID + " " + x.Path, Records: 1, Reason: reason}})
+		Payload: &noren.Operation{Action: act, Object: x.ID + " " + x.Path, Reason: reason}})
 	if err != nil {
 		return fmt.Errorf("record the act: %w", err)
 	}
