@@ -51,8 +51,11 @@ func fetches(s string, wanted func(host string) bool) bool {
 		return r
 	}, s[:min(len(s), maxURL)])
 	slashes := len(s) - len(strings.TrimLeft(s, `/\`))
-	if slashes > 0 && fetchSchemes[scheme] {
+	if slashes > 0 && fetchSchemes[scheme] && wanted("localhost") {
 		rest := s[slashes:] // file:///C:/Users is what a browser shows of a customer's own file
+		if rest == "" || rest[0] >= 0x80 || isSpace(rest[0]) {
+			return false // the scheme alone, in a sentence
+		}
 		return scheme != "file" || len(rest) < 2 || !isLetter(rest[0]) || rest[1] != ':'
 	}
 	switch scheme {

@@ -42,7 +42,7 @@ var cases = map[string]struct{ attacks, benign []string }{
 	"fetch": {
 		[]string{"http://0x7f.1/", "http://017700000001/", "http://[::1]/", "http://127。0。0。1/", "http://a@127.0.0.1/", "gopher://x.example/", "http:\t//localhost/", "http:/127.0.0.1/", "http:\\\\127.0.0.1\\",
 			"//169.254.169.254/latest/", "http://ⓛⓞⓒⓐⓛⓗⓞⓢⓣ/", "http://127.0.0.1.nip.io/", "url:file:///etc/passwd", "http://[::ffff:127.0.0.1]/", "http://2852039166/"},
-		[]string{"https://shop.example/", "http://192.168.0.1/ が開けません", "https://1.1.1.1/", "mailto:info@example.com", "12:30 希望", "//お急ぎ//", "file:///C:/Users/taro/a.jpg", "http://localhost.example/"},
+		[]string{"https://shop.example/", "http://192.168.0.1/ が開けません", "https://1.1.1.1/", "mailto:info@example.com", "12:30 希望", "//お急ぎ//", "file:///C:/Users/taro/a.jpg", "http://localhost.example/", "file://と表示されます"},
 	},
 	"neighbour": {[]string{"http://10.0.0.5:9200/_cat", "http://192.168.0.1/"}, []string{"https://shop.example/", "192.168.1.1を開く"}},
 	"host":      {[]string{"127.0.0.1:6379", "localhost", "0x7f000001", "[::1]", "10.0.0.5:9200/_cat"}, []string{"www.example.co.jp", "12", "2026", "1.5", "shop"}},
