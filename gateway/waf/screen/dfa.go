@@ -17,8 +17,9 @@ import (
 // it is full it starts anew, and package regexp answers meanwhile.
 type dfa struct {
 	prog     *syntax.Prog
-	re       *regexp.Regexp
-	bytewise bool // each byte is a character (Latin-1), as package binaryregexp reads
+	re       func() *regexp.Regexp // made when it is first needed, which is seldom
+	captures int                   // groups of the pattern
+	bytewise bool                  // each byte is a character (Latin-1), as package binaryregexp reads
 	low      [256]uint16
 	bounds   []rune // class i is bounds[i] to bounds[i+1]-1
 	cache    atomic.Pointer[dfaCache]
@@ -45,20 +46,18 @@ const maxDFABytes = 384 << 10
 // compileDFA takes the pattern with its flags, as the operator gives it to the
 // regular expressions of Go.
 func compileDFA(pattern string, bytewise bool) (*dfa, *syntax.Regexp, error) {
-	re, err := regexp.Compile(pattern)
-	if err != nil {
-		return nil, nil, err
-	}
 	parsed, err := syntax.Parse(pattern, syntax.Perl)
 	if err != nil {
 		return nil, nil, err
 	}
+	groups := parsed.MaxCap()
 	parsed = parsed.Simplify()
 	prog, err := syntax.Compile(parsed)
 	if err != nil {
 		return nil, nil, err
 	}
-	d := &dfa{prog: prog, re: re, bytewise: bytewise, bounds: classBounds(prog)}
+	re := sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) }) // it parses
+	d := &dfa{prog: prog, re: re, captures: groups, bytewise: bytewise, bounds: classBounds(prog)}
 	for r := range rune(256) {
 		d.low[r] = d.class(r)
 	}
@@ -198,7 +197,7 @@ func (d *dfa) slow(v string) bool {
 	if d.bytewise {
 		v = latin1(v)
 	}
-	return d.re.MatchString(v)
+	return d.re().MatchString(v)
 }
 
 // latin1 reads each byte as a character.

@@ -174,7 +174,7 @@ func (d *dfa) submatches(s string) []string {
 	if d.bytewise {
 		return nil
 	}
-	return d.re.FindStringSubmatch(s)
+	return d.re().FindStringSubmatch(s)
 }
 
 func asciiOnly(s string) bool {
@@ -312,7 +312,7 @@ func compileIPMatch(arg string) operator {
 // captures is how many groups a pattern has; -1 if it is no pattern.
 func captures(o operator) int {
 	if d, ok := o.(*dfa); ok && !d.bytewise {
-		return d.re.NumSubexp()
+		return d.captures
 	}
 	return -1
 }

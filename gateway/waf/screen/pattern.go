@@ -61,9 +61,9 @@ const (
 // are looked at where the automaton finds that a match ends.
 func (p Pattern) Groups(v string) []string {
 	if p.dfa.bytewise {
-		return bytesOf(p.dfa.re.FindStringSubmatch(latin1(p.dfa.window(v))))
+		return bytesOf(p.dfa.re().FindStringSubmatch(latin1(p.dfa.window(v))))
 	}
-	return p.dfa.re.FindStringSubmatch(p.dfa.window(v))
+	return p.dfa.re().FindStringSubmatch(p.dfa.window(v))
 }
 
 // bytesOf turns what latin1 made of bytes back into them.
@@ -88,7 +88,7 @@ func (d *dfa) window(v string) string {
 		return v
 	}
 	w := v[max(0, end-windowBytes):min(len(v), end+windowBytes)]
-	if !matchIn(d.re, w, d.bytewise) { // it is longer than the window
+	if !matchIn(d.re(), w, d.bytewise) { // it is longer than the window
 		return v
 	}
 	return w
