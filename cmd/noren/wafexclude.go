@@ -333,7 +333,7 @@ func (in *instance) excludeBy(e *env, ctx context.Context, site, act string, x *
 		}
 		return err
 	}
-	_, err := in.loop.Decide(ctx, noren.Event{Kind: noren.StaffAction, Site: site, Entities: noren.Entities{noren.EntityStaff: operator()},
+	_, err := in.loop.Decide(ctx, noren.Event{Kind: noren.StaffAction, Site: site, Entities: noren.Entities{noren.EntityStaff: "machine:" + operator()},
 		Payload: &noren.Operation{Action: act, Object: x.ID + " " + x.Path, Reason: reason}})
 	if err != nil {
 		return fmt.Errorf("record the act: %w", err)

@@ -3,6 +3,7 @@ package waf
 import (
 	"net/netip"
 	"net/url"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,7 +24,8 @@ func formOf(pairs ...string) *Request {
 func TestWithout(t *testing.T) {
 	w, err := New(Options{Slots: 4, Budget: time.Minute, Rules: []RuleFile{{"firewall/own.conf", []byte(
 		`SecRule ARGS "@contains のし紙" "id:501,phase:2,deny,t:none,msg:'strict'"` + "\n" +
-			`SecRule &ARGS:note "@eq 0" "id:502,phase:2,pass,log,t:none,chain"` + "\n" + `SecRule REQUEST_METHOD "@streq NEVER" ""`)}}})
+			`SecRule &ARGS:note "@eq 0" "id:502,phase:2,pass,log,t:none,chain"` + "\n" + `SecRule REQUEST_METHOD "@streq NEVER" ""` + "\n" +
+			`SecRule ARGS|!ARGS:x|!ARGS:y|!ARGS:z "@contains never" "id:503,phase:2,deny,t:none"`)}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +65,7 @@ func TestWithout(t *testing.T) {
 	}
 	for target, ok := range map[exclusion.Target]bool{
 		own: true, {Rule: 942100, Field: "ARGS:note"}: true, {Rule: 941100, Field: "REQUEST_HEADERS:User-Agent"}: true,
-		{Rule: 502, Field: "ARGS:note"}: false, {Rule: 949110, Field: "ARGS:note"}: false, {Rule: 942100, Field: "REQUEST_BODY"}: false,
+		{Rule: 502, Field: "ARGS:note"}: false, {Rule: 503, Field: "ARGS:note"}: false, {Rule: 503, Field: "REQUEST_COOKIES:note"}: true, {Rule: 949110, Field: "ARGS:note"}: false, {Rule: 942100, Field: "REQUEST_BODY"}: false,
 	} {
 		if err := w.Excludable(target); (err == nil) != ok {
 			t.Errorf("%s: %v", target, err)
@@ -102,4 +104,62 @@ func TestConcerns(t *testing.T) {
 	if passedOver < 10 {
 		t.Errorf("only %d passed over", passedOver)
 	}
+}
+
+// What one request goes without, no other does, at the same time either: of every
+// rule that may be left out (run with -race).
+func TestWithoutStaysInItsRequest(t *testing.T) {
+	w, err := New(Options{Slots: 8, Budget: time.Minute, NoScreen: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	var mine, theirs []exclusion.Target
+	for id := range w.fits.counts { // every rule is a key
+		for _, c := range []string{"REQUEST_COOKIES", "ARGS", "REQUEST_HEADERS"} {
+			a, b := exclusion.Target{Rule: id, Field: c + ":a"}, exclusion.Target{Rule: id, Field: c + ":b"}
+			if w.Excludable(a) == nil {
+				mine, theirs = append(mine, a), append(theirs, b)
+			}
+		}
+	}
+	if len(mine) < 50 {
+		t.Fatalf("only %d may be left out", len(mine))
+	}
+	request := func(name string) *Request {
+		r := formOf(name, "1' UNION SELECT password FROM users -- ")
+		r.Header["Cookie"] = []string{name + "=1%27%20UNION%20SELECT%20password%20FROM%20users%20--%20"}
+		return r
+	}
+	want, err := w.Inspect(t.Context(), request("b"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range 15 {
+				r := request("a")
+				r.Without = mine
+				if res, err := w.Inspect(t.Context(), r); err != nil || res.Score >= want.Score {
+					t.Errorf("%d of %d, %v", res.Score, want.Score, err)
+				}
+			}
+		})
+		all.Go(func() {
+			for range 15 {
+				r := request("b")
+				r.Without = mine // of the other field
+				if res, err := w.Inspect(t.Context(), r); err != nil || res.Score != want.Score {
+					t.Errorf("%d, want %d, %v", res.Score, want.Score, err)
+				}
+				r = request("a")
+				r.Without = theirs
+				if res, err := w.Inspect(t.Context(), r); err != nil || res.Score != want.Score {
+					t.Errorf("%d, want %d, %v", res.Score, want.Score, err)
+				}
+			}
+		})
+	}
+	all.Wait()
 }
