@@ -182,7 +182,7 @@ func ruleMeaning(rule int) noren.Text {
 		949: {Ja: "疑わしい点の合計", En: "the sum of what was suspicious"},
 		959: {Ja: "お店の答えの疑わしい点の合計", En: "the sum of what was suspicious in the answer"},
 	}
-	if t, ok := families[rule/1000]; ok {
+	if t, ok := families[noren.RuleFamily(rule)]; ok {
 		return t
 	}
 	return noren.Text{Ja: "攻撃に似た文字列", En: "text that looks like an attack"}

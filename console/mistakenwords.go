@@ -23,10 +23,7 @@ func whyStopped(rule int) noren.Text {
 		943: {Ja: "訪問の番号を外から決める書き方に似ていました。", En: "It looks like an attempt to choose somebody's session."},
 		944: {Ja: "「${ }」などの書き方が、Javaのプログラムに似ていました。", En: "Something like ${ } looks like Java code."},
 	}
-	if rule >= 100900 && rule < 101000 { // Noren's own, numbered after the family they add to
-		rule = (rule - 100000) * 1000
-	}
-	if t, ok := sentences[rule/1000]; ok {
+	if t, ok := sentences[noren.RuleFamily(rule)]; ok {
 		return t
 	}
 	return noren.Text{Ja: "書き方が、攻撃に似ていました。", En: "It looks like an attack."}

@@ -250,7 +250,7 @@ func (p *pane) policy(name string) string {
 
 func TestPolicyIsSwitchedKeptAndReturned(t *testing.T) {
 	p := openPane(t)
-	p.get("/s/shop/policies").says(t, 200, "高額の注文です", "big-order", "有効", "記録だけ", "人が後で見る", ordersFile)
+	p.get("/s/shop/policies").says(t, 200, "高額の注文です", "big-order", "有効", "記録だけ", "お店の方に見ていただくよう記録します", ordersFile)
 	page := p.get("/s/shop/policies/mode?name=big-order&to=shadow")
 	page.says(t, 200, "止めるのをやめ、止めたはずの件数だけを記録します", "<del>-    mode: on # いつも</del>", "<ins>+    mode: shadow # いつも</ins>", "10分後（おすすめ）")
 	if p.policy("big-order") != "on" {
