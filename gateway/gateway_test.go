@@ -617,7 +617,7 @@ func TestFirewallByZone(t *testing.T) {
 // An exclusion holds for its site, page, zone, field and rule, until its second.
 func TestExclusions(t *testing.T) {
 	now := time.Now()
-	x := exclusion.Exclusion{ID: "1", Path: "/search", Zone: noren.ZoneStorefront, Targets: []exclusion.Target{{Rule: 942100, Field: "ARGS:id"}}, Event: "e", Reason: "r",
+	x := exclusion.Exclusion{ID: "1", Path: "/search", Zone: noren.ZoneStorefront, Targets: []exclusion.Target{{Rule: 100210, Field: "ARGS:id"}, {Rule: 100950, Field: "ARGS:id"}}, Event: "e", Reason: "r",
 		AskedBy: "a", AskedAt: exclusion.At(now.Add(-time.Hour)), ApprovedBy: "b", ApprovedAt: exclusion.At(now.Add(-time.Hour)), Until: exclusion.At(now.Add(time.Hour))}
 	s := stand(t, func(o *Options) {
 		x.Zone = noren.ZoneStorefront
@@ -629,7 +629,7 @@ func TestExclusions(t *testing.T) {
 		res, _ := s.do("GET", target, "")
 		return res.StatusCode
 	}
-	// Only rule 942100 is about this value, so without it the request passes.
+	// Two rules are about this value, so without them the request passes.
 	if got := status("/search?id=" + attack); got != 200 {
 		t.Errorf("the excluded field: %d", got)
 	}

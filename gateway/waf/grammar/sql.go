@@ -88,6 +88,9 @@ func (r *sqlReader) breaksOut() bool {
 		case sqlBad:
 			return false
 		case sqlSign:
+			if t.text == ";" && r.number && r.lex.foreign() {
+				return r.statement() // 12/24 or 12/25; 午前
+			}
 			if t.text == ";" {
 				return r.evident(true) || r.statement()
 			}

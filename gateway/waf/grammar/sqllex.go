@@ -138,3 +138,9 @@ func (l *sqlLexer) quoted(quote byte, k int) sqlToken {
 		}
 	}
 }
+
+// foreign reports whether what comes next begins outside ASCII: no statement does.
+func (l *sqlLexer) foreign() bool {
+	at := skipSpace(l.s, l.i)
+	return at < len(l.s) && l.s[at] >= 0x80
+}
