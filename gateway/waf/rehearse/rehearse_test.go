@@ -19,7 +19,7 @@ func TestRun(t *testing.T) {
 		saves  bool
 	}{
 		{exclusion.Target{Rule: 501, Field: "ARGS:note"}, false, true},
-		{exclusion.Target{Rule: 942100, Field: "ARGS:note"}, true, false},
+		{exclusion.Target{Rule: 100980, Field: "ARGS:note"}, true, false},
 		{exclusion.Target{Rule: 930130, Field: "REQUEST_FILENAME"}, false, false},
 	} {
 		x := exclusion.Exclusion{Path: "/shopping/confirm", Zone: noren.ZoneCheckout, Targets: []exclusion.Target{c.target}}
