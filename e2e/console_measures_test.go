@@ -36,7 +36,7 @@ func TestConsoleMeasures(t *testing.T) {
 		t.Errorf("P08 finds %d rows", n)
 	}
 	b.submit("#P08 a.button")
-	if got := b.text("h1"); !strings.Contains(got, "Who may enter") {
+	if got := b.text("h1"); !strings.Contains(got, "管理画面に入れる人") {
 		t.Errorf("the button of P08 leads to %q", got)
 	}
 	b.open(h.pages + "/s/sample/")
