@@ -140,16 +140,17 @@ type spending struct {
 	bytes int // that may be looked at whatever the time
 }
 
-// start makes a transaction with a budget; done forgets it.
+// start makes a transaction with a budget, or without any for 0; done forgets it.
 func (n *running) start(engine coraza.WAF, budget time.Duration) (tx types.Transaction, done func()) {
 	id := strconv.FormatUint(n.last.Add(1), 36)
-	n.all.Store(id, &spending{time.Now().Add(budget), int(budget / slowest)})
+	if budget > 0 {
+		n.all.Store(id, &spending{time.Now().Add(budget), int(budget / slowest)})
+	}
 	return engine.NewTransactionWithID(id), func() { n.all.Delete(id) }
 }
 
 // over reports whether a request has used up its budget, before v is looked at
-// for it. It is refused then: the screen would have passed it if there were
-// nothing to be seen.
+// for it. It is refused then: the screen has seen something in it.
 func (n *running) over(tx plugintypes.TransactionState, v string) bool {
 	found, ok := n.all.Load(tx.ID())
 	if !ok {

@@ -45,3 +45,29 @@ func TestAttackAfterMuchText(t *testing.T) {
 		}
 	}
 }
+
+// The budget is for what the screen found something in. A clean request that is
+// compared, and every request while there is no screen, has all the time it needs:
+// a customer's long letter is no attack.
+func TestBudgetIsForWhatTheScreenMarked(t *testing.T) {
+	letter := request("POST", "/contact", "note="+strings.Repeat("%E3%81%8A%E8%8C%B6+and+tea.+", 2000))
+	for name, o := range map[string]Options{
+		"compared":         {Budget: time.Nanosecond, Compare: 1},
+		"without a screen": {Budget: time.Nanosecond, NoScreen: true},
+	} {
+		w, err := New(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		if res, err := w.Inspect(t.Context(), letter); err != nil || marked(res) {
+			t.Errorf("%s: a letter: %+v, %v", name, res, err)
+		}
+		if s := w.Screening(); s.Disagreed > 0 || s.On == o.NoScreen || s.Compared == 0 && !o.NoScreen {
+			t.Errorf("%s: %+v", name, s)
+		}
+		if res, err := w.Inspect(t.Context(), request("GET", "/?q=<script>alert(1)</script>", "")); err != nil || !res.Blocked {
+			t.Errorf("%s: an attack: %+v, %v", name, res, err)
+		}
+	}
+}

@@ -32,7 +32,7 @@ func FuzzScreenOfOtherRules(f *testing.F) {
 func markings(t *testing.T, w *WAF, r *Request, idle []int, runs int) (n int) {
 	t.Helper()
 	for range runs {
-		res, err := w.run(r, idle)
+		res, err := w.run(r, idle, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

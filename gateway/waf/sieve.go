@@ -2,9 +2,9 @@ package waf
 
 import (
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"github.com/corazawaf/coraza/v3"
 	"github.com/corazawaf/coraza/v3/debuglog"
@@ -113,7 +113,7 @@ func (w *WAF) compare(r *Request) (res Result, marked bool) {
 		return Result{}, false
 	}
 	defer leave()
-	res, err := w.run(r, nil)
+	res, err := w.run(r, nil, 0)
 	if err != nil {
 		return Result{}, false
 	}
@@ -210,17 +210,9 @@ func (v *sieve) judge(r *Request) (said screen.Verdict, err error) {
 	return v.screen.Judge(&req), nil
 }
 
-// oddCookies reports whether a cookie holds more than ASCII: its readings are
-// among the fields then (views).
+// oddCookies reports whether readings of a cookie may be among the fields (views).
 func oddCookies(r *Request) bool {
-	for _, line := range r.Header["Cookie"] {
-		for i := range len(line) {
-			if line[i] >= utf8.RuneSelf || line[i] == '%' && i+1 < len(line) && unhex(line[i+1]) >= 8 {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(r.Header["Cookie"], func(line string) bool { return !isPlain(line) || escapes(line) })
 }
 
 func collect(tx plugintypes.TransactionState, vars []variables.RuleVariable) [][]screen.Value {

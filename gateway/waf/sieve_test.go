@@ -86,7 +86,7 @@ func (c *tally) add(t testing.TB, name string, r *Request) {
 // the screen knows to be idle.
 func (c *tally) sameVerdict(t testing.TB, name string, r *Request, said screen.Verdict, want Result) {
 	t.Helper()
-	got, err := engine(t).run(r, said.Idle)
+	got, err := engine(t).run(r, said.Idle, 0)
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
@@ -377,4 +377,27 @@ func TestScreenIsSharedByManyRequests(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// A rule that counts what is not there is asked although there is nothing to
+// remember it by.
+func TestScreenCountsWhatIsNotThere(t *testing.T) {
+	w, err := New(Options{Rules: []RuleFile{{"own.conf", []byte(`
+SecRule &REQUEST_COOKIES_NAMES "@eq 0" "id:5,phase:2,deny,status:403,setvar:tx.none_seen=1,chain"
+    SecRule TX:/^none_/ "@eq 1"
+`)}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	with := request("GET", "/", "")
+	with.Header["Cookie"] = []string{"a=b"}
+	for range 2 { // the second time from memory
+		if res, err := w.Inspect(t.Context(), request("GET", "/", "")); err != nil || !res.Blocked {
+			t.Errorf("no cookie: %+v, %v", res, err)
+		}
+		if res, err := w.Inspect(t.Context(), with); err != nil || res.Blocked {
+			t.Errorf("a cookie: %+v, %v", res, err)
+		}
+	}
 }

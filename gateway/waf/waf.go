@@ -296,7 +296,11 @@ func (w *WAF) Inspect(ctx context.Context, r *Request) (Result, error) {
 		return Result{}, err
 	}
 	defer leave()
-	return w.run(r, said.Idle)
+	budget := w.budget
+	if said.Rule == 0 { // the screen said nothing, so most of this may be a clean request
+		budget = 0
+	}
+	return w.run(r, said.Idle, budget)
 }
 
 // size is how much the rules look at: a cookie of 60 KB is as dear as a body.
@@ -310,9 +314,9 @@ func (r *Request) size() int {
 	return n
 }
 
-// run is one transaction, without the rules that are known to match nothing. A
-// panic of the engine is an error of this request only.
-func (w *WAF) run(r *Request, idle []int) (res Result, err error) {
+// run is one transaction, without the rules that are known to match nothing, within
+// a budget (0: none). A panic of the engine is an error of this request only.
+func (w *WAF) run(r *Request, idle []int, budget time.Duration) (res Result, err error) {
 	start := time.Now()
 	defer func() {
 		if p := recover(); p != nil {
@@ -320,7 +324,7 @@ func (w *WAF) run(r *Request, idle []int) (res Result, err error) {
 			res, err = Result{}, noren.Errorf(noren.Internal, "waf: engine panicked: %v", p)
 		}
 	}()
-	tx, done := w.running.start(w.engine, w.budget)
+	tx, done := w.running.start(w.engine, budget)
 	defer done()
 	defer func() {
 		if cerr := tx.Close(); cerr != nil && err == nil {

@@ -92,12 +92,12 @@ func TestConcerns(t *testing.T) {
 			continue
 		}
 		passedOver++
-		before, err := w.run(r, nil)
+		before, err := w.run(r, nil, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
 		r.Without = without
-		if after, err := w.run(r, nil); err != nil || after.Blocked != before.Blocked || after.Score != before.Score {
+		if after, err := w.run(r, nil, 0); err != nil || after.Blocked != before.Blocked || after.Score != before.Score {
 			t.Errorf("%q: %d and %d, %v", attacks[i].Text, before.Score, after.Score, err)
 		}
 	}

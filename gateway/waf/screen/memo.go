@@ -69,8 +69,12 @@ func (m *memo) half(i, plan int, v Value) uint64 {
 	return maphash.String(m.seeds[i], v.Value) ^ mathbits.RotateLeft64(hi^lo, 29)
 }
 
-// has reports whether a value is known to be clean.
+// has reports whether a value is known to be clean. No value has the key of an
+// empty place.
 func (m *memo) has(k memoKey) bool {
+	if k == (memoKey{}) {
+		return false
+	}
 	p := &m.place[k.a%memoPlaces]
 	return p.a.Load() == k.a && p.b.Load() == k.b
 }

@@ -38,9 +38,9 @@ type Request struct {
 const anyFold = 0
 
 // New compiles rules: directives in the SecRule language, whose files are read
-// from root, with the regular expressions of patterns. given are the TX variables that the caller sets for each request.
-// An error says what is beyond the screen; without a screen every request goes
-// to the engine.
+// from root, with the regular expressions of patterns. given are the TX variables
+// that the caller sets for each request. An error says what is beyond the screen;
+// without a screen every request goes to the engine.
 func New(root fs.FS, patterns *Patterns, directives string, given ...string) (*Screen, error) {
 	c, err := compile(root, patterns, directives, given)
 	if err != nil {
