@@ -26,15 +26,11 @@ const (
 // idle measures what a kept connection costs a running noren in memory: the
 // growth of its resident set over so many connections that asked once.
 func (b *bencher) idle() error {
-	shop, err := startChild(b.ctx, "", "shop")
+	shop, pair, err := b.startShop()
 	if err != nil {
 		return err
 	}
 	defer shop.stop()
-	pair, err := makeCertificate(filepath.Join(b.dir, "tls"))
-	if err != nil {
-		return err
-	}
 	n := idleConnections()
 	for _, way := range []struct{ name, ca string }{{"HTTP/1.1", ""}, {"HTTP/2 over TLS", pair.cert}} {
 		if err := b.idleBeside(way.name, way.ca, n, shop.said, pair); err != nil {

@@ -43,15 +43,11 @@ const (
 // firewall, beside the standard library's reverse proxy and nginx with
 // libmodsecurity, in rounds that take turns.
 func (b *bencher) proxy() error {
-	shop, err := startChild(b.ctx, "", "shop")
+	shop, pair, err := b.startShop()
 	if err != nil {
 		return err
 	}
 	defer shop.stop()
-	pair, err := makeCertificate(filepath.Join(b.dir, "tls"))
-	if err != nil {
-		return err
-	}
 	all, err := b.startContenders(shop.said, pair)
 	for _, c := range all {
 		defer c.stop()
@@ -85,6 +81,17 @@ func (b *bencher) proxy() error {
 		b.compare(way.name, all)
 	}
 	return nil
+}
+
+// startShop starts the shop behind every proxy, and makes their certificate.
+func (b *bencher) startShop() (shop *child, pair certificate, err error) {
+	if shop, err = startChild(b.ctx, "", "shop"); err != nil {
+		return nil, pair, err
+	}
+	if pair, err = makeCertificate(filepath.Join(b.dir, "tls")); err != nil {
+		shop.stop()
+	}
+	return shop, pair, err
 }
 
 // startContenders starts the peer first, and nginx last where it is installed.

@@ -30,15 +30,11 @@ const (
 // rounds that take turns: 80 % pages with Japanese queries, 10 % sign-ins, 10 %
 // checkouts of about 1.5 KB of JSON.
 func (b *bencher) firewall() error {
-	shop, err := startChild(b.ctx, "", "shop")
+	shop, pair, err := b.startShop()
 	if err != nil {
 		return err
 	}
 	defer shop.stop()
-	pair, err := makeCertificate(filepath.Join(b.dir, "tls"))
-	if err != nil {
-		return err
-	}
 	all, err := b.startFirewalls(shop.said, pair)
 	for _, c := range all {
 		defer c.stop()

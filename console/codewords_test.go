@@ -29,7 +29,7 @@ func TestEventPageHasNoCodesOnItsFace(t *testing.T) {
 	if found := raw.FindAllString(face, -1); len(found) > 0 {
 		t.Errorf("the page says %q:\n%s", found, face)
 	}
-	for _, want := range []string{"この方は、商品検索の画面に攻撃の文字列を送ったため、お断りしました。", "15点。0点が正常、5点から止めます", sayProbe(noren.ProbeScan).Name.Ja, "入力した内容を送る"} {
+	for _, want := range []string{"この方は、商品検索の画面に攻撃に似た文字列を送ったため、お断りしました。", "15点。0点が正常、5点から止めます", sayProbe(noren.ProbeScan).Name.Ja, "入力した内容を送る"} {
 		if !strings.Contains(main, want) {
 			t.Errorf("the page does not say %q:\n%s", want, face)
 		}
@@ -59,7 +59,7 @@ func TestHeadlines(t *testing.T) {
 		e    noren.Entry
 		want string
 	}{
-		{noren.Entry{Event: noren.Event{Kind: noren.HTTPBlocked, Zone: noren.ZoneSearch}, Rule: "waf:942100", Count: 1}, "この方は、商品検索の画面に攻撃の文字列を送ったため、お断りしました。"},
+		{noren.Entry{Event: noren.Event{Kind: noren.HTTPBlocked, Zone: noren.ZoneSearch}, Rule: "waf:942100", Count: 1}, "この方は、商品検索の画面に攻撃に似た文字列を送ったため、お断りしました。"},
 		{noren.Entry{Event: noren.Event{Kind: noren.HTTPBlocked, Zone: noren.ZoneLogin, Payload: &noren.Blocked{Cause: noren.CauseLimit, Step: "wait"}}, Count: 1}, "この方の操作がとても速いので、会員のログイン画面の前で、少しお待ちいただきました。"},
 		{request(noren.Allow, 0), "この方は、カートの画面をふつうに開きました。"},
 		{request(noren.Allow, 3), "この方は、カートの画面を開きました。攻撃に似た文字が少しありましたが、お通ししました。"},

@@ -36,7 +36,7 @@ func refused(c noren.Cause, step string, z noren.Zone) noren.Text {
 	at := screenOf(z)
 	switch c {
 	case noren.CauseWAF:
-		return fill("この方は、%sに攻撃の文字列を送ったため、お断りしました。", "This visitor sent text that attacks a shop to %s, and was refused.", at)
+		return fill("この方は、%sに攻撃に似た文字列を送ったため、お断りしました。", "This visitor sent text that looks like an attack to %s, and was refused.", at)
 	case noren.CauseBan:
 		return fill("この方は遮断中のため、%sをお見せしませんでした。", "This visitor is banned, and was not shown %s.", at)
 	case noren.CauseLimit:

@@ -4,6 +4,8 @@ import (
 	"html"
 	"strings"
 	"unicode/utf8"
+
+	"noren/gateway/waf/screen"
 )
 
 // What a shop may undo a second and a third time: its framework decodes an
@@ -176,7 +178,7 @@ func utf7Run(s string) (text string, n int) {
 	var b strings.Builder
 	unit, have, end := 0, 0, 0
 	for i := 0; i < len(s); i++ {
-		v := base64Value(s[i])
+		v := screen.Base64Digit(s[i])
 		if v < 0 {
 			break
 		}
@@ -196,20 +198,4 @@ func utf7Run(s string) (text string, n int) {
 		end++
 	}
 	return b.String(), end
-}
-
-func base64Value(c byte) int {
-	switch {
-	case c >= 'A' && c <= 'Z':
-		return int(c - 'A')
-	case c >= 'a' && c <= 'z':
-		return int(c-'a') + 26
-	case c >= '0' && c <= '9':
-		return int(c-'0') + 52
-	case c == '+':
-		return 62
-	case c == '/':
-		return 63
-	}
-	return -1
 }

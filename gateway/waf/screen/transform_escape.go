@@ -135,7 +135,7 @@ scan:
 		if s[i] == '\r' || s[i] == '\n' {
 			continue
 		}
-		d := base64Digit(s[i])
+		d := Base64Digit(s[i])
 		if d < 0 {
 			break scan
 		}
@@ -154,7 +154,8 @@ scan:
 	return string(b), true
 }
 
-func base64Digit(c byte) int {
+// Base64Digit is the value of a character of base64, or -1 (RFC 4648, table 1).
+func Base64Digit(c byte) int {
 	switch {
 	case c >= 'A' && c <= 'Z':
 		return int(c - 'A')
