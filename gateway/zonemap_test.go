@@ -108,13 +108,23 @@ func TestPresetZones(t *testing.T) {
 	}
 }
 
+// A tilde ends the names of tags and products, too.
+func TestTildeIsNoBackup(t *testing.T) {
+	m := testMap(t, "eccube4", "")
+	for _, path := range []string{"/tag/%EF%BC%BC%E4%BA%BA%E6%B0%97No.1%EF%BC%8F%E7%B5%B5%E6%9C%AC~%E7%94%9F%E6%88%90%E3%82%8A~", "/products/list/~1000yen~"} {
+		if got := m.Find("GET", path, ""); got.Zone == noren.ZoneForbidden {
+			t.Errorf("%s is in %s", path, got.Zone)
+		}
+	}
+}
+
 func TestForbiddenForEveryShop(t *testing.T) {
 	for _, preset := range PresetNames() {
 		m := testMap(t, preset, "")
 		for _, path := range []string{
 			"/.env", "/.env.production", "/shop/.env", "/.git/config", "/.git", "/a/b/.git/HEAD", "/dump.sql", "/backup/db.sql.gz",
 			"/index.php.bak", "/config.yaml", "/app/config.yml", "/composer.lock", "/wp-config.php", "/wp-config.php.bak", "/id_rsa",
-			"/.aws/credentials", "/.htpasswd", "/data.sqlite", "/server.pem", "/page.php~", "/.DS_Store",
+			"/.aws/credentials", "/.htpasswd", "/data.sqlite", "/server.pem", "/page.php~", "/app/config.yml~", "/.env~", "/.DS_Store",
 		} {
 			if got := m.Find("GET", path, ""); got.Zone != noren.ZoneForbidden {
 				t.Errorf("%s: %s is in %s", preset, path, got.Zone)
