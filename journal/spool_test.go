@@ -290,9 +290,10 @@ func TestSpoolDamagedLine(t *testing.T) {
 	if got := ids(t, j, "shop"); len(got) != 19 {
 		t.Errorf("log has %d entries, want the 19 readable ones", len(got))
 	}
-	if _, err := os.Stat(name + ".damaged-1"); err != nil || !heard.have("unreadable") {
-		t.Errorf("the damaged file was not kept (%v), or without an alarm", err)
-	}
+	eventually(t, "the damaged file is kept, with an alarm", func() bool {
+		_, err := os.Stat(name + ".damaged-1")
+		return err == nil && heard.have("unreadable")
+	})
 }
 
 func TestSpoolFull(t *testing.T) {

@@ -234,6 +234,9 @@ func (o *Orient) setLayout(l *layout) {
 				}
 				return 1
 			})
+			if now.doubt { // its mark may still name whom another process erased
+				o.readAgain(now)
+			}
 		})
 	}
 }

@@ -38,6 +38,13 @@ func (s *shard) readAgain() {
 	}
 }
 
+// readAgain drops what is committed from the states that c is part of.
+func (o *Orient) readAgain(c *change) {
+	for _, p := range union(c.reserve, c.settle) {
+		o.existing(p, (*state).readAgain)
+	}
+}
+
 // readAgain drops what is committed, and what other nodes told of: shared state
 // tells it again. Hours stay until they are loaded: they know nobody.
 func (st *state) readAgain() {
@@ -65,11 +72,21 @@ func (st *state) readAgain() {
 func (st *state) drops(g group, m *mark) bool {
 	left := st.stillOpen(m)
 	if left&openMark == 0 && left != 0 {
-		w := closing{g, *m}
-		w.m.open = left
-		st.waiting = append(st.waiting, w)
+		st.waitFor(closing{g, *m}, left)
 	}
 	return left&openMark == 0
+}
+
+// waitFor notes a mark that is to be read again, once.
+func (st *state) waitFor(w closing, left open) {
+	for i := range st.waiting {
+		if st.waiting[i].m.id == w.m.id {
+			st.waiting[i].m.open |= left
+			return
+		}
+	}
+	w.m.open = left
+	st.waiting = append(st.waiting, w)
 }
 
 // fetchWaiting reads the marks that only outcomes still to be committed named the

@@ -26,6 +26,36 @@ func eraseElsewhere(t *testing.T, d *db.DB, o *orient.Orient, account string) {
 	o.Erased(true)
 }
 
+// An outcome waits that named an account in an attempt. Its device is erased
+// elsewhere; then the policies ask for more, and the attempt's mark is carried out
+// anew: without the device.
+func TestErasedElsewhereAndPoliciesChange(t *testing.T) {
+	needs := []string{"account.login_devices_7d", "account.logins_1h", "account.login_addresses_24h"}
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		o := track(t, d, needs[1])
+		keep(t, d, o, with(login("a", "", 0), noren.Entities{"device": "d1", "address": "203.0.113.7"}), needs[1])
+		observe(t, o, with(answer("o", "a", false, time.Second), noren.Entities{"account": "taro", "device": "d1"}))
+		other := must(orient.New(orient.Options{DB: d, Token: token}))
+		if err := d.Write(t.Context(), func(tx *db.Tx) error {
+			return other.Erase(t.Context(), tx, "shop", noren.Subject{Kind: noren.EntityDevice, ID: "d1"})
+		}); err != nil {
+			t.Fatal(err)
+		}
+		o.Erased(true)
+		ask := with(login("ask", "", time.Minute), noren.Entities{"account": "taro"})
+		want := noren.Facts{needs[0]: int64(0), needs[1]: int64(2), needs[2]: int64(1)}
+		for range 2 {
+			if diff := cmp.Diff(want, facts(t, o, ask, needs...)); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+			o.Cancel(ask)
+			if err := o.Track(needs); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
 // Another process erased somebody. Whatever waits here, nothing that was
 // committed brings them back, and other people's numbers stand.
 func TestErasedElsewhere(t *testing.T) {

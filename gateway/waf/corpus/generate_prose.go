@@ -3,6 +3,7 @@ package corpus
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -10,14 +11,16 @@ func (g *generator) face() string {
 	return g.of("<(_ _)>", "m(_ _)m", "(´;ω;`)", "(*^^*)", "^^;", "(；´Д｀)", "ヽ(`Д´)ﾉ", "(^o^)/", "＼(^o^)／", "(*'▽'*)", "orz", "…", "!!", "？？", "(笑)", "(>_<)", ":-)", ";-)", "<3", "♪", "☆彡", "🙏", "😊", "ﾟ+.(*ﾉ∀ﾉ)ﾟ+.", "(T_T)/~~~", "|ω・`)", "('ω')ノ", "_(:3」∠)_", "{{{(>_<)}}}", "[^_^]b", "(^^)v", "＞＜", "(o_ _)o))")
 }
 
-// quoted never puts # behind a plain quote: that cuts a statement of MySQL off,
-// and no firewall can tell.
+// quoted never puts # or <17> behind a plain quote: the first cuts a statement of
+// MySQL off, the second compares what stands around it, and no firewall can tell.
 func (g *generator) quoted(s string) string {
-	if strings.HasPrefix(s, "#") {
+	if strings.HasPrefix(s, "#") || comparison.MatchString(s) {
 		return g.of("「"+s+"」", "『"+s+"』", "【"+s+"】", "("+s+")", "“"+s+"”")
 	}
 	return g.of("「"+s+"」", "『"+s+"』", "'"+s+"'", "\""+s+"\"", "“"+s+"”", "("+s+")", "（"+s+"）", "<"+s+">", "＜"+s+"＞", "["+s+"]", "【"+s+"】", "*"+s+"*", "〈"+s+"〉", "≪"+s+"≫", "―"+s+"―", "－"+s+"－", "{"+s+"}")
 }
+
+var comparison = regexp.MustCompile(`^[<>=*/%&|+~^-]+\d+[<>=*/%&|+~^-]+$`)
 
 func (g *generator) end() string {
 	return g.of("。", "！", "!!", "♪", "…", "；", ";", "☆", "^^", "w", "笑", "")
