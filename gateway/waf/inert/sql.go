@@ -210,8 +210,8 @@ func (r *sqlReader) text(quote byte) bool {
 }
 
 func (r *sqlReader) number() bool {
-	i := 1
-	for i < len(r.s) && (isWord(r.s[i]) && r.s[i] != '_' || r.s[i] == '.' || (r.s[i] == '-' || r.s[i] == '+') && r.s[i-1]|0x20 == 'e' && !strings.HasPrefix(strings.ToLower(r.s), "0x")) {
+	i, hex := 1, strings.HasPrefix(r.s, "0x") || strings.HasPrefix(r.s, "0X")
+	for i < len(r.s) && (isWord(r.s[i]) && r.s[i] != '_' || r.s[i] == '.' || (r.s[i] == '-' || r.s[i] == '+') && r.s[i-1]|0x20 == 'e' && !hex) {
 		i++
 	}
 	text := strings.ToLower(r.s[:i])
