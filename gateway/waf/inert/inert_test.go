@@ -87,6 +87,8 @@ func TestInert(t *testing.T) {
 		{"sentence", "while(true);//、", false},
 		{"command", "chmod 755 と 644 の違いがやっと…", true},
 		{"command", "chmod 755 /etc/passwd あいう", false},
+		{"statement", "SLEEP(5)やBENCHMARKの話", true},
+		{"statement", "{{ dump(app) }}", false},
 		{"markup", "<svg onload=alert(1)>", false},
 		{"markup", "\" onclick=alert(1) あ", false},
 		{"markup", "alert(1)", false},
