@@ -86,7 +86,7 @@ var owners = map[string]struct{ pkg, why string }{
 	"golang.org/x/mod":                           {"journal", "the Go checksum database's Merkle tree and signed notes"},
 	"github.com/corazawaf/libinjection-go":       {"gateway/waf/screen", "what the rules' @detectSQLi and @detectXSS ask"},
 	"golang.org/x/net":                           {"gateway/pagewalk gateway/waf/screen gateway/waf/corpus/prove lab", "reads HTML as browsers do, in the screen its entities alone; in the lab HTTP/2 frame by frame, also such as no client would send"},
-	"golang.org/x/text":                          {"gateway/waf gateway/waf/corpus gateway/waf/corpus/prove journal", "Japanese encodings and NFKC; in the journal NFKC and case folding of what people look for"},
+	"golang.org/x/text":                          {"gateway/waf gateway/waf/corpus gateway/waf/corpus/prove journal sampleshop", "Japanese encodings and NFKC; in the journal NFKC and case folding of what people look for"},
 	"github.com/caddyserver/certmagic":           {"acme", "ACME with renewal, ARI and shared storage, proven in Caddy"},
 	"github.com/mholt/acmez/v3":                  {"acme", "certmagic's own words for what an authority answered"},
 	"go.uber.org/zap":                            {"acme", "how certmagic logs; turned into slog"},

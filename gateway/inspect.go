@@ -73,7 +73,7 @@ func (x *exchange) wafRequest() *waf.Request {
 	req := &waf.Request{
 		Site: x.shop.Name,
 		Addr: netip.AddrPortFrom(x.client, x.peer.Port()), Method: x.r.Method, URI: x.r.RequestURI, Proto: x.r.Proto,
-		Host: x.r.Host, Header: x.r.Header, Zone: x.place.Zone, Shop: x.shop.Preset, Charsets: x.shop.encodings,
+		Host: x.r.Host, Header: x.r.Header, Zone: x.place.Zone, Shop: x.shop.Preset, Charsets: x.shop.charsets(x.place.Zone),
 		Own:     ownHost(x.r),
 		Without: x.shop.exclusions.For(x.place.Zone, x.path, x.at.Time),
 		Chunked: x.body != nil && x.body.stream != nil && x.r.ContentLength < 0,

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strings"
 
 	"noren"
@@ -40,6 +39,9 @@ type Site struct {
 	// Session and Encodings replace the preset's.
 	Session   []string `yaml:"session" json:"session,omitempty" jsonschema:"description=Names of the shop's session cookies; * at the end allowed"`
 	Encodings []string `yaml:"encodings" json:"encodings,omitempty" jsonschema:"description=Encodings of form values besides utf-8: shift_jis\\, euc-jp"`
+
+	// Charsets replace Encodings in a zone.
+	Charsets map[noren.Zone][]string `yaml:"charsets" json:"charsets,omitempty" jsonschema:"description=Encodings of form values by zone\\, where a zone receives others than the site: payment_callback: [shift_jis]. Without it payment_callback takes utf-8\\, shift_jis and euc-jp\\, and every other zone what encodings says"`
 
 	TrustedProxies []netip.Prefix `yaml:"trusted_proxies" json:"trusted_proxies,omitempty" jsonschema:"description=Networks of the proxies or the CDN in front of Noren; only they are believed about a visitor's address"`
 	BodyLimit      int64          `yaml:"body_limit" json:"body_limit,omitempty" jsonschema:"description=Largest body in bytes; default 64 MiB"`
@@ -164,12 +166,7 @@ func (s *Site) validMap() []error {
 	if _, err := s.cardMap(preset); err != nil {
 		errs = append(errs, err)
 	}
-	for _, e := range s.Encodings {
-		if !slices.Contains([]string{"utf-8", "shift_jis", "euc-jp"}, e) {
-			errs = append(errs, noren.Errorf(noren.Invalid, "encoding %q is not utf-8, shift_jis or euc-jp", e))
-		}
-	}
-	return errs
+	return append(errs, s.charsetFaults()...)
 }
 
 func (s *Site) zoneMap(preset Preset) (*zoneMap, error) {

@@ -22,6 +22,9 @@ func foldASCII(s string) string {
 // value is one field a visitor sent, without the white space around it.
 func (s *Shop) value(r *http.Request, name string) string {
 	v := r.FormValue(name)
+	if s.opts.Weak {
+		v = legacy(v)
+	}
 	if s.opts.Fold {
 		v = foldASCII(v)
 	}

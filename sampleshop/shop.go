@@ -33,6 +33,9 @@ type Options struct {
 	// Fold turns full-width ASCII in what visitors send into half-width, as
 	// EC-CUBE 2 does (mb_convert_kana "aKV"): behind the firewall ＜ becomes <.
 	Fold bool
+	// Weak makes it the shop that the firewall is for: it folds, reads what is no
+	// UTF-8 as Shift_JIS, and builds the statement of its search from strings.
+	Weak bool
 	// PasswordCost is the number of PBKDF2 rounds; 0 means the default.
 	PasswordCost int
 	// Customers and Orders are how many to invent; 0 means 200 and 300.
@@ -104,6 +107,7 @@ func (o *Options) complete() error {
 		}
 	}
 	o.BaseURL, o.PSPBaseURL = strings.TrimRight(o.BaseURL, "/"), strings.TrimRight(o.PSPBaseURL, "/")
+	o.Fold = o.Fold || o.Weak
 	if o.Now == nil {
 		o.Now = time.Now
 	}

@@ -70,7 +70,12 @@ func (s *Shop) search(w http.ResponseWriter, r *http.Request) error {
 	list := listPage{Lead: "探しているお品の名前や産地をお入れください。", Search: true}
 	if len(words) > 0 {
 		var err error
-		if list.Products, err = s.find(r.Context(), words); err != nil {
+		if s.opts.Weak {
+			list.Products, err = s.findWeakly(r.Context(), q)
+		} else {
+			list.Products, err = s.find(r.Context(), words)
+		}
+		if err != nil {
 			return err
 		}
 		list.Lead = "「" + q + "」の検索結果 " + strconv.Itoa(len(list.Products)) + "件"

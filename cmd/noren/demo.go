@@ -19,6 +19,7 @@ type demoCmd struct {
 	Listen  string `default:"127.0.0.1:8080" help:"Address of the gateway."`
 	Console string `default:"127.0.0.1:9080" help:"Address of the console."`
 	Seed    uint64 `help:"Seed of the traffic (default: a fresh one, printed)."`
+	Weak    bool   `help:"A shop as careless as the worst: it folds full-width letters, reads Shift_JIS and builds its search from strings. Attack it past the gateway and through it."`
 	Quiet   bool   `help:"No traffic of our own: only the shop and the gateway."`
 }
 
@@ -46,7 +47,7 @@ func (c demoCmd) Run(e *env) error {
 		c.Seed = freshSeed()
 	}
 	tally := newTally()
-	t, err := startThrowaway(e.ctx, dir, c.Listen, c.Seed, backing{byHand: true, console: c.Console}, []loop.Observer{tally}, quiet())
+	t, err := startThrowaway(e.ctx, dir, c.Listen, c.Seed, backing{byHand: true, console: c.Console, weak: c.Weak}, []loop.Observer{tally}, quiet())
 	if err != nil {
 		return noren.WithHint(err, "is the port taken? `noren demo --listen 127.0.0.1:8081` uses another")
 	}

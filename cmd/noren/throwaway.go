@@ -35,6 +35,7 @@ type backing struct {
 	database, shared string
 	byHand           bool
 	console          string // its address; "" for none
+	weak             bool   // the shop builds its search from strings: sampleshop.Options.Weak
 }
 
 // sampleSite is the name of the one site.
@@ -55,13 +56,16 @@ func startThrowaway(ctx context.Context, dir, listen string, seed uint64, on bac
 	}
 	front.Close() // the address is known now; the server opens it again
 	t.url = "http://" + front.Addr().String()
-	upstream, err := t.startShop(ctx, dir, seed)
+	upstream, err := t.startShop(ctx, dir, seed, on.weak)
 	if err != nil {
 		return t, err
 	}
 	cfg := &Config{Version: 1, Data: filepath.Join(dir, "noren"), dir: dir, Listen: Listen{HTTP: front.Addr().String()}, Sites: []gateway.Site{{
 		Name: sampleSite, Hosts: []string{"127.0.0.1", "localhost"}, Upstream: upstream, Preset: "sampleshop",
 	}}}
+	if on.weak {
+		cfg.Sites[0].Encodings = []string{"utf-8", "shift_jis"}
+	}
 	if on.byHand {
 		cfg.Sites[0].AttackMode = gateway.AttackByHand
 	}
@@ -88,7 +92,7 @@ func setIf(s *string, value string) {
 
 // startShop serves the sample shop and its payment provider on ports of their
 // own.
-func (t *throwaway) startShop(ctx context.Context, dir string, seed uint64) (upstream string, err error) {
+func (t *throwaway) startShop(ctx context.Context, dir string, seed uint64, weak bool) (upstream string, err error) {
 	if t.shopDB, err = sql.Open("sqlite", sampleshop.DSN(filepath.Join(dir, "shop.db"))); err != nil {
 		return "", err
 	}
@@ -101,7 +105,7 @@ func (t *throwaway) startShop(ctx context.Context, dir string, seed uint64) (ups
 		return "", err
 	}
 	psp := "http://" + pspAt.Addr().String()
-	if t.shop, err = sampleshop.New(ctx, t.shopDB, sampleshop.Options{Seed: seed, BaseURL: t.url, PSPBaseURL: psp}); err != nil {
+	if t.shop, err = sampleshop.New(ctx, t.shopDB, sampleshop.Options{Seed: seed, BaseURL: t.url, PSPBaseURL: psp, Weak: weak}); err != nil {
 		return "", fmt.Errorf("open the sample shop: %w", err)
 	}
 	t.serve(shopAt, t.shop)

@@ -30,13 +30,20 @@ type suiteFile struct {
 				Encoded                    string `yaml:"encoded_request"`
 				Headers                    map[string]string
 			}
+			Output struct {
+				Log struct {
+					Expect    []int `yaml:"expect_ids"`
+					ExpectNot []int `yaml:"no_expect_ids"`
+				}
+			}
 		}
 	}
 }
 
 type suiteRequest struct {
-	name string
-	r    *Request
+	name              string
+	r                 *Request
+	expect, expectNot []int // rules of which the test says whether they match
 }
 
 // suite reads the tests that come with the rules.
@@ -61,7 +68,7 @@ func suite(t testing.TB) (out []suiteRequest) {
 				if err != nil {
 					continue // not HTTP; net/http refuses it before the firewall
 				}
-				out = append(out, suiteRequest{fmt.Sprintf("%d-%d/%d", f.RuleID, test.ID, i), r})
+				out = append(out, suiteRequest{fmt.Sprintf("%d-%d/%d", f.RuleID, test.ID, i), r, s.Output.Log.Expect, s.Output.Log.ExpectNot})
 			}
 		}
 		return nil

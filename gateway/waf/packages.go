@@ -10,6 +10,8 @@ import (
 var (
 	//go:embed rules/japanese.conf
 	japaneseConf string
+	//go:embed rules/charset.conf
+	charsetConf string
 	// Each of these counts only where the shop runs on that program: their first
 	// condition is TX:noren_shop. Vendure needs none of its own.
 	//go:embed rules/platforms/eccube4.conf
@@ -23,5 +25,5 @@ var (
 )
 
 func packages() string {
-	return strings.Join([]string{norenConf, japaneseConf, eccube4Conf, eccube2Conf, wordpressConf, magentoConf}, "\n")
+	return strings.Join([]string{norenConf, japaneseConf, charsetConf, eccube4Conf, eccube2Conf, wordpressConf, magentoConf}, "\n")
 }

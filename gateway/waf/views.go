@@ -29,6 +29,13 @@ const maxViews = 1001
 func views(r *Request) []arg {
 	legacy := legacyCharsets(r)
 	var out []arg
+	strict, allowed := refusesBytes(r.Zone), policy(r)
+	check := func(name, value string) {
+		if strict && !(isText(name, allowed) && isText(value, allowed)) {
+			strict = false // once is enough
+			out = append(out, arg{charsetField, "refused"})
+		}
+	}
 	add := func(name, value string) {
 		for _, v := range readings(value, legacy) {
 			if len(out) < maxViews {
@@ -38,6 +45,10 @@ func views(r *Request) []arg {
 	}
 	_, query, _ := strings.Cut(r.URI, "?")
 	query, _, _ = strings.Cut(query, "#")
+	if strict {
+		eachPair(query, "&", check)
+		eachBodyValue(r, check)
+	}
 	eachPair(query, "&", add)
 	if strings.Contains(query, ";") {
 		// Some shops split a query at ; too. Both readings are inspected.

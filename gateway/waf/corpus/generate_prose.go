@@ -106,7 +106,7 @@ func (g *generator) coupon() string {
 
 func (g *generator) link() string {
 	host := g.of("https://shop.example", "https://www.example.co.jp", "http://blog.example.com", "https://item.example.jp", "www.example.net", "https://maps.example")
-	return host + g.of("/products/detail/"+g.number(999), "/item/"+g.number(999999)+"?x="+g.number(9)+"&y="+g.number(9), "/?p="+g.number(999)+"#review", "/search?q="+g.noun()+"&sort=price_asc", "/wiki/"+g.noun()+"_("+g.colour()+")", "/"+g.noun()+"/"+g.colour()+".html", "/a;v="+g.number(9), "/?utm_source=line&utm_campaign="+g.number(2026)+"%2F11+%E3%82%BB", "/~taro/", "/@"+g.number(99)+".0,139.7", "/i/"+g.code()+"?ref=(none)")
+	return host + g.of("/products/detail/"+g.number(999), "/item/"+g.number(999999)+"?x="+g.number(9)+"&y="+g.number(9), "/?p="+g.number(999)+"#review", "/search?q="+g.noun()+"&sort=price_asc", "/wiki/"+g.noun()+"_("+g.colour()+")", "/"+g.noun()+"/"+g.colour()+".html", "/a;v="+g.number(9), "/?utm_source=line&utm_campaign="+g.number(2026)+"%2F11+%E3%82%BB", "/~taro/", "/@"+g.number(99)+".0,139.7", "/i/"+g.number(9999)+"?ref=(none)")
 }
 
 func (g *generator) file() string {

@@ -18,8 +18,8 @@ import (
 
 // kinds are the questions, by what the rule that matched looks for.
 var kinds = map[string]func(v string) bool{
-	"sql": SQL, "ended": Ended, "markup": Markup, "graphql": GraphQL, "filename": Filename,
-	"path": Path, "command": Command, "php": PHP, "placeholder": Placeholder, "list": List, "expression": Expression, "called": Called,
+	"sql": SQL, "statement": Statement, "ended": Ended, "markup": Markup, "graphql": GraphQL, "filename": Filename,
+	"path": Path, "command": Command, "php": PHP, "placeholder": Placeholder, "list": List, "property": Property, "sentence": Sentence, "expression": Expression, "called": Called, "tilde": Tilde,
 }
 
 // Of returns the question called kind.

@@ -21,6 +21,10 @@ func SQL(v string) bool {
 	return prosaic(v) && !mailHeader.MatchString(v) && unchanged(v)
 }
 
+// Statement is SQL for rules that go by names of functions and statements, which
+// are found in templates too: {{ dump(app) }} is left to them.
+func Statement(v string) bool { return hasWide(v) && SQL(v) }
+
 // Ended is the same for a value with a quote and a semicolon, which end
 // statements of other languages too: the next one must begin with no word.
 func Ended(v string) bool { return hasWide(v) && !nextStatement.MatchString(v) && unchanged(v) }
@@ -210,8 +214,8 @@ func (r *sqlReader) text(quote byte) bool {
 }
 
 func (r *sqlReader) number() bool {
-	i := 1
-	for i < len(r.s) && (isWord(r.s[i]) && r.s[i] != '_' || r.s[i] == '.' || (r.s[i] == '-' || r.s[i] == '+') && r.s[i-1]|0x20 == 'e' && !strings.HasPrefix(strings.ToLower(r.s), "0x")) {
+	i, hex := 1, strings.HasPrefix(r.s, "0x") || strings.HasPrefix(r.s, "0X")
+	for i < len(r.s) && (isWord(r.s[i]) && r.s[i] != '_' || r.s[i] == '.' || (r.s[i] == '-' || r.s[i] == '+') && r.s[i-1]|0x20 == 'e' && !hex) {
 		i++
 	}
 	text := strings.ToLower(r.s[:i])

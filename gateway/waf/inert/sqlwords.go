@@ -108,8 +108,13 @@ func (r *sqlReader) foreign(last, text string) (dead bool) {
 		r.used = append(r.used, text)
 	}
 	r.state = hasOperand
+	r.alive = len(r.used)+len(r.defined) > maxNames
 	return false
 }
+
+// maxNames bounds the names that are followed; no sentence has so many behind a
+// SELECT.
+const maxNames = 100
 
 // sign is everything else.
 func (r *sqlReader) sign() (dead bool) {

@@ -2,6 +2,7 @@ package inert
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -14,6 +15,7 @@ import (
 //	「<script>タグ入門」               a script that never ends is not run, and what
 //	                                the page puts behind it makes it no script
 func Markup(v string) bool {
+	v = sample.ReplaceAllString(v, "$1")
 	lower := strings.ToLower(v)
 	if !hasWide(v) || reference.MatchString(v) {
 		return false
@@ -38,6 +40,33 @@ func Markup(v string) bool {
 	}
 	// Bare, the value would have to be a program: what is called in a sentence is not.
 	return !call.MatchString(v) || unended && !strings.Contains(v, "/*") && !strings.Contains(v, "//") && afterCall.MatchString(v)
+}
+
+// sample is a call that every book begins with. In a string of a script its quotes
+// leave a word beside a string, and as code a letter follows where none may.
+var sample = regexp.MustCompile(`(?i)\b(?:(?:alert|console\.log|print)\((?:'\w[\w ,!.]*'|"\w[\w ,!.]*")\)|javascript:void\(0\))(\s*[^\x00-\x7f])`)
+
+// Property reports whether v names properties of a page's program in a sentence:
+// document.cookieの話. To the program that is another property.
+func Property(v string) bool {
+	return Markup(v) && !strings.Contains(v, "=") && !property.MatchString(v)
+}
+
+var property = regexp.MustCompile(`\.\s*[A-Za-z_]+(?:[^A-Za-z_\x{80}-\x{10ffff}]|$)`)
+
+// hasStop looks for 、 and 。 in UTF-8, and else in Shift_JIS and EUC-JP.
+func hasStop(v string) bool {
+	if utf8.ValidString(v) {
+		return strings.ContainsAny(v, "、。")
+	}
+	return slices.ContainsFunc([]string{"\x81\x41", "\x81\x42", "\xa1\xa2", "\xa1\xa3"}, func(stop string) bool { return strings.Contains(v, stop) })
+}
+
+// Sentence reports whether a Japanese comma or full stop makes v no program. As a
+// program it does not parse, and it cannot leave a string.
+func Sentence(v string) bool {
+	v = sample.ReplaceAllString(v, "$1")
+	return hasStop(v) && !strings.ContainsAny(letters(v), "'\"`/\\<${")
 }
 
 var (
@@ -103,6 +132,7 @@ var disposition = regexp.MustCompile(`(?i)name\*?\d*\*?\s*=`)
 //
 //	C:\Windows\System32\drivers に入らないと言われます
 func Path(v string) bool {
+	v = letters(v)
 	if strings.ContainsAny(v, "<>{}$;|&`\"'\x00\n\r*^~") || strings.Contains(v, "..") || strings.Contains(v, "://") || call.MatchString(v) {
 		return false
 	}
@@ -139,6 +169,7 @@ func japaneseRunes(s string) (n int) {
 //	<p>&copy; 2026            &copy; is a letter of HTML, not the command copy
 //	awk '{print $1}'の一行     a program of awk, in its quotes
 //	if (a == b) { c = d }     the if of C, not of cmd.exe
+//	chmod 755 と 644 の違い     no option, no path, no sign: words
 //	$HOME/$USER               a path, if anything
 func Command(v string) bool {
 	switch {
@@ -146,6 +177,9 @@ func Command(v string) bool {
 		return true
 	case strings.HasPrefix(v, "$ "):
 		return hasWide(v) && !strings.ContainsAny(v[2:], ";|&`\n\r<>$({")
+	}
+	if plainWords.MatchString(letters(v)) && endsInProse(letters(v)) {
+		return true
 	}
 	left := entity.ReplaceAllString(v, "")
 	left = awk.ReplaceAllString(left, "")
@@ -155,15 +189,30 @@ func Command(v string) bool {
 
 var (
 	variablePath = regexp.MustCompile(`(?i)^\$[A-Z]{2,}(?:/\$[A-Z]{2,})+$`)
-	entity       = regexp.MustCompile(`&(?:copy|reg|trade|nbsp|yen|amp|hearts|times|middot|laquo|raquo|ldquo|rdquo|hellip|mdash|ndash|bull|larr|rarr);`)
-	awk          = regexp.MustCompile(`\bawk '\{ ?print \$[0-9] ?\}'`)
-	ifOfC        = regexp.MustCompile(`\bif ?\([a-z_A-Z0-9 =<>!]+\) ?\{[ a-zA-Z0-9_=]*;? ?\}`)
+	// plainWords: nothing that a shell would take for more than words.
+	plainWords = regexp.MustCompile(`^(?:(?:echo )?\$(?:PATH|HOME|USER|SHELL|LANG|path|home|user|shell|lang))?[0-9A-Za-z ,!?\x{80}-\x{10ffff}]+$`)
+	entity     = regexp.MustCompile(`&(?:copy|reg|trade|nbsp|yen|amp|hearts|times|middot|laquo|raquo|ldquo|rdquo|hellip|mdash|ndash|bull|larr|rarr);`)
+	awk        = regexp.MustCompile(`\bawk '\{ ?print \$[0-9] ?\}'`)
+	ifOfC      = regexp.MustCompile(`\bif ?\([a-z_A-Z0-9 =<>!]+\) ?\{[ a-zA-Z0-9_=]*;? ?\}`)
 )
+
+// Tilde reports whether no ~ of v stands where a shell expands one: at the
+// beginning of a word or behind = and : (POSIX, Shell Command Language, 2.6.1).
+// Inside a word it is a letter of it. 冬-15 holds one in Shift_JIS: 93 7E 2D.
+func Tilde(v string) bool {
+	for i := range len(v) {
+		if v[i] == '~' && (i == 0 || !isWord(v[i-1]) && !wide(v[i-1])) {
+			return false
+		}
+	}
+	return true
+}
 
 // PHP reports whether v makes PHP do nothing: it names a tag, a variable or a
 // word of the language, and there is nothing that could be a call, an index, a
 // string or the end of a statement.
 func PHP(v string) bool {
+	v = letters(v)
 	v = xmlDeclaration.ReplaceAllString(v, "")
 	return endsInProse(v) && !strings.ContainsAny(v, "([{;`\"'\\=>\n\r")
 }
