@@ -3,6 +3,8 @@ package staff
 import (
 	"context"
 	"errors"
+	"runtime"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -199,4 +201,70 @@ func BenchmarkHash(b *testing.B) {
 	for b.Loop() {
 		hashPassword(goodPassword, DefaultCost())
 	}
+}
+
+// dying is a loop whose process is killed as soon as an act is recorded.
+type dying struct{ *recorder }
+
+func (d dying) Decide(ctx context.Context, ev noren.Event) (noren.Decision, error) {
+	out, err := d.recorder.Decide(ctx, ev)
+	if err == nil {
+		runtime.Goexit()
+	}
+	return out, err
+}
+
+// Killed between the record and the change: the record tells what was asked for, the
+// change is not there, nothing half of it either, and after the restart the same act
+// is made and recorded again.
+func TestKilledBetweenRecordAndChange(t *testing.T) {
+	each(t, func(w *world) {
+		w.owner()
+		p := w.invited("p@example.jp", Grants{"tea": Viewer})
+		token := w.link(w.Invite(w.Context(), machine, "q@example.jp", Grants{"tea": Viewer}))
+		q := &someone{w: w, password: "hachi no ji ni tobu", secret: NewSecret()}
+		joining := Joining{Name: "八", Mail: "q@example.jp", Password: q.password, Secret: q.secret, Code: q.code(), Address: home}
+		steps := []struct {
+			act  string
+			do   func(*Staff) error
+			made func() bool
+		}{
+			{actRole, func(s *Staff) error { return s.SetRole(w.Context(), machine, p.id(), "rice", Viewer) }, func() bool {
+				who, err := w.Person(w.Context(), p.id())
+				w.must(err)
+				return who.Roles["rice"] == Viewer
+			}},
+			{actJoin, func(s *Staff) error { _, err := s.Join(w.Context(), token, joining); return err }, func() bool {
+				_, there := w.ByMail(w.Context(), "q@example.jp")
+				_, link := w.Link(w.Context(), token)
+				if (there == nil) == (link == nil) {
+					w.Fatalf("person there: %v, link open: %v", there == nil, link == nil)
+				}
+				return there == nil
+			}},
+			{actRemove, func(s *Staff) error { return s.Remove(w.Context(), machine, p.id()) }, func() bool {
+				who, err := w.Person(w.Context(), p.id())
+				w.must(err)
+				return !who.RemovedAt.IsZero()
+			}},
+		}
+		for _, x := range steps {
+			before := len(w.log.did())
+			d, err := db.Open(w.Context(), db.Options{URL: w.url})
+			w.must(err)
+			s := w.node(d, quick)
+			s.RaiseTo(dying{w.log})
+			done := make(chan struct{})
+			go func() { defer close(done); x.do(s) }()
+			<-done
+			w.must(d.Close())
+			if got := w.log.did()[before:]; !slices.Equal(got, []string{x.act}) || x.made() {
+				w.Fatalf("%s, killed: recorded %v, made %v", x.act, got, x.made())
+			}
+			w.must(x.do(w.other()))
+			if got := w.log.did()[before:]; got[1] != x.act || slices.Contains(got, x.act+actNotMadeMark) || !x.made() {
+				w.Fatalf("%s, again: recorded %v, made %v", x.act, got, x.made())
+			}
+		}
+	})
 }
