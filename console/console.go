@@ -79,6 +79,7 @@ type Console struct {
 	o      Options
 	assets *ui.Assets
 	pages  *ui.Pages
+	look   look
 	feed   *Feed
 	once   *once
 	undos  *undos
@@ -121,6 +122,7 @@ func New(o Options, feed *Feed) (*Console, error) {
 	}
 	c := &Console{o: o, assets: assets, feed: feed, once: newOnce(), revealed: newRevealed(), setups: newSetups(), undos: newUndos(), checks: newChecks(), lines: newLines(), trying: make(chan struct{}, tryingAtOnce),
 		rehearsals: rehearsals{all: map[string]*rehearsal{}}, census: census{sites: map[string]*counting{}}}
+	c.look = newLook(assets.Sheet("style.css"))
 	c.life, c.stop = context.WithCancel(context.Background())
 	if c.pages, err = ui.Load(files, assets); err != nil {
 		return nil, err
@@ -176,7 +178,6 @@ func (c *Console) serve(r route) http.HandlerFunc {
 				v.fail(noren.Errorf(noren.Internal, "panic: %v", p))
 			}
 		}()
-		v.hint()
 		err := v.enter(r)
 		if err == nil {
 			err = r.do(v)

@@ -275,14 +275,17 @@ func (v *visit) sites() (out []ui.Link) {
 	return out
 }
 
-// front leads to the only shop, or lists them.
+// front shows the only shop's day, or lists the shops. It does not send the browser
+// on to the shop's own address: on a far line that costs as much as half the page.
 func (c *Console) front(v *visit) error {
 	sites := v.sites()
-	if len(sites) == 1 {
-		http.Redirect(v.w, v.r, sites[0].URL, http.StatusSeeOther)
-		return nil
+	if len(sites) != 1 {
+		return v.page("sites", sites)
 	}
-	return v.page("sites", sites)
+	v.r = v.r.Clone(v.r.Context())
+	v.r.URL.Path, v.r.URL.RawPath = "/s/"+sites[0].Name+"/", ""
+	v.site = sites[0].Name
+	return c.today(v)
 }
 
 // language keeps the language that was chosen for a year.

@@ -32,25 +32,14 @@ func (v *visit) words() ui.Words { return ui.Words{Lang: v.lang} }
 func (v *visit) page(name string, data any) error { return v.pageWith(http.StatusOK, name, data) }
 
 func (v *visit) pageWith(status int, name string, data any) error {
+	f := v.frame(data)
+	v.dress(f)
 	var b bytes.Buffer
-	if err := v.c.pages.Render(&b, v.lang, name, v.frame(data)); err != nil {
+	if err := v.c.pages.Render(&b, v.lang, name, f); err != nil {
 		return err
 	}
 	v.send(status, b.Bytes())
 	return nil
-}
-
-// hint tells a browser which opens a page to fetch the stylesheet while the page is
-// made (RFC 8297). Browsers take it over HTTP/2 alone; over HTTP/1.1 it confuses some
-// proxies.
-func (v *visit) hint() {
-	if v.r.Method != http.MethodGet || v.r.ProtoMajor < 2 || v.r.Header.Get("Sec-Fetch-Dest") != "document" {
-		return
-	}
-	h := v.w.Header()
-	h.Set("Link", "<"+v.c.assets.URL("style.css")+">; rel=preload; as=style")
-	v.w.WriteHeader(http.StatusEarlyHints)
-	h.Del("Link")
 }
 
 // part writes one part of a page, for a place that refreshes by itself.

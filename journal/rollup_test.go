@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -335,6 +336,55 @@ func TestRunRollupsTellsOnce(t *testing.T) {
 	<-done
 	if s := out.String(); s != "" {
 		t.Errorf("said without need: %s", s)
+	}
+}
+
+// TestRunRollupsAlarmsWhileTheyFail: what cannot be written is an alarm, once and not at
+// every round; appending goes on meanwhile, and what was missed is counted afterwards.
+func TestRunRollupsAlarmsWhileTheyFail(t *testing.T) {
+	for _, engine := range []db.Engine{db.SQLite, db.Postgres} {
+		t.Run(string(engine), func(t *testing.T) {
+			var broken atomic.Bool
+			var rounds atomic.Int64
+			var out lockedText
+			d := dbtest.OpenURL(t, db.Options{URL: dbtest.URL(t, engine), Faults: func(db.FaultPoint) (f db.Fault) {
+				if broken.Load() {
+					rounds.Add(1)
+					f.Fail = true
+				}
+				return f
+			}})
+			o := options(d, newSealer())
+			o.Log = slog.New(slog.NewTextHandler(&out, nil))
+			j := start(t, o)
+			appendN(t, j, "shop", 0, 10)
+			broken.Store(true)
+			ctx, stop := context.WithCancel(t.Context())
+			done := make(chan struct{})
+			go func() { defer close(done); j.RunRollups(ctx) }()
+			defer func() { stop(); <-done }()
+			await := func(what string, is func() bool) {
+				t.Helper()
+				for deadline := time.Now().Add(30 * time.Second); !is(); time.Sleep(time.Millisecond) {
+					if time.Now().After(deadline) {
+						t.Fatalf("not so: %s; said: %s", what, out.String())
+					}
+				}
+			}
+			await("three rounds failed", func() bool { return rounds.Load() >= 3 })
+			said := out.String()
+			if n := strings.Count(said, "roll-ups are behind"); n != 1 || !strings.Contains(said, "alarm=true") {
+				t.Errorf("%d alarms: %s", n, said)
+			}
+			broken.Store(false)
+			appendN(t, j, "shop", 10, 20)
+			await("what was missed is counted", func() bool {
+				st, err := j.RollState(t.Context(), "shop")
+				return err == nil && st.Whole() && st.Rolled == 20
+			})
+			await("that it goes on is said", func() bool { return strings.Contains(out.String(), "roll-ups go on") })
+			checkSums(t, j, "shop", day, day.Add(time.Hour))
+		})
 	}
 }
 

@@ -5,11 +5,14 @@ import (
 	"compress/gzip"
 	"crypto/sha256"
 	"embed"
+	"encoding/base64"
 	"encoding/hex"
+	"html/template"
 	"io/fs"
 	"mime"
 	"net/http"
 	"path"
+	"regexp"
 	"strings"
 )
 
@@ -46,10 +49,31 @@ func OpenAssets() (*Assets, error) {
 		if err != nil {
 			return err
 		}
+		if path.Ext(p) == ".css" {
+			b = squeeze(b)
+		}
 		a.add(path.Base(p), b)
 		return nil
 	})
 }
+
+// squeeze leaves comments and the space around signs out of a stylesheet of ours. It
+// keeps the space before a sign that could begin a selector, and that around + - * and
+// parentheses, which mean something else without it.
+func squeeze(css []byte) []byte {
+	css = comments.ReplaceAll(css, nil)
+	css = spaces.ReplaceAll(css, []byte(" "))
+	css = afterSigns.ReplaceAll(css, []byte("$1"))
+	css = beforeSigns.ReplaceAll(css, []byte("$1"))
+	return bytes.TrimSpace(bytes.ReplaceAll(css, []byte(";}"), []byte("}")))
+}
+
+var (
+	comments    = regexp.MustCompile(`(?s)/\*.*?\*/`)
+	spaces      = regexp.MustCompile(`\s+`)
+	afterSigns  = regexp.MustCompile(`([{};:,>]) `)
+	beforeSigns = regexp.MustCompile(` ([{};,>])`)
+)
 
 func (a *Assets) add(file string, b []byte) {
 	sum := sha256.Sum256(b)
@@ -65,6 +89,20 @@ func (a *Assets) add(file string, b []byte) {
 
 // URL is where a file is found.
 func (a *Assets) URL(file string) string { return AssetsPath + a.byName[file] }
+
+// Sheet is a stylesheet that may stand in a page itself.
+type Sheet struct {
+	Name string // with its content's hash
+	Text template.CSS
+	Hash string // as a Content-Security-Policy names it
+}
+
+// Sheet returns an embedded stylesheet.
+func (a *Assets) Sheet(file string) Sheet {
+	b := a.files[a.byName[file]].plain
+	sum := sha256.Sum256(b)
+	return Sheet{Name: a.byName[file], Text: template.CSS(b), Hash: "sha256-" + base64.StdEncoding.EncodeToString(sum[:])}
+}
 
 // ServeHTTP serves the files to anybody: there is nothing secret in them.
 func (a *Assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {

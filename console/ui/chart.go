@@ -27,6 +27,7 @@ type Bar struct {
 const (
 	chartWidth, chartHeight = 560, 96
 	chartFoot               = 22 // room for the labels below
+	chartHead               = 16 // room for the axis's number above
 )
 
 // Most is the tallest bar.
@@ -50,7 +51,7 @@ func (c Chart) svg(w Words) template.HTML {
 		return ""
 	}
 	var s strings.Builder
-	fmt.Fprintf(&s, `<svg class="chart" viewBox="0 0 %d %d" role="group" aria-label="%s">`, chartWidth, chartHeight+chartFoot,
+	fmt.Fprintf(&s, `<svg class="chart" viewBox="0 -%d %d %d" role="group" aria-label="%s">`, chartHead, chartWidth, chartHead+chartHeight+chartFoot,
 		template.HTMLEscapeString(fmt.Sprintf("%s: %s%s", c.Title.In(w.Lang), w.Number(c.Sum()), c.Unit.In(w.Lang))))
 	wide := float64(chartWidth) / float64(len(c.Bars))
 	for i, b := range c.Bars {
@@ -67,7 +68,13 @@ func (c Chart) svg(w Words) template.HTML {
 		x := map[string]float64{"start": 0, "middle": (float64(i) + .5) * wide, "end": chartWidth}[anchor]
 		fmt.Fprintf(&s, `<text x="%.1f" y="%d" text-anchor="%s">%s</text>`, x, chartHeight+chartFoot-4, anchor, template.HTMLEscapeString(c.Bars[i].Label))
 	}
+	writeMost(&s, w, c.Most(), c.Unit)
 	s.WriteString(`</svg>`)
+	rows := make([]tableRow, len(c.Bars))
+	for i, b := range c.Bars {
+		rows[i] = tableRow{b.Label, b.Link, []int64{b.N}}
+	}
+	writeTable(&s, w, c.Title, []string{w.T("数", "Number") + unitOf(w, c.Unit)}, rows)
 	return template.HTML(s.String())
 }
 

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"html/template"
 	"slices"
 	"time"
 
@@ -16,8 +17,9 @@ type Frame struct {
 	Nav    []NavItem
 	Me     *Person // nil before sign-in
 	Notice *Notice
-	Waits  *Waits // nil when no change waits for its confirmation
-	Live   string // where changes are told of; "" on pages that do not refresh
+	Waits  *Waits       // nil when no change waits for its confirmation
+	Live   string       // where changes are told of; "" on pages that do not refresh
+	Look   template.CSS // the stylesheet itself, for browsers that do not have it yet
 	Data   any
 }
 

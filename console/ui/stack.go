@@ -70,7 +70,7 @@ func (s Stack) svg(w Words) template.HTML {
 	if s.Skip != "" {
 		fmt.Fprintf(&b, `<a class="skip" href="%s">%s</a>`, esc(s.Skip), esc(w.T("グラフを飛ばす", "Skip the chart")))
 	}
-	fmt.Fprintf(&b, `<svg class="chart stack" viewBox="0 0 %d %d" role="group" aria-label="%s">`, chartWidth, chartHeight+chartFoot,
+	fmt.Fprintf(&b, `<svg class="chart stack" viewBox="0 -%d %d %d" role="group" aria-label="%s">`, chartHead, chartWidth, chartHead+chartHeight+chartFoot,
 		esc(fmt.Sprintf("%s: %s%s", s.Title.In(w.Lang), w.Number(s.sum()), s.Unit.In(w.Lang))))
 	wide, most := float64(chartWidth)/float64(len(s.Bars)), s.most()
 	for i := range s.Bars {
@@ -82,9 +82,11 @@ func (s Stack) svg(w Words) template.HTML {
 		labels[i] = s.Bars[i].Axis
 	}
 	writeLabels(&b, labels, wide)
+	writeMost(&b, w, most, s.Unit)
 	b.WriteString(`</svg>`)
 	s.legend(&b, w)
 	b.WriteString(`</div>`)
+	s.table(&b, w)
 	return template.HTML(b.String())
 }
 

@@ -151,3 +151,16 @@ func TestShareBar(t *testing.T) {
 		t.Errorf("nothing is drawn as something: %s", got)
 	}
 }
+
+func TestSqueezeKeepsTheMeaning(t *testing.T) {
+	for in, want := range map[string]string{
+		"/* a */ a { color: red; }\n b{}":                "a{color:red}b{}",
+		".top :focus, .a > .b { top: calc(1px + 2px) }":  ".top :focus,.a>.b{top:calc(1px + 2px)}",
+		`td::before { content: attr(x) " "; }`:           `td::before{content:attr(x) " "}`,
+		"@media (a) and (b: 1) { p { margin: 0 auto } }": "@media (a) and (b:1){p{margin:0 auto}}",
+	} {
+		if got := string(squeeze([]byte(in))); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}

@@ -19,7 +19,7 @@
     };
     const shade = document.createElementNS("http://www.w3.org/2000/svg", "rect");
     shade.setAttribute("class", "shade");
-    shade.setAttribute("y", "0");
+    shade.setAttribute("y", String(area.y));
     shade.setAttribute("height", String(area.height));
     let from = -1, to = -1, dragged = false;
     const draw = () => {
