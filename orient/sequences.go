@@ -224,7 +224,7 @@ func (o *Orient) loadChain(ctx context.Context, k chainKey, after int64) (c chai
 		return nil, nil, err
 	}
 	rows, err := o.db.Read().QueryContext(ctx, `SELECT at, step, id FROM orient_steps
-		WHERE token = $1 AND seq = $2 AND at > $3 ORDER BY at DESC LIMIT $4`, int64(k.who), k.seq, after-lateness, maxChain)
+		WHERE token = $1 AND seq = $2 AND at > $3 ORDER BY at DESC LIMIT $4 + 0`, int64(k.who), k.seq, after-lateness, maxChain)
 	if err != nil {
 		return nil, nil, noren.Errorf(noren.Unavailable, "read steps: %w", err)
 	}

@@ -86,16 +86,17 @@ const markColumns = `e.id, e.grp, e.at, (e.ok OR s.id IS NOT NULL), e.amount, e.
 const settlesJoin = ` LEFT JOIN orient_settles s ON s.id = e.id `
 
 // marksQuery reads marks of column's token $1 with at in ($2, $3), newest
-// first, at most $4.
+// first, at most $4. A limit that is a parameter alone would make SQLite prepare
+// the statement anew each time (its planner looks at the value): 74 µs, not 15.
 func marksQuery(column, in string) string {
 	return `SELECT ` + markColumns + ` FROM orient_events e` + settlesJoin +
-		`WHERE e.` + column + ` = $1 AND e.at > $2 AND e.at < $3 AND e.grp IN (` + in + `) ORDER BY e.at DESC LIMIT $4`
+		`WHERE e.` + column + ` = $1 AND e.at > $2 AND e.at < $3 AND e.grp IN (` + in + `) ORDER BY e.at DESC LIMIT $4 + 0`
 }
 
 // linkedQuery is marksQuery for parties without a column.
 func linkedQuery(in string) string {
 	return `SELECT ` + markColumns + ` FROM orient_links l JOIN orient_events e ON e.id = l.id` + settlesJoin +
-		`WHERE l.token = $1 AND l.at > $2 AND l.at < $3 AND e.grp IN (` + in + `) ORDER BY l.at DESC LIMIT $4`
+		`WHERE l.token = $1 AND l.at > $2 AND l.at < $3 AND e.grp IN (` + in + `) ORDER BY l.at DESC LIMIT $4 + 0`
 }
 
 // hoursQuery sums events of column's token $1 with at in [$2, $3) by hour.
