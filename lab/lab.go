@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"time"
 
 	"noren"
 	"noren/sampleshop"
@@ -33,6 +34,7 @@ func All() []Lab {
 		natLab(),
 		floodLab(),
 		neighboursLab(),
+		hostileLab(),
 		smuggleLab(),
 		wafLab(),
 	}
@@ -42,11 +44,12 @@ func All() []Lab {
 // default.
 type Params struct {
 	Seed   uint64
-	Runs   int     // repetitions, for labs that repeat
-	Engine string  // kill: sqlite or postgres
-	Buyers int     // how many people shop
-	Speed  float64 // how much faster than people
-	Rate   int     // flood: requests a second
+	Runs   int           // repetitions, for labs that repeat
+	Engine string        // kill: sqlite or postgres
+	Buyers int           // how many people shop
+	Speed  float64       // how much faster than people
+	Rate   int           // flood: requests a second
+	For    time.Duration // hostile: how long
 }
 
 // Env is what a lab is given to work with.

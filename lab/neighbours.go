@@ -117,13 +117,15 @@ func (n *neighbours) close() {
 	n.shops.close()
 }
 
+func (n *neighbours) visitors() calm { return calm{n.addr, neighbourHost} }
+
 func (n *neighbours) play(ctx context.Context) error {
-	n.visit(ctx, neighbourWarm)
+	n.visitors().look(ctx, neighbourWarm)
 	for i := range n.p.Runs {
 		var r neighbourRound
 		var err error
 		n.phase = fmt.Sprintf("round %d of %d: quiet", i+1, n.p.Runs)
-		r.quiet = n.visit(ctx, calmFor)
+		r.quiet = n.visitors().look(ctx, calmFor)
 		n.phase = fmt.Sprintf("round %d of %d: the attack on another program", i+1, n.p.Runs)
 		if r.beside, _, err = n.during(ctx, n.sink.addr, besideFor); err != nil {
 			return err
@@ -148,7 +150,7 @@ func (n *neighbours) during(ctx context.Context, target string, lasts time.Durat
 	if err != nil {
 		return visits{}, done, err
 	}
-	v := n.visit(ctx, lasts)
+	v := n.visitors().look(ctx, lasts)
 	return v, done, child.end(&done)
 }
 

@@ -106,6 +106,23 @@ func (p *process) memory() (int64, error) {
 	return 0, errors.New("the kernel does not say how much memory the process holds")
 }
 
+// cpu is the processor time that the process took (proc(5), stat, utime and stime,
+// in hundredths of a second).
+func (p *process) cpu() (time.Duration, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(b), ") ") // a name may hold spaces
+	f := strings.Fields(rest)
+	if len(f) < 13 {
+		return 0, errors.New("the kernel does not say how much processor time the process took")
+	}
+	user, err := strconv.ParseInt(f[11], 10, 64)
+	system, err2 := strconv.ParseInt(f[12], 10, 64)
+	return time.Duration(user+system) * 10 * time.Millisecond, errors.Join(err, err2)
+}
+
 // freeAddress is a loopback address nothing listens on just now.
 func freeAddress() (string, error) {
 	port, err := peer.FreePort()

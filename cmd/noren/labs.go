@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"noren"
 	"noren/lab"
@@ -15,14 +16,15 @@ import (
 )
 
 type labCmd struct {
-	Name   string  `arg:"" help:"One of those below."`
-	Seed   uint64  `help:"Seed; the same seed repeats the same run (default: a fresh one, printed)."`
-	Runs   int     `help:"How many kills (kill), changes (reload), rounds (neighbours) or requests (waf)."`
-	Engine string  `enum:"sqlite,postgres" default:"sqlite" help:"sqlite: with memory of the process. postgres: with Valkey or Redis; both are started for the lab (traffic, kill)."`
-	Buyers int     `help:"How many buyers (traffic, nat, flood)."`
-	Speed  float64 `help:"How much faster than people (traffic, nat, flood)."`
-	Rate   int     `help:"Requests a second of the attackers (flood, neighbours)."`
-	JSON   bool    `name:"json" help:"Print {lab, seed, checks, figures} as JSON."`
+	Name   string        `arg:"" help:"One of those below."`
+	Seed   uint64        `help:"Seed; the same seed repeats the same run (default: a fresh one, printed)."`
+	Runs   int           `help:"How many kills (kill), changes (reload), rounds (neighbours) or requests (waf)."`
+	Engine string        `enum:"sqlite,postgres" default:"sqlite" help:"sqlite: with memory of the process. postgres: with Valkey or Redis; both are started for the lab (traffic, kill)."`
+	Buyers int           `help:"How many buyers (traffic, nat, flood)."`
+	Speed  float64       `help:"How much faster than people (traffic, nat, flood)."`
+	Rate   int           `help:"Requests a second of the attackers (flood, neighbours)."`
+	For    time.Duration `help:"How long (hostile), such as 10m."`
+	JSON   bool          `name:"json" help:"Print {lab, seed, checks, figures} as JSON."`
 }
 
 // Help lists the labs.
@@ -73,7 +75,7 @@ func (c labCmd) run(e *env, l lab.Lab) error {
 		defer stop()
 	}
 	rep, err := l.Run(e.ctx, lab.Env{Log: e.log, Dir: dir, Progress: progress, Exec: exe, Start: le.start, Door: le.door, Shops: le.shops, Inspect: le.inspect, Tamper: le.tamper},
-		lab.Params{Seed: c.Seed, Runs: c.Runs, Engine: c.Engine, Buyers: c.Buyers, Speed: c.Speed, Rate: c.Rate})
+		lab.Params{Seed: c.Seed, Runs: c.Runs, Engine: c.Engine, Buyers: c.Buyers, Speed: c.Speed, Rate: c.Rate, For: c.For})
 	if err != nil {
 		return fmt.Errorf("lab %s, seed %d: %w", l.Name, c.Seed, err)
 	}

@@ -120,13 +120,16 @@ func TestAssets(t *testing.T) {
 	}
 }
 
-func TestLoadSaysWhichPageIsWrong(t *testing.T) {
+func TestCheckSaysWhichPageIsWrong(t *testing.T) {
 	a, err := OpenAssets()
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = Load(fstest.MapFS{"bad.html": {Data: []byte(`{{define "title"}}x{{end}}`)}}, a)
-	if err == nil || !strings.Contains(err.Error(), "bad.html") {
+	bad, err := Load(fstest.MapFS{"bad.html": {Data: []byte(`{{define "title"}}x{{end}}`)}}, a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := bad.Check(); err == nil || !strings.Contains(err.Error(), "bad.html") {
 		t.Errorf("%v", err)
 	}
 	p, err := Load(fstest.MapFS{"good.html": {Data: []byte(`{{define "title"}}x{{end}}{{define "main"}}{{template "value" .Data}}{{end}}`)}}, a)
