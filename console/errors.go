@@ -41,7 +41,7 @@ func (v *visit) fail(err error) {
 	err = v.c.away(err)
 	t, status := troubleOf(err)
 	if text, ok := noren.TextOf(err); ok && mistakeIn(err) == nil {
-		t.Text = text
+		t.Text, t.Detail = text, "" // the log has how the program says it
 	}
 	t.Ticket = noren.NewTicket()
 	t.Back = "/"

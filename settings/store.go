@@ -199,7 +199,10 @@ func (s *Store) Put(ctx context.Context, set Set, author, reason, base string) (
 	v := Version{ID: noren.NewID(now.Time), At: now, Author: author, Reason: reason, Hash: set.Hash()}
 	err = s.o.DB.Write(ctx, func(tx *db.Tx) error { return s.put(ctx, tx, &v, string(files), base) })
 	if db.IsUnique(err) {
-		err = noren.Errorf(noren.Conflict, "somebody else changed the settings at the same moment")
+		err = noren.Say(noren.Conflict, noren.Text{
+			Ja: "ちょうど同じときに、ほかの人が設定を変えました。いまの設定を見てから、もう一度変えてください。",
+			En: "somebody else changed the settings at the same moment; look at them and make your change again",
+		})
 	}
 	if err != nil {
 		return Version{}, err
@@ -212,7 +215,8 @@ const maxWords = 1_000 // bytes of an author or a reason
 func (s *Store) check(set Set, author, reason string) error {
 	for what, words := range map[string]string{"author": author, "reason": reason} {
 		if strings.TrimSpace(words) == "" || len(words) > maxWords || !utf8.ValidString(words) {
-			return noren.Errorf(noren.Invalid, "the %s of a change of settings is missing or longer than %d bytes", what, maxWords)
+			return noren.WithText(noren.Errorf(noren.Invalid, "the %s of a change of settings is missing or longer than %d bytes", what, maxWords),
+				noren.Text{Ja: "変更する人の名前か理由がないか、長すぎます。", En: "The name or the reason of the change is missing or too long."})
 		}
 	}
 	if err := set.Valid(); err != nil {
@@ -242,8 +246,10 @@ func (s *Store) put(ctx context.Context, tx *db.Tx, v *Version, files, base stri
 		return err
 	}
 	if before.Hash != base {
-		return noren.WithHint(noren.Errorf(noren.Conflict, "the settings were changed by %s at %s", before.Author, before.At.Format(time.RFC3339)),
+		err := noren.WithHint(noren.Errorf(noren.Conflict, "the settings were changed by %s at %s", before.Author, before.At.Format(time.RFC3339)),
 			"export the present ones, make your change in them and import again")
+		return noren.WithText(err, noren.Textf("%s さんが先に設定を変えました。いまの設定を見てから、もう一度変えてください。",
+			"%s has changed the settings meanwhile. Look at them and make your change again.", before.Author))
 	}
 	if before.Hash == v.Hash {
 		*v = before

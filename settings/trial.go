@@ -55,7 +55,8 @@ const claimFor = 30 * time.Second
 // BeginTrial notes that a change follows which ends unless confirmed.
 func (s *Store) BeginTrial(ctx context.Context, t Trial, within time.Duration) (Trial, error) {
 	if within < minTrial || within > maxTrial {
-		return t, noren.Errorf(noren.Invalid, "a change can wait %s to %s for its confirmation, not %s", minTrial, maxTrial, within)
+		return t, noren.Say(noren.Invalid, noren.Textf("変更の確定を待つ時間は %s から %s までです（%s は選べません）",
+			"a change can wait %s to %s for its confirmation, not %s", minTrial, maxTrial, within))
 	}
 	now := noren.At(s.o.Now())
 	t.ID, t.Due = noren.NewID(now.Time), noren.At(now.Add(within))
@@ -91,8 +92,12 @@ func noOtherTrial(ctx context.Context, tx *db.Tx) error {
 // SettingsOnTrial is the error of whoever would change settings that wait for
 // their confirmation.
 func SettingsOnTrial() error {
-	return noren.WithHint(noren.Errorf(noren.Conflict, "the settings in force wait for their confirmation"),
+	err := noren.WithHint(noren.Errorf(noren.Conflict, "the settings in force wait for their confirmation"),
 		"keep them with `noren settings confirm`, or go back with `noren settings confirm --back`; then change them")
+	return noren.WithText(err, noren.Text{
+		Ja: "前の変更が確定を待っています。先に「確定する」か「今すぐ戻す」を選んでください。",
+		En: "An earlier change waits. Keep it or take it back first.",
+	})
 }
 
 // Trials lists the open ones, the next to end first.
