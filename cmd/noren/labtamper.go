@@ -170,7 +170,7 @@ func (t *tamperer) statements() map[string][]string {
 		"remove the last entries and set the head back": {
 			tail, fmt.Sprintf("UPDATE journal_logs SET size = 330 WHERE log = '%s'", labSite),
 		},
-		"change a tile":              {fmt.Sprintf("UPDATE journal_tiles SET data = CAST(x'00' || substr(data, 2) AS BLOB) WHERE log = '%s' AND level = 0 AND n = 0", labSite)},
+		"change a tile":              {fmt.Sprintf("UPDATE journal_tiles SET data = CAST(CASE substr(data, 1, 1) WHEN x'00' THEN x'01' ELSE x'00' END || substr(data, 2) AS BLOB) WHERE log = '%s' AND level = 0 AND n = 0", labSite)},
 		"change the head":            {fmt.Sprintf("UPDATE journal_logs SET root = zeroblob(32) WHERE log = '%s'", labSite)},
 		"change a stored checkpoint": {fmt.Sprintf("UPDATE journal_checkpoints SET note = replace(note, char(10) || size || char(10), char(10) || (size + 1) || char(10)) WHERE log = '%s' AND size = (SELECT min(size) FROM journal_checkpoints WHERE log = '%s')", labSite, labSite)},
 	}
