@@ -171,7 +171,7 @@ func (h *hostile) judge() {
 		fmt.Sprintf("%d of %d, and %d in the rush %s", len(failed), len(h.seen.waits), len(h.rushed.waits), first(failed)), len(failed) == 0 && len(h.seen.waits) > 0 && len(h.rushed.waits) > 0)
 	third := len(h.samples) / 3
 	if third < 2 {
-		rep.Add("measured", noren.Text{Ja: "測れた", En: "it was measured"}, "6 samples or more", fmt.Sprint(len(h.samples)), false)
+		rep.Add("measured", noren.Text{Ja: "測れた", En: "it was measured"}, "6 seconds or more: --for 8s", fmt.Sprintf("%d seconds", len(h.samples)), false)
 		return
 	}
 	middle, last := h.samples[third:2*third], h.samples[2*third:]
